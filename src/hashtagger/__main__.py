@@ -1,0 +1,3 @@
+from hashtagger.cli import main
+
+main()

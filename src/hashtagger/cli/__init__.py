@@ -1,0 +1,58 @@
+"""The command line. Each command is a module of this package with a click command named `command`."""
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from hashtagger import i18n
+from hashtagger.errors import HashtaggerError
+from hashtagger.i18n import _
+
+i18n.use_for_click()
+
+
+class Commands(click.Group):
+    """Finds commands among this package's modules and imports one only when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name every command; a leading underscore keeps a module out."""
+        names = (module.name for module in pkgutil.iter_modules(__path__))
+        return sorted(name.replace("_", "-") for name in names if not name.startswith("_"))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of a command."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module = importlib.import_module(f"{__name__}.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error of the user's comes out as one line."""
+        try:
+            return super().invoke(ctx)
+        except HashtaggerError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(
+    cls=Commands,
+    help=_("Korean hashtags for photos, and folders by date and hashtag for posts."),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="hashtagger")
+def group() -> None:
+    """Hold the commands."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line with ``arguments`` (the process's own by default) and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        # A Korean tag must not end a command on a console or pipe of another encoding.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    group(args=arguments, prog_name="hashtagger")

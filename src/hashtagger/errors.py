@@ -1,0 +1,29 @@
+"""What a user can get wrong. Each message is one line that names the input and the cause."""
+
+
+class HashtaggerError(Exception):
+    """Base of all errors that a user can cause; the command line prints it and exits with 1."""
+
+
+class ImageError(HashtaggerError, ValueError):
+    """Something that is not a readable photo."""
+
+
+class VocabularyError(HashtaggerError, ValueError):
+    """An unknown vocabulary or label, or a vocabulary file that does not say what it must."""
+
+
+class WeightsError(HashtaggerError, ValueError):
+    """A weights file that is missing, damaged, or made for another network."""
+
+
+class SourceError(HashtaggerError, ValueError):
+    """A folder or archive that holds no posts we can read."""
+
+
+class OrganizeError(HashtaggerError, ValueError):
+    """A destination that cannot be written as asked."""
+
+
+class MissingExtraError(HashtaggerError, ImportError):
+    """A feature whose optional packages are not installed."""
