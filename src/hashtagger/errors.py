@@ -13,6 +13,10 @@ class VocabularyError(HashtaggerError, ValueError):
     """An unknown vocabulary or label, or a vocabulary file that does not say what it must."""
 
 
+class ModelError(HashtaggerError, ValueError):
+    """A network that does not exist, or cannot do what is asked of it."""
+
+
 class WeightsError(HashtaggerError, ValueError):
     """A weights file that is missing, damaged, or made for another network."""
 

@@ -1,0 +1,196 @@
+"""One way in for a photo: whatever it comes as, it leaves as an upright RGB image."""
+
+import io
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, Union
+
+from hashtagger.errors import ImageError
+from hashtagger.i18n import _
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+    from torch import Tensor
+
+ImageLike: TypeAlias = Union[str, "os.PathLike[str]", bytes, BinaryIO, "Image", "np.ndarray[Any, Any]", "Tensor"]
+
+SUFFIXES = frozenset(
+    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".mpo", ".avif"]
+    + [".heic", ".heif"]
+)
+"""File name endings (lower case) of the photos that are looked for in folders."""
+
+MAX_PIXELS = 178_956_970
+"""Photos of more pixels are refused (half a gigabyte as RGB): Pillow's own bound for decompression bombs."""
+
+
+def load_image(image: ImageLike, *, shorter_side: int | None = None) -> "Image":
+    """Turn anything that holds a photo into an upright RGB image.
+
+    EXIF orientation is applied; transparency is laid on white; of an animation or a multi-picture file
+    the first picture counts; 16-bit samples are scaled to 8.
+
+    Args:
+        image: A path, bytes, a binary file object, a PIL image, an ndarray (h, w), (h, w, 1), (h, w, 3) or
+            (h, w, 4) of uint8 or of float in 0..1, or a tensor (1 or 3 or 4, h, w) of the same types.
+        shorter_side: A hint that no more than this many pixels are needed; a large JPEG is then decoded
+            at a half, a quarter or an eighth of its size (never below twice the hint).
+
+    Returns:
+        A PIL image in mode RGB that shares nothing with the input.
+
+    Raises:
+        ImageError: It is empty, truncated, not a photo, of the wrong shape or type, or absurdly large.
+    """
+    from PIL import Image
+
+    if isinstance(image, Image.Image):
+        return _to_rgb(image, "PIL.Image")
+    if isinstance(image, str | os.PathLike):
+        return _decode(Path(image), str(image), shorter_side)
+    if isinstance(image, bytes | bytearray | memoryview):
+        return _decode(io.BytesIO(image), _("{n} bytes").format(n=len(image)), shorter_side)
+    if hasattr(image, "read"):
+        return _decode(image, str(getattr(image, "name", "") or _("file object")), shorter_side)
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(image, torch.Tensor):
+        name = f"tensor {tuple(image.shape)}"
+        if image.ndim != 3 or image.shape[0] not in (1, 3, 4):
+            raise ImageError(_("{name}: expected shape (channels, height, width) with 1, 3 or 4 channels").format(name=name))
+        return _from_array(image.detach().cpu().permute(1, 2, 0).numpy(), name)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(image, numpy.ndarray):
+        return _from_array(image, f"ndarray {image.shape}")
+    raise ImageError(
+        _("{name}: not a photo; give a path, bytes, a file, a PIL image, an ndarray or a tensor").format(
+            name=type(image).__name__
+        )
+    )
+
+
+def find_photos(folder: Path) -> list[Path]:
+    """List the photos below a folder, sorted by path; hidden files and folders are passed over."""
+    found = []
+    for root, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            Path(root, name) for name in files if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
+        ]
+    return sorted(found)
+
+
+def _decode(file: Path | Any, name: str, shorter_side: int | None) -> "Image":
+    from PIL import Image, UnidentifiedImageError
+
+    _register_heic()
+    try:
+        with warnings.catch_warnings():
+            # Between one and two times its bound Pillow only warns; below, the bound itself refuses.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            opened = Image.open(file)
+        with opened:
+            _check_size(opened.size, name)
+            if shorter_side is not None:
+                opened.draft("RGB", (2 * shorter_side, 2 * shorter_side))
+            return _to_rgb(opened, name)
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name}: {_why_unidentified(file)}") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(_("{name}: more than {limit} pixels").format(name=name, limit=f"{MAX_PIXELS:,}")) from error
+    except FileNotFoundError as error:
+        raise ImageError(_("{name}: no such file").format(name=name)) from error
+    except IsADirectoryError as error:
+        raise ImageError(_("{name}: is a folder").format(name=name)) from error
+    except PermissionError as error:
+        raise ImageError(_("{name}: no permission to read it").format(name=name)) from error
+    # Decoders meet damaged files with whatever goes wrong inside them.
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, MemoryError) as error:
+        raise ImageError(_("{name}: damaged photo ({cause})").format(name=name, cause=_one_line(error))) from error
+
+
+def _why_unidentified(file: Path | Any) -> str:
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            head = opened.read(12)
+    else:
+        file.seek(0)
+        head = file.read(12)
+    if not head:
+        return _("empty")
+    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1"):
+        return _("a HEIC photo; reading it takes: pip install 'hashtagger[heic]'")
+    return _("not a photo")
+
+
+def _register_heic() -> None:
+    if "pillow_heif" in sys.modules:
+        return
+    try:
+        import pillow_heif
+    except ImportError:
+        return
+    pillow_heif.register_heif_opener()
+
+
+def _check_size(size: tuple[int, int], name: str) -> None:
+    if size[0] * size[1] > MAX_PIXELS:
+        raise ImageError(_("{name}: more than {limit} pixels").format(name=name, limit=f"{MAX_PIXELS:,}"))
+    if 0 in size:
+        raise ImageError(_("{name}: empty").format(name=name))
+
+
+def _to_rgb(image: "Image", name: str) -> "Image":
+    from PIL import Image, ImageOps
+
+    _check_size(image.size, name)
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode in ("I", "F") or upright.mode.startswith("I;16"):
+        upright = _to_8_bit(upright)
+    if upright.has_transparency_data:
+        layer = upright.convert("RGBA")
+        upright = Image.new("RGB", layer.size, "white")
+        upright.paste(layer, mask=layer.getchannel("A"))
+        return upright
+    return upright.convert("RGB") if upright.mode != "RGB" else upright.copy() if upright is image else upright
+
+
+def _to_8_bit(image: "Image") -> "Image":
+    """Scale 16-bit, 32-bit and float samples: by their type's range where it is known, else by their own."""
+    import numpy as np
+    from PIL import Image
+
+    samples = np.asarray(image, dtype=np.float32)
+    top = float(samples.max(initial=0.0))
+    if image.mode == "F":
+        scale = 1.0 if top <= 1.0 else top
+    else:
+        scale = 255.0 if top <= 255 else 65535.0 if top <= 65535 else top
+    return Image.fromarray((np.clip(samples / scale, 0, 1) * 255).round().astype(np.uint8))
+
+
+def _from_array(array: "np.ndarray[Any, Any]", name: str) -> "Image":
+    import numpy as np
+    from PIL import Image
+
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
+        raise ImageError(_("{name}: expected shape (height, width) or (height, width, 1, 3 or 4)").format(name=name))
+    _check_size((array.shape[1], array.shape[0]), name)
+    if array.dtype.kind == "f":
+        # Written so that NaN fails it too.
+        if not (array.min() >= 0.0 and array.max() <= 1.0):
+            raise ImageError(_("{name}: floats must lie in 0..1").format(name=name))
+        array = (array * 255).round().astype(np.uint8)
+    elif array.dtype != np.uint8:
+        raise ImageError(_("{name}: expected uint8 or float, not {dtype}").format(name=name, dtype=array.dtype))
+    return _to_rgb(Image.fromarray(np.ascontiguousarray(array)), name)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

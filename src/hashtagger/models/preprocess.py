@@ -1,0 +1,38 @@
+"""From an upright RGB photo to the pixels that a network sees."""
+
+from typing import TYPE_CHECKING, Any
+
+from hashtagger.models.weights import ModelConfig
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+
+def preprocess(image: "Image", config: ModelConfig) -> "np.ndarray[Any, Any]":
+    """Crop the central square, resize it to the network's size and normalize it.
+
+    Args:
+        image: In mode RGB, of any size.
+        config: Gives the size in pixels, and mean and std per channel.
+
+    Returns:
+        float32 of shape (3, size, size).
+    """
+    import numpy as np
+    from PIL.Image import Resampling
+
+    side = config.image_size
+    left, top, edge = central_square(*image.size)
+    square = image.resize(
+        (side, side), Resampling.BICUBIC, box=(left, top, left + edge, top + edge), reducing_gap=3.0
+    )
+    pixels = np.asarray(square, dtype=np.float32) / 255
+    pixels = (pixels - np.float32(config.mean)) / np.float32(config.std)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def central_square(width: int, height: int) -> tuple[float, float, int]:
+    """Left, top and edge, in pixels, of the largest central square of a photo."""
+    edge = min(width, height)
+    return (width - edge) / 2, (height - edge) / 2, edge

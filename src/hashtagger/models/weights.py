@@ -1,0 +1,235 @@
+"""Weights files: find, verify, load, save.
+
+A file is safetensors. Its metadata says all that is needed to use it (a :class:`ModelConfig`), so a weights
+file alone is enough. Files of other people's making are turned into ours by :mod:`hashtagger.models.convert`.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hashtagger.errors import WeightsError
+from hashtagger.i18n import _
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+_METADATA_KEY = "hashtagger"
+_PACKED = Path(__file__).parents[1] / "weights"
+_CHECKOUT = Path(__file__).parents[3] / "weights"
+CHECKSUMS = "SHA256SUMS"
+"""Name of the file beside weights that says what they must hash to, in sha256sum's format."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What a weights file says of itself.
+
+    Attributes:
+        architecture: The network's timm name: ``"drn_c_26"``.
+        vocabulary: Name of the vocabulary; ``""`` where the outputs are not of one.
+        keys: Label keys in the order of the outputs.
+        image_size: Pixels: the shorter side is resized to it, then the centre is cropped.
+        mean: Per channel, of RGB in 0..1, subtracted from the input.
+        std: Per channel; the input is divided by it.
+        temperature: Logits are divided by it before the softmax, which makes scores honest.
+        threshold: Calibrated probability in 0..1 below which nothing is said.
+        model_args: Further arguments of the network's constructor.
+        figures: What was measured, for the model card.
+    """
+
+    architecture: str
+    vocabulary: str
+    keys: tuple[str, ...]
+    image_size: int
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.25, 0.25, 0.25)
+    temperature: float = 1.0
+    threshold: float = 0.0
+    model_args: Mapping[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Write the config as JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "ModelConfig":
+        """Read what :meth:`to_json` wrote; fields of later versions are passed over.
+
+        Raises:
+            ValueError: The text is not such a config.
+        """
+        values = json.loads(text)
+        known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
+        for name in ("keys", "mean", "std"):
+            if name in known:
+                known[name] = tuple(known[name])
+        try:
+            return cls(**known)
+        except TypeError as error:
+            raise ValueError(str(error)) from error
+
+
+def cache_folder() -> Path:
+    """Where weights of one's own may lie to be found by their vocabulary's name."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("hashtagger")) / "weights"
+
+
+def find_weights(vocabulary: str = "hashtags_ko") -> Path:
+    """Find the weights of a vocabulary: the packed ones, else those in :func:`cache_folder`.
+
+    They are named ``ARCHITECTURE-VOCABULARY.safetensors``; of several, the first by name is taken.
+
+    Raises:
+        WeightsError: There are none.
+    """
+    folders = [_PACKED if _PACKED.is_dir() else _CHECKOUT, cache_folder()]
+    for folder in folders:
+        for path in sorted(folder.glob(f"*-{vocabulary}.safetensors")):
+            return path
+    raise WeightsError(
+        _("no weights for vocabulary {name!r}: none are packed, and {folder} has no *-{name}.safetensors").format(
+            name=vocabulary, folder=folders[-1]
+        )
+    )
+
+
+def verify(path: Path) -> None:
+    """Check a file against the checksums beside it; a file that they do not list passes.
+
+    Raises:
+        WeightsError: The file is not what it was when the checksums were written.
+    """
+    sums = path.parent / CHECKSUMS
+    if not sums.is_file():
+        return
+    for line in sums.read_text(encoding="utf-8").splitlines():
+        expected, _space, name = line.partition("  ")
+        if name == path.name:
+            with path.open("rb") as file:
+                digest = hashlib.new("sha256")
+                while chunk := file.read(1 << 20):
+                    digest.update(chunk)
+            if digest.hexdigest() != expected:
+                raise WeightsError(
+                    _("{path}: damaged: its SHA-256 is {found}, expected {expected}").format(
+                        path=path, found=digest.hexdigest()[:12] + "…", expected=expected[:12] + "…"
+                    )
+                )
+
+
+def read_config(path: "str | os.PathLike[str]") -> ModelConfig:
+    """Read what a weights file says of itself, without its tensors (and without importing torch).
+
+    Raises:
+        WeightsError: The file is missing, damaged, or not one of hashtagger's.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(_("{path}: no such weights file").format(path=path))
+    if path.suffix != ".safetensors":
+        raise WeightsError(
+            _("{path}: not a .safetensors file; convert it first: hashtagger convert {name} NEW.safetensors").format(
+                path=path, name=path.name
+            )
+        )
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            _("{path}: truncated, or not a safetensors file ({cause})").format(path=path, cause=error)
+        ) from error
+    if _METADATA_KEY not in metadata:
+        raise WeightsError(
+            _("{path}: says nothing of its network; convert it first: hashtagger convert {name} NEW.safetensors").format(
+                path=path, name=path.name
+            )
+        )
+    try:
+        return ModelConfig.from_json(metadata[_METADATA_KEY])
+    except ValueError as error:
+        raise WeightsError(_("{path}: unreadable metadata ({cause})").format(path=path, cause=error)) from error
+
+
+def load_weights(path: "str | os.PathLike[str]") -> "tuple[nn.Module, ModelConfig]":
+    """Load a network with its weights.
+
+    Returns:
+        The network in eval mode and float32 on the CPU, and its config.
+
+    Raises:
+        WeightsError: The file is missing, damaged, or does not fit the network it names.
+        ModelError: It names a network that does not exist.
+    """
+    from safetensors.torch import load_file
+
+    from hashtagger.models import create_model
+
+    path = Path(path)
+    config = read_config(path)
+    verify(path)
+    model = create_model(config.architecture, num_classes=len(config.keys), **config.model_args)
+    load_state(model, load_file(path), f"{path} ({config.architecture})")
+    return model.eval(), config
+
+
+def load_state(model: "nn.Module", state: "Mapping[str, Tensor]", name: str) -> None:
+    """Load a state dict of any float type into a network, all of it or none.
+
+    Raises:
+        WeightsError: Keys or shapes differ; the line says what was expected and what was found.
+    """
+    expected = model.state_dict()
+    missing = [key for key in expected if key not in state]
+    unexpected = [key for key in state if key not in expected]
+    if missing or unexpected:
+        key = (missing or unexpected)[0]
+        raise WeightsError(
+            _("{name}: another network: {missing} tensors missing and {unexpected} unknown, first {key}").format(
+                name=name, missing=len(missing), unexpected=len(unexpected), key=key
+            )
+        )
+    for key, tensor in expected.items():
+        if state[key].shape != tensor.shape:
+            raise WeightsError(
+                _("{name}: {key} has shape {found}, expected {expected}").format(
+                    name=name, key=key, found=list(state[key].shape), expected=list(tensor.shape)
+                )
+            )
+    model.load_state_dict({key: state[key].to(tensor.dtype) for key, tensor in expected.items()})
+
+
+def save_weights(
+    path: "str | os.PathLike[str]", model: "nn.Module", config: ModelConfig, dtype: "torch.dtype | None" = None
+) -> None:
+    """Save a network's weights with their config, atomically.
+
+    Args:
+        path: Ends in ``.safetensors``; its folder exists.
+        model: The network.
+        config: What the file shall say of itself.
+        dtype: Type of the floating-point tensors in the file, float16 by default.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    dtype = dtype or torch.float16
+    tensors = {
+        key: (tensor.to(dtype) if tensor.is_floating_point() else tensor).contiguous().cpu().clone()
+        for key, tensor in model.state_dict().items()
+    }
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    save_file(tensors, partial, metadata={_METADATA_KEY: config.to_json()})
+    partial.replace(path)
