@@ -29,5 +29,9 @@ class OrganizeError(HashtaggerError, ValueError):
     """A destination that cannot be written as asked."""
 
 
+class TrainingError(HashtaggerError, ValueError):
+    """Photos, a recipe or a run's folder that training or evaluation cannot use."""
+
+
 class MissingExtraError(HashtaggerError, ImportError):
     """A feature whose optional packages are not installed."""
