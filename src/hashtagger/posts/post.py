@@ -16,7 +16,7 @@ class Media:
     Attributes:
         name: File name with the extension its content deserves, e.g. ``"IMG_1.jpg"``.
         location: Where it is, for messages and for telling media apart: a path, or ``archive.zip!member``.
-        kind: What it holds; ``"other"`` is what travels along (subtitles, RAW).
+        kind: What it holds; ``"other"`` is what travels along (RAW, sidecars, subtitles, a video's thumbnail).
         path: The file itself where it lies on disk, ``None`` inside an archive.
         archive: The archive's path, and
         member: the name within it, where it lies inside one.
@@ -47,11 +47,11 @@ class Post:
 
     Attributes:
         taken_at: When it was posted or taken, aware, in the user's zone.
-        media: Its files, in the order shown.
+        media: Its files, in the order shown; empty where none of them can be found, which a Problem then says.
         caption: The text, repaired but otherwise as typed; ``""`` when there is none.
         tags: Its hashtags as typed, without ``#``, in order, not normalized.
         permalink: Its address on the web, where known.
-        time_is_guess: Whether ``taken_at`` is only the file's modification time.
+        time_is_guess: Whether ``taken_at`` is only a guess: the file's modification time, or its folder's month.
         place: The name of the place it is marked with, where known.
     """
 

@@ -1,0 +1,135 @@
+"""Read a JSON list entry by entry: an export's ``posts_1.json`` may be larger than memory."""
+
+import codecs
+import json
+from collections.abc import Iterator
+from typing import BinaryIO
+
+_CHUNK = 1 << 16
+_LARGEST_ENTRY = 1 << 26
+"""Characters one entry may take; a post has at most some thousands."""
+
+_SINGLE = frozenset({"media", "uri", "label_values", "media_map_data"})
+"""Keys that make an object a post itself, not a wrapper of posts."""
+
+_decoder = json.JSONDecoder()
+
+
+def entries(stream: BinaryIO) -> Iterator[tuple[str | None, object]]:
+    """Yield the entries of a JSON file one at a time, each with the key of the list that holds it.
+
+    A bare array yields its elements with ``None``; an object yields the elements of each of its lists with that
+    list's key; an object that is a post itself yields itself with ``None``.
+
+    Raises:
+        ValueError: The file is not JSON, from there on; the entries before have been yielded.
+        OSError: It cannot be read.
+    """
+    text = _Text(stream)
+    start = text.peek()
+    if start == "[":
+        for value in _array(text):
+            yield None, value
+    elif start == "{":
+        yield from _object(text)
+    else:
+        raise ValueError("it starts with neither [ nor {" if start else "it is empty")
+
+
+def _array(text: "_Text") -> Iterator[object]:
+    text.take("[")
+    if text.peek() == "]":
+        text.take("]")
+        return
+    while True:
+        yield text.value()
+        if text.take(",]") == "]":
+            return
+
+
+def _object(text: "_Text") -> Iterator[tuple[str | None, object]]:
+    text.take("{")
+    own: dict[str, object] = {}
+    if text.peek() == "}":
+        return
+    while True:
+        key = text.value()
+        if not isinstance(key, str):
+            raise ValueError(f"a key is not a string: {key!r:.40}")
+        text.take(":")
+        if text.peek() == "[" and key not in _SINGLE:
+            for value in _array(text):
+                yield key, value
+        else:
+            own[key] = text.value()
+        if text.take(",}") == "}":
+            break
+    if not _SINGLE.isdisjoint(own):
+        yield None, own
+
+
+class _Text:
+    """The file's text, of which only the part being read is held."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        head = stream.read(2)
+        encoding = "utf-16" if head in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        # One bad byte costs one character, not the file.
+        self._decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
+        self._stream = stream
+        self._buffer = self._decoder.decode(head)
+        self._position = 0
+        self._ended = False
+
+    def peek(self) -> str:
+        """Show the next character that is not white space; ``""`` at the end."""
+        while True:
+            while self._position < len(self._buffer):
+                character = self._buffer[self._position]
+                if character not in " \t\r\n":
+                    return character
+                self._position += 1
+            if not self._fill(_CHUNK):
+                return ""
+
+    def take(self, allowed: str) -> str:
+        """Consume the next character, which must be one of ``allowed``."""
+        character = self.peek()
+        if not character:
+            raise ValueError("it ends too early")
+        if character not in allowed:
+            raise ValueError(f"{character!r} stands where {' or '.join(allowed)} belongs")
+        self._position += 1
+        return character
+
+    def value(self) -> object:
+        """Consume one JSON value."""
+        self.peek()
+        want = _CHUNK
+        while True:
+            try:
+                value, end = _decoder.raw_decode(self._buffer, self._position)
+            except json.JSONDecodeError as error:
+                if self._fill(want):
+                    want *= 2
+                    continue
+                raise ValueError("it ends too early" if error.pos >= len(self._buffer) else error.msg) from error
+            except RecursionError as error:
+                raise ValueError("it is nested too deeply") from error
+            # A number at the end of what was read may go on.
+            if end == len(self._buffer) and self._fill(want):
+                continue
+            self._position = end
+            return value
+
+    def _fill(self, size: int) -> bool:
+        if self._ended:
+            return False
+        if len(self._buffer) - self._position > _LARGEST_ENTRY:
+            raise ValueError("one entry is too large")
+        data = self._stream.read(size)
+        self._ended = not data
+        self._buffer = self._buffer[self._position :] + self._decoder.decode(data, final=self._ended)
+        self._position = 0
+        return not self._ended
+

@@ -1,0 +1,37 @@
+"""Instagram's export writes each UTF-8 byte as one character; this puts the text back together."""
+
+
+def repair(text: str) -> str:
+    r"""Undo the export's double encoding, strictly: a string that is not damaged comes back as it is.
+
+    ``"ê°\x95"`` becomes ``"강"``. Applied once, to one string at a time: a lenient or repeated repair destroys
+    text that is already right. A caption cut in the middle of a character loses only that half character.
+
+    Args:
+        text: Any string of the export, keys included.
+
+    Returns:
+        The repaired text; half surrogates, which no file or database can hold, come out as U+FFFD.
+    """
+    if text.isascii():
+        return text
+    try:
+        raw = text.encode("latin-1")
+    except UnicodeEncodeError:
+        return _without_half_surrogates(text)
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        # Only a cut at the very end, after text that is damaged for certain, is taken for a truncated caption:
+        # "café" in plain Latin-1 ends the same way.
+        if error.reason == "unexpected end of data":
+            prefix = raw[: error.start]
+            if not prefix.isascii():
+                return prefix.decode("utf-8")
+        return text
+
+
+def _without_half_surrogates(text: str) -> str:
+    if not any("\ud800" <= character <= "\udfff" for character in text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,0 +1,89 @@
+"""What a file holds: by its extension, or by its first bytes where the extension says nothing."""
+
+from collections.abc import Callable
+from pathlib import PurePath
+from typing import BinaryIO
+
+from hashtagger.posts.post import MediaKind
+
+PHOTO = frozenset("jpg jpeg jpe jfif png webp heic heif hif avif gif bmp tif tiff jxl".split())
+VIDEO = frozenset("mp4 m4v mov avi mkv webm 3gp 3g2 mts m2ts mpg mpeg wmv flv".split())
+RAW = frozenset("cr2 cr3 crw nef nrw arw srf sr2 dng raf orf rw2 pef srw raw rwl iiq 3fr x3f".split())
+COMPANION = frozenset("xmp aae srt vtt thm".split())
+"""Files that only make sense next to a photo or a video: sidecars, edits, subtitles."""
+
+HEAD = 32
+"""Bytes that `of_bytes` needs."""
+
+_LYING = frozenset({"heic", "webp"})
+"""Extensions that Instagram also gives to JPEG files."""
+
+_MAGIC: tuple[tuple[int, bytes, MediaKind, str], ...] = (
+    (0, b"\xff\xd8\xff", "photo", "jpg"),
+    (0, b"\x89PNG\r\n\x1a\n", "photo", "png"),
+    (0, b"GIF87a", "photo", "gif"),
+    (0, b"GIF89a", "photo", "gif"),
+    (8, b"WEBP", "photo", "webp"),
+    (8, b"AVI ", "video", "avi"),
+    (0, b"BM", "photo", "bmp"),
+    (0, b"II*\0", "photo", "tif"),
+    (0, b"MM\0*", "photo", "tif"),
+    (0, b"\x1aE\xdf\xa3", "video", "webm"),
+)
+_BRANDS: dict[bytes, tuple[MediaKind, str]] = {
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"), ("photo", "heic")),
+    **dict.fromkeys((b"avif", b"avis"), ("photo", "avif")),
+    b"qt  ": ("video", "mov"),
+}
+
+
+def extension(name: str) -> str:
+    """Give a name's extension in lower case without its dot; ``""`` when it has none."""
+    return PurePath(name).suffix[1:].lower()
+
+
+def of_name(name: str) -> MediaKind | None:
+    """Tell what a file holds by its extension; ``None`` for one that is neither media nor travels with it."""
+    ending = extension(name)
+    if ending in PHOTO:
+        return "photo"
+    if ending in VIDEO:
+        return "video"
+    return "other" if ending in RAW or ending in COMPANION else None
+
+
+def of_bytes(head: bytes) -> tuple[MediaKind, str] | None:
+    """Tell kind and extension by a file's first `HEAD` bytes; ``None`` when they are not those of any known format."""
+    if head[4:8] == b"ftyp":
+        return _BRANDS.get(head[8:12], ("video", "mp4"))
+    for offset, magic, kind, ending in _MAGIC:
+        if head.startswith(magic, offset):
+            return kind, ending
+    return None
+
+
+def name_and_kind(
+    name: str, open_file: Callable[[], BinaryIO], hint: MediaKind | None = None
+) -> tuple[str, MediaKind | None]:
+    """Give a file of Instagram's the extension its content deserves, and tell what it holds.
+
+    Args:
+        name: The file's name.
+        open_file: Opens it; called only where the name cannot be trusted.
+        hint: What the export says it is, for content that is not recognized.
+
+    Raises:
+        OSError: The file cannot be read.
+        zipfile.BadZipFile: The archive that holds it is damaged there.
+    """
+    kind = of_name(name)
+    if kind is not None and extension(name) not in _LYING:
+        return name, kind
+    with open_file() as stream:
+        found = of_bytes(stream.read(HEAD))
+    if found is None:
+        return name, kind or hint
+    if extension(name) == found[1]:
+        return name, found[0]
+    stem = PurePath(name).stem if kind is not None else name
+    return f"{stem}.{found[1]}", found[0]
