@@ -1,0 +1,88 @@
+"""`hashtagger train`."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import click
+
+from hashtagger.errors import TrainingError
+from hashtagger.i18n import _
+from hashtagger.training.recipe import Recipe, available, load_recipe
+
+
+def _numbers(text: str, name: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(number) for number in text.split(","))
+    except ValueError as error:
+        raise TrainingError(
+            _("--{name} {text!r}: give whole numbers, like 64,96").format(name=name, text=text)
+        ) from error
+
+
+def adapt(recipe: Recipe, model: str | None, epochs: str | None, size: str | None) -> Recipe:
+    """Change a recipe as the command line says; one number of epochs is shared out over the sizes.
+
+    Raises:
+        TrainingError: A number is none, or sizes and epochs do not match.
+    """
+    sizes = _numbers(size, "size") if size else recipe.sizes
+    stages = _numbers(epochs, "epochs") if epochs else recipe.epochs
+    if len(stages) == 1 or (not epochs and len(stages) != len(sizes)):
+        share, rest = divmod(sum(stages), len(sizes))
+        stages = tuple(share + (stage < rest) for stage in range(len(sizes)))
+    return dataclasses.replace(
+        recipe,
+        model=model or recipe.model,
+        sizes=sizes,
+        epochs=stages,
+        image_size=sizes[-1] if size else recipe.image_size,
+    )
+
+
+@click.command(help=_("Train a network on the photos of DATA: class folders, or a manifest (JSON lines)."))
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option(
+    "--recipe",
+    default="hashtags_ko_cpu",
+    show_default=True,
+    help=_("Name ({names}) or TOML file of the recipe.").format(names=", ".join(available())),
+)
+@click.option("--model", help=_("timm name of the network, in place of the recipe's."))
+@click.option("--epochs", help=_("Epochs in all, or one number for each size: 8,3."))
+@click.option("--size", help=_("Sides in pixels that training goes through: 64,96,128."))
+@click.option("--init", type=click.Path(path_type=Path), help=_("Weights file to start from."))
+@click.option("--resume", is_flag=True, help=_("Go on from the last checkpoint in the run's folder."))
+@click.option("--devices", default="auto", show_default=True, help=_("auto, cpu, a number of devices, or 0,1."))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help=_("Folder of the run."))
+@click.option("--json", "as_json", is_flag=True, help=_("Print the run as one JSON document."))
+def command(
+    data: Path,
+    recipe: str,
+    model: str | None,
+    epochs: str | None,
+    size: str | None,
+    init: Path | None,
+    resume: bool,
+    devices: str,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Parse, train, print."""
+    from hashtagger.training.train import train
+
+    run = train(data, out, adapt(load_recipe(recipe), model, epochs, size), init=init, resume=resume, devices=devices)
+    for problem in run["problems"]:
+        click.echo(problem, err=True)
+    if as_json:
+        click.echo(json.dumps(run, ensure_ascii=False))
+        return
+    click.echo(
+        _("best epoch {epoch}: top-1 {top1:.3f}, top-3 {top3:.3f}, macro-F1 {f1:.3f}").format(
+            epoch=run["best"]["epoch"],
+            top1=run["best"]["val_top1"],
+            top3=run["best"]["val_top3"],
+            f1=run["best"]["val_macro_f1"],
+        )
+    )
+    click.echo(run["weights"])

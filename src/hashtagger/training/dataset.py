@@ -1,0 +1,275 @@
+"""Photos with their labels: class folders or a manifest, split into sides, and streamed to a network."""
+
+import json
+import math
+import os
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hashtagger.errors import ImageError, TrainingError
+from hashtagger.i18n import _
+from hashtagger.images import find_photos, load_image
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from torch.utils.data import DataLoader
+
+MANIFEST = "manifest.jsonl"
+OTHER = "other"
+"""Key of photos that no label fits."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One labelled photo.
+
+    Attributes:
+        path: Its file.
+        key: Its label's key, or :data:`OTHER`.
+        split: ``"train"``, ``"val"``, ``"val_other"`` or another name; ``""`` when none is given.
+        source: Where it came from; photos of one source look alike.
+        also: Further labels that fit.
+    """
+
+    path: Path
+    key: str
+    split: str = ""
+    source: str = ""
+    also: tuple[str, ...] = ()
+
+
+def read_photos(data: "str | os.PathLike[str]") -> list[Photo]:
+    """List the photos of a manifest, or of class folders.
+
+    Args:
+        data: A ``.jsonl`` file with an object a line (``file`` relative to it, ``key``, and perhaps
+            ``split``, ``source`` and ``also``); a folder with a ``manifest.jsonl``; or a folder with one
+            folder of photos for each class, named by its key.
+
+    Raises:
+        TrainingError: There are no such photos, or a line of the manifest does not say what it must.
+    """
+    data = Path(data)
+    manifest = data / MANIFEST if data.is_dir() else data
+    if manifest.is_file():
+        photos = list(_read_manifest(manifest))
+    elif data.is_dir():
+        photos = [Photo(path, path.relative_to(data).parts[0]) for path in find_photos(data) if path.parent != data]
+    else:
+        raise TrainingError(_("{path}: no such folder or manifest").format(path=data))
+    if not photos:
+        raise TrainingError(_("{path}: no photos in class folders or a manifest").format(path=data))
+    return photos
+
+
+def _read_manifest(manifest: Path) -> Iterable[Photo]:
+    try:
+        lines = manifest.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrainingError(f"{manifest}: {error}") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            yield Photo(
+                path=manifest.parent / entry["file"],
+                key=entry["key"],
+                split=entry.get("split") or "",
+                source=entry.get("source") or "",
+                also=tuple(entry.get("also") or ()),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise TrainingError(
+                _("{path}: line {number} is no JSON object with file and key").format(path=manifest, number=number)
+            ) from error
+
+
+def choose_keys(photos: Sequence[Photo], vocabulary: str) -> tuple[str, ...]:
+    """Tell a network's outputs: the vocabulary's keys, or without one those of the photos, sorted.
+
+    Raises:
+        TrainingError: A photo's key is not in the vocabulary.
+    """
+    from hashtagger.vocabulary import load_vocabulary
+
+    found = Counter(photo.key for photo in photos if photo.key != OTHER)
+    keys = tuple(load_vocabulary(vocabulary).keys) if vocabulary else tuple(sorted(found))
+    unknown = sorted(found.keys() - set(keys))
+    if unknown:
+        raise TrainingError(
+            _("{count} photos have keys that vocabulary {name} lacks: {keys}").format(
+                count=sum(found[key] for key in unknown), name=vocabulary, keys=", ".join(unknown)
+            )
+        )
+    return keys
+
+
+def split_photos(photos: Sequence[Photo], val_share: float, *, seed: int, group_by_source: bool = False) -> list[Photo]:
+    """Put each photo on the side ``"train"`` or ``"val"``, class by class, unless the data says so already.
+
+    Near-duplicates always stay on one side.
+
+    Args:
+        photos: If any of them has a split, all come back as they are.
+        val_share: Part of each class that validates, 0..1, as near as the groups allow.
+        seed: Of the draw.
+        group_by_source: Keep all photos of one source on one side too.
+    """
+    if any(photo.split for photo in photos):
+        return list(photos)
+    from hashtagger.training.duplicates import duplicate_groups
+
+    groups = duplicate_groups([photo.path for photo in photos])
+    if group_by_source:
+        groups = _join(groups, [photo.source or str(photo.path) for photo in photos])
+    members: dict[int, list[int]] = {}
+    for index, group in enumerate(groups):
+        members.setdefault(group, []).append(index)
+    order = list(members.values())
+    random.Random(seed).shuffle(order)
+    # Large groups first: the small ones then even out what the large ones left uneven.
+    order.sort(key=len, reverse=True)
+    wanted = {key: count * val_share for key, count in Counter(photo.key for photo in photos).items()}
+    splits = ["train"] * len(photos)
+    for group_members in order:
+        counts = Counter(photos[index].key for index in group_members)
+        gain = sum(abs(wanted[key]) - abs(wanted[key] - count) for key, count in counts.items())
+        if gain > 0:
+            for index in group_members:
+                splits[index] = "val"
+            wanted = {key: value - counts[key] for key, value in wanted.items()}
+    return [replace(photo, split=split) for photo, split in zip(photos, splits, strict=True)]
+
+
+def _join(groups: Sequence[int], names: Sequence[str]) -> list[int]:
+    """Merge groups that share a name."""
+    from hashtagger.training.duplicates import merge
+
+    first: dict[str, int] = {}
+    pairs = [(first.setdefault(name, index), index) for index, name in enumerate(names)]
+    start: dict[int, int] = {}
+    pairs += [(start.setdefault(group, index), index) for index, group in enumerate(groups)]
+    return merge(len(groups), pairs)
+
+
+def targets(photos: Sequence[Photo], keys: Sequence[str], *, loss: str, also_share: float = 0.0) -> "torch.Tensor":
+    """What the network should say of each photo: float32 (photos, keys).
+
+    With ``loss`` ``"softmax"`` rows are probabilities: a photo's further labels divide ``also_share``
+    among them, and a photo that no label fits is spread evenly over all (outlier exposure: Hendrycks,
+    Mazeika and Dietterich, ICLR 2019, arXiv:1812.04606). With ``"sigmoid"`` every fitting label is 1.
+    """
+    import torch
+
+    column = {key: number for number, key in enumerate(keys)}
+    rows = torch.zeros(len(photos), len(keys))
+    for row, photo in zip(rows, photos, strict=True):
+        also = [column[key] for key in photo.also if key in column and key != photo.key]
+        if loss == "sigmoid":
+            row[[column[key] for key in (photo.key,) if key in column] + also] = 1.0
+        elif photo.key not in column:
+            row.fill_(1 / len(keys))
+        else:
+            row[also] = also_share / len(also) if also else 0.0
+            row[column[photo.key]] = 1 - also_share if also else 1.0
+    return rows
+
+
+def sampling_weights(photos: Sequence[Photo], power: float) -> list[float]:
+    """How often each photo is drawn, relative to others: its class' size to the power of ``-power``."""
+    counts = Counter(photo.key for photo in photos)
+    return [counts[photo.key] ** -power for photo in photos]
+
+
+class PhotoStream:
+    """A map-style data set that reads a photo from disk each time it is asked for one.
+
+    An item is (pixels, index, problem): ``transform``'s array and the photo's number; or ``None``, the
+    number and one line on why the photo cannot be read.
+    """
+
+    def __init__(
+        self, photos: Sequence[Photo], transform: "Callable[[Any], Any]", shorter_side: int | None = None
+    ) -> None:
+        self.photos = photos
+        self.transform = transform
+        self.shorter_side = shorter_side
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def __getitem__(self, index: int) -> "tuple[Any, int, str]":
+        try:
+            return self.transform(load_image(self.photos[index].path, shorter_side=self.shorter_side)), index, ""
+        except ImageError as error:
+            return None, index, str(error)
+
+
+def collate(items: "Sequence[tuple[Any, int, str]]") -> "tuple[torch.Tensor, torch.Tensor, list[str]]":
+    """Stack the readable photos of a batch: pixels, their numbers, and the problems of the others."""
+    import numpy as np
+    import torch
+
+    readable = [(pixels, index) for pixels, index, problem in items if not problem]
+    stacked = torch.from_numpy(np.stack([pixels for pixels, _index in readable])) if readable else torch.empty(0)
+    return (
+        stacked,
+        torch.tensor([index for _pixels, index in readable]),
+        [problem for *_rest, problem in items if problem],
+    )
+
+
+def workers() -> int:
+    """Processes that read photos beside the one that computes."""
+    return max(1, min(16, (os.cpu_count() or 1) - 1))
+
+
+def training_loader(
+    photos: Sequence[Photo],
+    transform: "Callable[[Any], np.ndarray[Any, Any]]",
+    *,
+    batch: int,
+    balance: float,
+    seed: int,
+    shorter_side: int | None = None,
+) -> "DataLoader[Any]":
+    """Load one epoch in a random, class-balanced order that depends on ``seed`` alone; so does the transform."""
+    import torch
+    from torch.utils.data import DataLoader, WeightedRandomSampler
+
+    order = torch.Generator().manual_seed(seed)
+    per_epoch = steps_per_epoch(len(photos), batch) * min(batch, len(photos))
+    sampler = WeightedRandomSampler(
+        sampling_weights(photos, balance), per_epoch, replacement=balance > 0, generator=order
+    )
+    return DataLoader(
+        PhotoStream(photos, transform, shorter_side),  # type: ignore[arg-type]
+        batch_size=min(batch, len(photos)),
+        sampler=sampler,
+        num_workers=workers(),
+        collate_fn=collate,
+        generator=torch.Generator().manual_seed(seed + 1),
+        pin_memory=torch.cuda.is_available(),
+        prefetch_factor=4,
+    )
+
+
+def steps_per_epoch(photos: int, batch: int) -> int:
+    """Full batches in an epoch, at least one."""
+    return max(1, math.floor(photos / batch))
+
+
+def reading_loader(
+    photos: Sequence[Photo], transform: "Callable[[Any], np.ndarray[Any, Any]]", *, batch: int, shorter_side: int
+) -> "DataLoader[Any]":
+    """Load all photos once, in order."""
+    from torch.utils.data import DataLoader
+
+    stream: Any = PhotoStream(photos, transform, shorter_side)
+    return DataLoader(stream, batch_size=batch, num_workers=workers(), collate_fn=collate)

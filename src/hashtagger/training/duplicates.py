@@ -1,0 +1,83 @@
+"""Near-duplicate photos, found by perceptual hash."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hashtagger.errors import ImageError
+from hashtagger.images import load_image
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+NEAR = 6
+"""Bits of 64 by which two photos' hashes may differ for them to count as near-duplicates."""
+
+
+def perceptual_hash(image: "Image") -> int:
+    """Hash what a photo looks like in 64 bits: scaled and recompressed copies differ in few of them.
+
+    The signs of the lowest 8x8 frequencies of a 32x32 grey copy's cosine transform, against their median
+    (Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010).
+    """
+    import numpy as np
+    from PIL.Image import Resampling
+
+    grey = np.asarray(image.convert("L").resize((32, 32), Resampling.LANCZOS), dtype=np.float64)
+    angles = np.pi / 32 * np.outer(np.arange(8), np.arange(32) + 0.5)
+    low = np.cos(angles) @ grey @ np.cos(angles).T
+    bits = low.ravel() > np.median(low.ravel()[1:])
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def hash_files(paths: Iterable[Path]) -> "list[int | ImageError]":
+    """Hash each file; one that cannot be read gives the error in place of its hash."""
+    hashes: list[int | ImageError] = []
+    for path in paths:
+        try:
+            hashes.append(perceptual_hash(load_image(path, shorter_side=64)))
+        except ImageError as error:
+            hashes.append(error)
+    return hashes
+
+
+def near_pairs(hashes: "Sequence[int | Any]", near: int = NEAR) -> list[tuple[int, int]]:
+    """List the pairs of positions, first before second, whose hashes differ in ``near`` bits or fewer.
+
+    What is not a hash, or is that of an empty photo (one colour all over), has no duplicates.
+    """
+    import numpy as np
+
+    positions = np.array([i for i, value in enumerate(hashes) if isinstance(value, int) and 1 < value.bit_count() < 63])
+    if not len(positions):
+        return []
+    values = np.array([hashes[i] for i in positions], dtype=np.uint64)
+    as_bytes = values.view(np.uint8).reshape(-1, 8)
+    ones = np.array([byte.bit_count() for byte in range(256)], dtype=np.uint8)
+    pairs = []
+    for row in range(len(values) - 1):
+        distance = ones[as_bytes[row + 1 :] ^ as_bytes[row]].sum(axis=1)
+        pairs += [(int(positions[row]), int(positions[row + 1 + j])) for j in np.flatnonzero(distance <= near)]
+    return pairs
+
+
+def merge(count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
+    """Give each of ``count`` positions its group's smallest position, pairs being in one group."""
+    group = list(range(count))
+
+    def root(i: int) -> int:
+        while group[i] != i:
+            group[i] = group[group[i]]
+            i = group[i]
+        return i
+
+    for a, b in pairs:
+        a, b = root(a), root(b)
+        group[max(a, b)] = min(a, b)
+    return [root(i) for i in range(count)]
+
+
+def duplicate_groups(paths: Sequence[Path]) -> list[int]:
+    """Give each photo the number of its group of near-duplicates."""
+    return merge(len(paths), near_pairs(hash_files(paths)))

@@ -1,0 +1,218 @@
+"""The network in training, as Lightning sees it."""
+
+import copy
+import math
+import random
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import lightning as L  # noqa: N812 (its own documents' name for it)
+import torch
+from torch import Tensor, nn
+
+from hashtagger.models.preprocess import preprocess
+from hashtagger.models.weights import ModelConfig
+from hashtagger.training import metrics
+from hashtagger.training.augment import Augment, mix
+from hashtagger.training.dataset import Photo, reading_loader, steps_per_epoch, targets, training_loader
+from hashtagger.training.recipe import Recipe
+
+
+class Tagger(L.LightningModule):
+    """Trains a network by a recipe and keeps a moving average of its weights, which is what is validated.
+
+    Everything random is drawn anew from the seed at the start of each epoch, so a run that is resumed at
+    an epoch's end goes on exactly as it would have.
+
+    Args:
+        network: Gives one logit for each label.
+        recipe: How to train.
+        config: What the trained weights shall say of themselves.
+        train: Photos to learn from.
+        val: Photos to validate on, each of a label that the network has.
+        after_epoch: Called after each validation with this module; ``history`` has the new row by then.
+
+    Attributes:
+        history: One row of measures an epoch.
+        problems: Photos that could not be read, a line each.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        config: ModelConfig,
+        train: Sequence[Photo],
+        val: Sequence[Photo],
+        after_epoch: "Callable[[Tagger], None]",
+    ) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)
+        self.average = copy.deepcopy(self.network).eval().requires_grad_(False) if recipe.ema else None
+        self.recipe, self.config, self.after_epoch = recipe, config, after_epoch
+        self.train_photos, self.val_photos = train, val
+        self.history: list[dict[str, float]] = []
+        self.problems: dict[str, None] = {}
+        learned = targets(train, config.keys, loss=recipe.loss, also_share=recipe.also_share)
+        self.register_buffer("targets", learned, persistent=False)
+        self.register_buffer("mean", torch.tensor(recipe.mean).view(-1, 1, 1) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(recipe.std).view(-1, 1, 1) * 255, persistent=False)
+
+    @property
+    def result(self) -> nn.Module:
+        """The network to validate and to keep."""
+        return self.network if self.average is None else self.average
+
+    def train_dataloader(self) -> Any:
+        """Load this epoch's photos at this epoch's size."""
+        size = self.recipe.size_at(self.current_epoch)
+        return training_loader(
+            self.train_photos,
+            Augment(self.recipe, size),
+            batch=self.recipe.batch,
+            balance=self.recipe.balance,
+            seed=self.epoch_seed,
+            shorter_side=2 * size,
+        )
+
+    def val_dataloader(self) -> Any:
+        """Load the validation photos as they will be seen in use."""
+        transform = partial(preprocess, config=self.config)
+        return reading_loader(self.val_photos, transform, batch=self.recipe.batch, shorter_side=self.config.image_size)
+
+    @property
+    def epoch_seed(self) -> int:
+        """Seed of the current epoch."""
+        return self.recipe.seed * 100_000 + self.current_epoch
+
+    def on_train_epoch_start(self) -> None:
+        """Make the epoch's randomness depend on its number alone (and on the device, of several)."""
+        seed = self.epoch_seed * 64 + self.global_rank
+        random.seed(seed)
+        torch.manual_seed(seed)
+        self.losses: list[Tensor] = []
+
+    def training_step(self, batch: "tuple[Tensor, Tensor, list[str]]", _number: int) -> Tensor | None:
+        """Loss of a batch; without a readable photo the batch is passed over."""
+        pixels, index, problems = batch
+        self.problems.update(dict.fromkeys(problems))
+        if not len(index):
+            return None
+        pixels = ((pixels - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        target = self.targets[index]
+        if self.current_epoch < self.recipe.total_epochs - self.recipe.mix_off:
+            pixels, target = mix(pixels, target, self.recipe)
+        loss = self.loss(self.network(pixels), target)
+        self.losses.append(loss.detach())
+        self.log("loss", loss, prog_bar=True)
+        return loss
+
+    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Mean loss of a batch of logits (batch, labels) against targets of the same shape."""
+        smoothing = self.recipe.label_smoothing
+        if self.recipe.loss == "softmax":
+            return nn.functional.cross_entropy(logits.float(), target, label_smoothing=smoothing)
+        smoothed = target * (1 - smoothing) + smoothing / target.shape[1]
+        return nn.functional.binary_cross_entropy_with_logits(logits.float(), smoothed, reduction="sum") / len(target)
+
+    def on_train_batch_end(self, *_unused: Any) -> None:
+        """Move the average toward the weights; faster at first, when both are far from good."""
+        if self.average is None:
+            return
+        decay = min(self.recipe.ema, (1 + self.global_step) / (10 + self.global_step))
+        pairs = list(zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True))
+        floats = [pair for pair in pairs if pair[0].is_floating_point()]
+        torch._foreach_lerp_([old for old, _new in floats], [new for _old, new in floats], 1 - decay)
+        for old, new in pairs:
+            if not old.is_floating_point():
+                old.copy_(new)
+
+    def on_validation_epoch_start(self) -> None:
+        """Start with no answers."""
+        self.answers: list[tuple[Tensor, Tensor]] = []
+
+    def validation_step(self, batch: "tuple[Tensor, Tensor, list[str]]", _number: int) -> None:
+        """Keep the logits of a batch."""
+        pixels, index, problems = batch
+        self.problems.update(dict.fromkeys(problems))
+        if len(index):
+            pixels = pixels.contiguous(memory_format=torch.channels_last)
+            self.answers.append((self.result(pixels).float(), index))
+
+    def on_validation_epoch_end(self) -> None:
+        """Measure, and add a row to the history."""
+        logits, index = self._gathered_answers()
+        photos = [self.val_photos[i] for i in index.tolist()]
+        truth = torch.tensor([self.config.keys.index(photo.key) for photo in photos])
+        right = targets(photos, self.config.keys, loss="sigmoid").bool().numpy()
+        scores = logits.numpy()
+        row = {
+            "epoch": self.current_epoch + 1,
+            "size": self.recipe.size_at(self.current_epoch),
+            "learning_rate": self.optimizers().param_groups[0]["lr"],  # type: ignore[union-attr]
+            "loss": float(torch.stack(self.losses).mean()) if self.losses else math.nan,
+            "val_loss": float(nn.functional.cross_entropy(logits, truth)),
+            "val_top1": float(metrics.ranked_right(scores, right, 1).mean()),
+            "val_top3": float(metrics.ranked_right(scores, right, 3).mean()),
+            "val_macro_f1": metrics.macro_f1(truth.numpy(), scores.argmax(axis=1), len(self.config.keys)),
+        }
+        self.history.append(row)
+        self.log_dict({name: value for name, value in row.items() if name.startswith("val")}, prog_bar=True)
+        if self.global_rank == 0:
+            self.after_epoch(self)
+
+    def _gathered_answers(self) -> tuple[Tensor, Tensor]:
+        """Logits and numbers of all validation photos, those of other devices too, each photo once."""
+        logits = torch.cat([logits for logits, _index in self.answers])
+        index = torch.cat([index for _logits, index in self.answers])
+        if self.trainer.world_size > 1:
+            logits = self.all_gather(logits).flatten(0, 1)  # type: ignore[union-attr]
+            index = self.all_gather(index).flatten()  # type: ignore[union-attr]
+        row = dict(zip(index.tolist(), range(len(index)), strict=True))
+        order = torch.tensor([row[number] for number in sorted(row)])
+        return logits.cpu()[order], index.cpu()[order]
+
+    @property
+    def is_best(self) -> bool:
+        """Whether the last epoch validated best of all so far."""
+        return self.history[-1]["val_top1"] >= max(row["val_top1"] for row in self.history)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the history beside the weights."""
+        checkpoint["history"] = self.history
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the history up again."""
+        self.history = checkpoint["history"]
+
+    def configure_optimizers(self) -> Any:
+        """SGD or AdamW, without decay on norms and biases, and the learning rate's course."""
+        recipe = self.recipe
+        weights = [weight for weight in self.network.parameters() if weight.requires_grad]
+        groups = [
+            {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": recipe.weight_decay},
+            {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
+        ]
+        optimizer: torch.optim.Optimizer
+        if recipe.optimizer == "sgd":
+            optimizer = torch.optim.SGD(groups, recipe.learning_rate, recipe.momentum, nesterov=True)
+        else:
+            optimizer = torch.optim.AdamW(groups, recipe.learning_rate)
+        if recipe.schedule == "plateau":
+            halving = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, "max", 0.5, recipe.patience)
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": halving, "monitor": "val_top1"}}
+        per_epoch = steps_per_epoch(len(self.train_photos), recipe.batch * self.trainer.world_size)
+        course = partial(warmup_cosine, warmup=recipe.warmup * per_epoch, total=recipe.total_epochs * per_epoch)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, course)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def warmup_cosine(step: int, *, warmup: float, total: int) -> float:
+    """Part of the peak learning rate, 0..1: rising in a line, then falling to 0 along half a cosine.
+
+    Loshchilov and Hutter, "SGDR", ICLR 2017 (arXiv:1608.03983).
+    """
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1.0, total - warmup))))

@@ -1,0 +1,208 @@
+"""Recipe: all that decides how a network is trained, read from a TOML file."""
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hashtagger.errors import TrainingError
+from hashtagger.i18n import _
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_PACKED = Path(__file__).parent / "recipes"
+_CHOICES = {"optimizer": ("sgd", "adamw"), "schedule": ("cosine", "plateau"), "loss": ("softmax", "sigmoid")}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train. The defaults leave every extra out; a recipe file says what it adds.
+
+    Attributes:
+        vocabulary: Whose labels are learned; ``""`` takes the class folders' names.
+        model: timm name of the network.
+        model_options: Further arguments of ``timm.create_model``.
+        sizes: Sides in pixels that training goes through, one stage each.
+        epochs: Epochs of each stage.
+        image_size: Side in pixels for validation and use; 0 is the last of ``sizes``.
+        mean: Of the normalisation, a number a channel, on 0..1.
+        std: Of the normalisation.
+        batch: Photos a step (on each device).
+        seed: Of everything random.
+        precision: Lightning's name: ``"bf16-mixed"``, ``"32-true"``.
+        val_share: Part of the photos that validates, 0..1, where the data has no split of its own.
+        group_by_source: Keep the photos of one source on one side of that split.
+        balance: Power of the class balance: 0 draws photos as they are, 0.5 classes by the square root
+            of their size, 1 all classes alike.
+        optimizer: ``"sgd"`` (Nesterov) or ``"adamw"``.
+        learning_rate: Its peak.
+        momentum: Of SGD.
+        weight_decay: On weights of two and more dimensions; norms and biases have none.
+        schedule: ``"cosine"`` after a warm-up, or ``"plateau"``: halved when validation stops improving.
+        warmup: Epochs of rising learning rate (may be a fraction).
+        patience: Epochs without a better validation before a plateau halves the learning rate.
+        stop_after: Epochs without a better validation before training stops; 0 never stops early.
+        ema: Decay of the weights' moving average in a step, 0..1; 0 keeps no average.
+        clip: Largest norm of the gradient; 0 does not clip.
+        loss: ``"softmax"`` (cross-entropy) or ``"sigmoid"`` (a yes or no for each label).
+        label_smoothing: 0..1.
+        also_share: Part of the target, 0..1, that a photo's further labels share (softmax).
+        drop_rate: Dropout before the classifier, 0..1.
+        crop: Smallest and largest part of the photo's area that a random crop keeps.
+        flip: Probability of mirroring.
+        rescale: Probability of shrinking the photo first, so that its sharpness tells nothing.
+        rescale_to: Smallest and largest shorter side after that shrinking, in pixels.
+        jitter: Strength of random brightness, contrast and saturation, 0..1.
+        trivial_augment: Probability of one random TrivialAugment operation.
+        erase: Probability of greying out a random rectangle.
+        mixup: Alpha of MixUp; 0 is without.
+        cutmix: Alpha of CutMix; 0 is without.
+        mix_share: Part of the batches that MixUp or CutMix applies to, 0..1.
+        mix_off: Last epochs without MixUp and CutMix.
+    """
+
+    vocabulary: str = "hashtags_ko"
+    model: str = "drn_c_26"
+    model_options: Mapping[str, Any] = field(default_factory=dict)
+    sizes: tuple[int, ...] = (96,)
+    epochs: tuple[int, ...] = (10,)
+    image_size: int = 0
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.25, 0.25, 0.25)
+    batch: int = 64
+    seed: int = 0
+    precision: str = "bf16-mixed"
+    val_share: float = 0.3
+    group_by_source: bool = False
+    balance: float = 0.0
+    optimizer: str = "sgd"
+    learning_rate: float = 0.05
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    schedule: str = "cosine"
+    warmup: float = 0.0
+    patience: int = 3
+    stop_after: int = 0
+    ema: float = 0.0
+    clip: float = 0.0
+    loss: str = "softmax"
+    label_smoothing: float = 0.0
+    also_share: float = 0.0
+    drop_rate: float = 0.0
+    crop: tuple[float, ...] = (1.0, 1.0)
+    flip: float = 0.0
+    rescale: float = 0.0
+    rescale_to: tuple[int, ...] = (64, 128)
+    jitter: float = 0.0
+    trivial_augment: float = 0.0
+    erase: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    mix_share: float = 1.0
+    mix_off: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant.
+
+        Raises:
+            TrainingError: A choice that does not exist, or stages that do not match.
+        """
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise TrainingError(
+                    _("recipe: {name} = {value!r} is none of: {choices}").format(
+                        name=name, value=getattr(self, name), choices=", ".join(choices)
+                    )
+                )
+        if len(self.sizes) != len(self.epochs) or min(self.sizes, default=0) < 1 or min(self.epochs, default=-1) < 0:
+            raise TrainingError(
+                _("recipe: sizes {sizes} and epochs {epochs} must be as many, and positive").format(
+                    sizes=list(self.sizes), epochs=list(self.epochs)
+                )
+            )
+
+    @property
+    def total_epochs(self) -> int:
+        """Epochs of all stages together."""
+        return sum(self.epochs)
+
+    @property
+    def final_size(self) -> int:
+        """Side in pixels that the trained network is used at."""
+        return self.image_size or self.sizes[-1]
+
+    def size_at(self, epoch: int) -> int:
+        """Side in pixels that epoch number ``epoch`` (from 0) trains at."""
+        for size, epochs in zip(self.sizes, self.epochs, strict=True):
+            if epoch < epochs:
+                return size
+            epoch -= epochs
+        return self.sizes[-1]
+
+    def to_toml(self) -> str:
+        """Write the recipe as a TOML file that :func:`load_recipe` reads back."""
+        values = {name: value for name, value in dataclasses.asdict(self).items() if name != "model_options"}
+        # JSON's strings, numbers, truth values and lists of them are TOML too.
+        lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+        options = [f"{name} = {json.dumps(value)}" for name, value in self.model_options.items()]
+        return "\n".join([*lines, "", "[model_options]", *options, ""])
+
+
+def available() -> list[str]:
+    """Names of the recipes that come with hashtagger."""
+    return sorted(path.stem for path in _PACKED.glob("*.toml"))
+
+
+def load_recipe(recipe: "str | os.PathLike[str]") -> Recipe:
+    """Load a recipe by its name, or from a TOML file of your own.
+
+    Args:
+        recipe: One of :func:`available`, or a path that ends in ``.toml``.
+
+    Raises:
+        TrainingError: No such recipe, or the file says something that a recipe does not have.
+    """
+    path = Path(recipe)
+    if path.suffix != ".toml":
+        path = _PACKED / f"{recipe}.toml"
+        if not path.is_file():
+            raise TrainingError(
+                _("no recipe {name!r}; there are: {known} (or give a .toml file)").format(
+                    name=str(recipe), known=", ".join(available())
+                )
+            )
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TrainingError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TrainingError(f"{path}: {error}") from error
+    return Recipe(**{name: _value(path, name, value) for name, value in table.items()})
+
+
+def _value(path: Path, name: str, value: Any) -> Any:
+    defaults = {entry.name: getattr(_DEFAULT, entry.name) for entry in dataclasses.fields(Recipe)}
+    if name not in defaults:
+        raise TrainingError(_("{path}: a recipe has no {name!r}").format(path=path, name=name))
+    expected = type(defaults[name])
+    if expected is tuple and isinstance(value, list):
+        kind = type(defaults[name][0])
+        if all(_fits(entry, kind) for entry in value):
+            return tuple(kind(entry) for entry in value)
+    elif _fits(value, expected):
+        return expected(value)
+    raise TrainingError(_("{path}: {name} = {value!r} is not as expected").format(path=path, name=name, value=value))
+
+
+def _fits(value: Any, kind: type) -> bool:
+    return type(value) is kind or (kind is float and type(value) is int)
+
+
+_DEFAULT = Recipe()

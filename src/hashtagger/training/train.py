@@ -1,0 +1,225 @@
+"""Train a network on labelled photos by a recipe."""
+
+import contextlib
+import csv
+import dataclasses
+import importlib.util
+import json
+import os
+import platform
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hashtagger.errors import MissingExtraError, TrainingError, WeightsError
+from hashtagger.i18n import _
+from hashtagger.models import create_model
+from hashtagger.models.weights import ModelConfig, save_weights
+from hashtagger.training.dataset import OTHER, Photo, choose_keys, read_photos, split_photos
+from hashtagger.training.recipe import Recipe, load_recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from hashtagger.training.module import Tagger
+
+WEIGHTS = "weights.safetensors"
+
+
+def train(
+    data: "str | os.PathLike[str]",
+    out: "str | os.PathLike[str]",
+    recipe: Recipe,
+    *,
+    init: "str | os.PathLike[str] | None" = None,
+    resume: bool = False,
+    devices: str = "auto",
+) -> dict[str, Any]:
+    """Train a network and keep the best of its epochs.
+
+    The folder ``out`` gets ``weights.safetensors`` (the best epoch so far), ``metrics.csv`` (a row an
+    epoch), ``curves.png``, ``recipe.toml`` and ``run.json`` (all that the run was), and ``checkpoints/``
+    with the best and the last epoch.
+
+    Args:
+        data: Class folders or a manifest, as :func:`~hashtagger.training.dataset.read_photos` takes them.
+        out: The run's folder; made if missing.
+        recipe: How to train.
+        init: Weights file to start from; tensors that do not fit (another classifier) start fresh.
+        resume: Go on from the last checkpoint in ``out``, by the recipe that lies there; a folder
+            without one starts anew.
+        devices: ``"auto"``, ``"cpu"``, a number of devices, or their numbers: ``"0,1"``.
+
+    Returns:
+        What ``run.json`` says: the data, the recipe, the best epoch's measures, unreadable photos.
+
+    Raises:
+        TrainingError: The photos, the recipe or the run's folder cannot be used.
+        WeightsError: ``init`` is not a weights file of this network.
+        MissingExtraError: Lightning is not installed.
+    """
+    for package in ("lightning", "matplotlib"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError(_("training takes: pip install 'hashtagger[train]'"))
+    out = Path(out)
+    last = out / "checkpoints" / "last.ckpt"
+    if last.exists() and not resume:
+        raise TrainingError(_("{path}: holds a run already; add --resume to go on with it").format(path=out))
+    if last.exists():
+        recipe = load_recipe(out / "recipe.toml")
+    photos = read_photos(data)
+    keys = choose_keys(photos, recipe.vocabulary)
+    photos = split_photos(photos, recipe.val_share, seed=recipe.seed, group_by_source=recipe.group_by_source)
+    sides = {
+        "train": [photo for photo in photos if photo.split == "train"],
+        "val": [photo for photo in photos if photo.split == "val" and photo.key != OTHER],
+    }
+    for name, side in sides.items():
+        if not side:
+            raise TrainingError(_("{path}: no photos in split {split}").format(path=data, split=name))
+    (out / "checkpoints").mkdir(parents=True, exist_ok=True)
+    (out / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
+    with contextlib.redirect_stdout(sys.stderr):
+        tagger = _fit(sides, recipe, keys, out, init, last if last.exists() else None, devices)
+    from hashtagger.training.plots import draw_curves
+
+    draw_curves(tagger.history, out / "curves.png")
+    best = max(tagger.history, key=lambda row: row["val_top1"])
+    run = {
+        "data": str(data),
+        "init": str(init) if init else None,
+        "photos": {name: dict(Counter(photo.key for photo in side)) for name, side in sides.items()},
+        "recipe": dataclasses.asdict(recipe),
+        "versions": _versions(),
+        "best": best,
+        "weights": str(out / WEIGHTS),
+        "problems": list(tagger.problems),
+    }
+    (out / "run.json").write_text(json.dumps(run, ensure_ascii=False, indent=1), encoding="utf-8")
+    return run
+
+
+def _fit(
+    sides: Mapping[str, list[Photo]],
+    recipe: Recipe,
+    keys: tuple[str, ...],
+    out: Path,
+    init: "str | os.PathLike[str] | None",
+    checkpoint: Path | None,
+    devices: str,
+) -> "Tagger":
+    import lightning as L  # noqa: N812
+    import torch
+    from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
+
+    from hashtagger.training.module import Tagger
+
+    torch.manual_seed(recipe.seed)
+    network = create_model(
+        recipe.model, num_classes=len(keys), drop_rate=recipe.drop_rate, **dict(recipe.model_options)
+    )
+    if init and not checkpoint:
+        fresh = init_weights(network, Path(init))
+        print(_("{n} tensors are not in {path} and start fresh").format(n=len(fresh), path=init))
+    config = ModelConfig(
+        architecture=recipe.model,
+        vocabulary=recipe.vocabulary,
+        keys=keys,
+        image_size=recipe.final_size,
+        mean=recipe.mean,
+        std=recipe.std,
+        model_args=dict(recipe.model_options),
+    )
+    tagger = Tagger(network, recipe, config, sides["train"], sides["val"], lambda module: _keep(module, out))
+    folder = out / "checkpoints"
+    every_epoch: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
+    callbacks: list[Callback] = [
+        ModelCheckpoint(folder, "best", monitor="val_top1", mode="max", **every_epoch),
+        ModelCheckpoint(folder, "last", **every_epoch),
+        TQDMProgressBar(),
+    ]
+    if recipe.stop_after:
+        callbacks.append(EarlyStopping("val_top1", mode="max", patience=recipe.stop_after))
+    trainer = L.Trainer(
+        **_hardware(devices),
+        precision=recipe.precision,  # type: ignore[arg-type]
+        max_epochs=recipe.total_epochs,
+        callbacks=callbacks,
+        logger=_tensorboard(out),
+        gradient_clip_val=recipe.clip or None,
+        reload_dataloaders_every_n_epochs=1,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+        enable_model_summary=False,
+        default_root_dir=out,
+    )
+    trainer.fit(tagger, ckpt_path=checkpoint)
+    return tagger
+
+
+def init_weights(network: "nn.Module", path: Path) -> list[str]:
+    """Take over from a weights file all tensors whose name and shape fit.
+
+    Returns:
+        The names of the network's tensors that stay as they are.
+
+    Raises:
+        WeightsError: The file is missing or damaged, or nothing in it fits.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        given = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: {error}") from error
+    own = network.state_dict()
+    fitting = {name: given[name] for name in own if name in given and given[name].shape == own[name].shape}
+    if not fitting:
+        raise WeightsError(_("{path}: no tensor fits the network").format(path=path))
+    network.load_state_dict(fitting, strict=False)
+    return [name for name in own if name not in fitting]
+
+
+def _keep(tagger: "Tagger", out: Path) -> None:
+    """Write down the history, and the weights if they are the best so far."""
+    with (out / "metrics.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = csv.DictWriter(file, tagger.history[0])
+        rows.writeheader()
+        rows.writerows(tagger.history)
+    if tagger.is_best:
+        figures = {"val": {name: round(value, 4) for name, value in tagger.history[-1].items()}}
+        save_weights(out / WEIGHTS, tagger.result, dataclasses.replace(tagger.config, figures=figures))
+
+
+def _hardware(devices: str) -> dict[str, Any]:
+    if devices == "cpu":
+        return {"accelerator": "cpu", "devices": 1}
+    if devices == "auto":
+        return {"accelerator": "auto", "devices": "auto"}
+    try:
+        chosen = [int(number) for number in devices.split(",")]
+    except ValueError as error:
+        raise TrainingError(
+            _("devices {devices!r}: give auto, cpu, a number, or numbers like 0,1").format(devices=devices)
+        ) from error
+    count = chosen if "," in devices else chosen[0]
+    return {"accelerator": "auto", "devices": count, "sync_batchnorm": True}
+
+
+def _tensorboard(out: Path) -> Any:
+    if importlib.util.find_spec("tensorboard") is None:
+        return False
+    from lightning.pytorch.loggers import TensorBoardLogger
+
+    return TensorBoardLogger(out, name="", version="tensorboard")
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    packages = ("hashtagger", "torch", "torchvision", "timm", "lightning", "pillow")
+    installed = {package: version(package) for package in packages}
+    return {"python": platform.python_version(), **installed}
