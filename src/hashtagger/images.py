@@ -59,7 +59,9 @@ def load_image(image: ImageLike, *, shorter_side: int | None = None) -> "Image":
     if torch is not None and isinstance(image, torch.Tensor):
         name = f"tensor {tuple(image.shape)}"
         if image.ndim != 3 or image.shape[0] not in (1, 3, 4):
-            raise ImageError(_("{name}: expected shape (channels, height, width) with 1, 3 or 4 channels").format(name=name))
+            raise ImageError(
+                _("{name}: expected shape (channels, height, width) with 1, 3 or 4 channels").format(name=name)
+            )
         return _from_array(image.detach().cpu().permute(1, 2, 0).numpy(), name)
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(image, numpy.ndarray):

@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,4 +56,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # A Korean tag must not end a command on a console or pipe of another encoding.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    # What Pillow remarks on odd photos; what stops one is an error of its own.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     group(args=arguments, prog_name="hashtagger")

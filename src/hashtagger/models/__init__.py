@@ -23,7 +23,7 @@ def create_model(architecture: str, **kwargs: Any) -> "nn.Module":
     """
     import timm
 
-    import hashtagger.models.drn  # registers with timm
+    import hashtagger.models.drn  # noqa: F401  (registers the networks with timm)
 
     if not timm.is_model(architecture):
         known = ", ".join(timm.list_models(f"*{architecture[:4]}*")[:12] or timm.list_models("drn_*"))

@@ -17,7 +17,6 @@ All twelve are registered with timm. State-dict keys and shapes are those of the
 
 from typing import Any, Literal
 
-import torch
 from timm.layers import create_classifier
 from timm.models import build_model_with_cfg, checkpoint_seq, generate_default_cfgs, register_model
 from torch import Tensor, nn
@@ -181,8 +180,9 @@ class DRN(nn.Module):
             widths = channels or (16, 32, 64, 128, 256, 512, 512, 512)
             self.feature_info = self._build_cd(arch, block, layers, widths, in_chans)
         self.num_features = self.head_hidden_size = int(self.feature_info[-1]["num_chs"])
-        # Where the features end and the head begins; all before it runs in order of definition.
-        self._stem_and_levels = list(self._modules)
+        # All that is defined so far runs in the order of its definition.
+        self._stem = [name for name in self._modules if not name.startswith("layer")]
+        self._levels = [name for name in self._modules if name.startswith("layer")]
         # The authors' A ends in a linear layer, C and D in a 1x1 convolution: the same sum, other shapes.
         self._conv_classifier = arch != "A"
         self.global_pool, self.fc = create_classifier(
@@ -226,9 +226,7 @@ class DRN(nn.Module):
         self.layer5 = _residual_level(block, widths[3] * x, widths[4], layers[4], dilation=2)
         self.layer6 = _residual_level(block, widths[4] * x, widths[5], layers[5], dilation=4)
         if arch == "C":
-            self.layer7 = _residual_level(
-                BasicBlock, widths[5] * x, widths[6], layers[6], dilation=2, residual=False
-            )
+            self.layer7 = _residual_level(BasicBlock, widths[5] * x, widths[6], layers[6], dilation=2, residual=False)
             self.layer8 = _residual_level(BasicBlock, widths[6], widths[7], layers[7], residual=False)
         else:
             self.layer7 = _conv_level(widths[5] * x, widths[6], layers[6], dilation=2)
@@ -251,17 +249,14 @@ class DRN(nn.Module):
                 nn.init.ones_(module.weight)
                 nn.init.zeros_(module.bias)
 
-    @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
         """Layer groups for timm's layer-wise learning rates."""
         return {"stem": r"^(conv1|bn1|layer0)", "blocks": r"^layer(\d+)" if coarse else r"^layer(\d+)\.(\d+)"}
 
-    @torch.jit.ignore
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Trade time for memory while training: recompute each level's activations in the backward pass."""
         self.grad_checkpointing = enable
 
-    @torch.jit.ignore
     def get_classifier(self) -> nn.Module:
         """The last layer."""
         return self.fc
@@ -278,11 +273,13 @@ class DRN(nn.Module):
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Map (batch, in_chans, h, w) to the last level's (batch, num_features, ceil(h / 8), ceil(w / 8))."""
-        steps = [self._modules[name] for name in self._stem_and_levels]
-        if self.grad_checkpointing and not torch.jit.is_scripting():
-            return checkpoint_seq(steps, x)
-        for step in steps:
-            x = step(x)  # type: ignore[misc]
+        for name in self._stem:
+            x = self._modules[name](x)  # type: ignore[misc]
+        levels = [self._modules[name] for name in self._levels]
+        if self.grad_checkpointing:
+            return checkpoint_seq(levels, x)
+        for level in levels:
+            x = level(x)  # type: ignore[misc]
         return x
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
@@ -349,9 +346,11 @@ default_cfgs = generate_default_cfgs(
 
 
 def _create_drn(variant: str, pretrained: bool = False, **kwargs: Any) -> DRN:
-    drn: DRN = build_model_with_cfg(DRN, variant, pretrained, **kwargs)
+    levels = 5 if kwargs["arch"] == "A" else 8
+    drn: DRN = build_model_with_cfg(
+        DRN, variant, pretrained, feature_cfg={"out_indices": tuple(range(levels))}, **kwargs
+    )
     return drn
-
 
 
 @register_model

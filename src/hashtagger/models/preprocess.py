@@ -24,11 +24,9 @@ def preprocess(image: "Image", config: ModelConfig) -> "np.ndarray[Any, Any]":
 
     side = config.image_size
     left, top, edge = central_square(*image.size)
-    square = image.resize(
-        (side, side), Resampling.BICUBIC, box=(left, top, left + edge, top + edge), reducing_gap=3.0
-    )
+    square = image.resize((side, side), Resampling.BICUBIC, box=(left, top, left + edge, top + edge), reducing_gap=3.0)
     pixels = np.asarray(square, dtype=np.float32) / 255
-    pixels = (pixels - np.float32(config.mean)) / np.float32(config.std)
+    pixels = (pixels - np.array(config.mean, np.float32)) / np.array(config.std, np.float32)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 

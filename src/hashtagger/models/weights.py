@@ -152,9 +152,9 @@ def read_config(path: "str | os.PathLike[str]") -> ModelConfig:
         ) from error
     if _METADATA_KEY not in metadata:
         raise WeightsError(
-            _("{path}: says nothing of its network; convert it first: hashtagger convert {name} NEW.safetensors").format(
-                path=path, name=path.name
-            )
+            _(
+                "{path}: says nothing of its network; convert it first: hashtagger convert {name} NEW.safetensors"
+            ).format(path=path, name=path.name)
         )
     try:
         return ModelConfig.from_json(metadata[_METADATA_KEY])
@@ -222,7 +222,7 @@ def save_weights(
         dtype: Type of the floating-point tensors in the file, float16 by default.
     """
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     dtype = dtype or torch.float16
     tensors = {
@@ -231,5 +231,5 @@ def save_weights(
     }
     path = Path(path)
     partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata={_METADATA_KEY: config.to_json()})
+    partial.write_bytes(save(tensors, metadata={_METADATA_KEY: config.to_json()}))
     partial.replace(path)

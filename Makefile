@@ -1,0 +1,45 @@
+# `make demo` and `make test` set up all they need in .venv on their first run.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint format messages wheel clean
+
+demo: .venv/core
+	@$(BIN)/python examples/demo.py
+
+test: .venv/dev
+	@$(BIN)/python -m pytest
+
+lint: .venv/dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: .venv/dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# Korean messages: after editing the .po, compile the .mo that the package reads.
+messages: .venv/dev
+	$(BIN)/pybabel compile --domain hashtagger --directory src/hashtagger/locale --statistics
+
+wheel: .venv/dev
+	$(BIN)/python -m build --wheel
+
+.venv/pip:
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python's venv module is missing: sudo apt install python3-venv" >&2; exit 1; }
+	@$(BIN)/pip install --quiet --upgrade pip
+	@touch $@
+
+.venv/core: pyproject.toml | .venv/pip
+	@echo "Installing hashtagger and PyTorch into .venv (once, a few minutes)..." >&2
+	@$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+.venv/dev: pyproject.toml | .venv/pip
+	@echo "Installing hashtagger, PyTorch and the test tools into .venv (once, a few minutes)..." >&2
+	@$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@ .venv/core
+
+clean:
+	rm -rf .venv dist demo-output

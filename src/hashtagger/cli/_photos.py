@@ -1,0 +1,26 @@
+"""Arguments that name photos: files, folders, globs."""
+
+import glob
+from pathlib import Path
+
+from hashtagger.images import find_photos
+
+
+def expand(arguments: tuple[str, ...]) -> list[str]:
+    """List the photos that arguments name, in their order, each once.
+
+    A folder gives the photos below it and a glob what it matches; anything else is taken for a file,
+    existing or not, so that a missing one is reported and not lost.
+    """
+    photos: dict[str, None] = {}
+    for argument in arguments:
+        if not Path(argument).exists() and glob.has_magic(argument):
+            matches = sorted(glob.glob(argument, recursive=True))
+        else:
+            matches = []
+        for match in matches or [argument]:
+            if Path(match).is_dir():
+                photos.update(dict.fromkeys(map(str, find_photos(Path(match)))))
+            else:
+                photos[match] = None
+    return list(photos)

@@ -1,0 +1,62 @@
+import json
+import sys
+from typing import Any
+
+import click
+
+from hashtagger.cli._photos import expand
+from hashtagger.errors import ImageError
+from hashtagger.i18n import _
+
+_RELATED_SHOWN = 5
+
+
+@click.command(help=_("Recommend hashtags for photos: files, folders and globs."))
+@click.argument("photos", nargs=-1, required=True, metavar="PHOTO...")
+@click.option(
+    "--top-k", type=click.IntRange(min=1), default=5, show_default=True, help=_("At most so many tags a photo.")
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    help=_("Leave out tags less probable than this; by default as the weights were calibrated."),
+)
+@click.option("--vocabulary", default="hashtags_ko", show_default=True, help=_("Name or TOML file of the label set."))
+@click.option("--weights", type=click.Path(), help=_("Weights file; by default the packed one."))
+@click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))
+def command(
+    photos: tuple[str, ...], top_k: int, threshold: float | None, vocabulary: str, weights: str | None, as_json: bool
+) -> None:
+    """Print what each photo is recommended; exit with 1 when one could not be read."""
+    from hashtagger.recommend import Recommender
+
+    paths = expand(photos)
+    if not paths:
+        raise ImageError(_("no photos in {places}").format(places=", ".join(photos)))
+    recommender = Recommender(vocabulary, weights)
+    documents: list[dict[str, Any]] = []
+    failed = 0
+    for path, found in recommender.recommend_each(paths, top_k=top_k, threshold=threshold):
+        if isinstance(found, ImageError):
+            failed += 1
+            click.echo(_("Error: {message}").format(message=found), err=True)
+            documents.append({"photo": path, "error": str(found), "tags": []})
+            continue
+        documents.append(
+            {
+                "photo": path,
+                "tags": [{"tag": r.tag, "key": r.key, "score": round(r.score, 4), "related": r.related} for r in found],
+            }
+        )
+        if not as_json:
+            click.echo(click.style(path, bold=True))
+            for r in found:
+                beside = " ".join(f"#{tag}" for tag in r.related[:_RELATED_SHOWN])
+                click.echo(f"  {r.score:4.0%}  {click.style(str(r), fg='cyan')}  {click.style(beside, dim=True)}")
+            if not found:
+                click.echo("  " + _("(nothing it is sure of)"))
+    if as_json:
+        click.echo(json.dumps(documents, ensure_ascii=False, indent=2))
+    if failed:
+        click.echo(_("{failed} of {n} photos could not be read").format(failed=failed, n=len(paths)), err=True)
+        sys.exit(1)

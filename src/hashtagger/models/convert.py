@@ -1,0 +1,152 @@
+"""Turn checkpoints of other people's making into weights files of ours."""
+
+import os
+import pickle
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hashtagger.errors import WeightsError
+from hashtagger.i18n import _
+from hashtagger.models import create_model
+from hashtagger.models.weights import ModelConfig, load_state, save_weights
+from hashtagger.vocabulary import load_vocabulary
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_PARALLEL_PREFIX = "module."
+_STUDY_IMAGE_SIZE = 300
+
+
+def convert(old: "str | os.PathLike[str]", new: "str | os.PathLike[str]") -> ModelConfig:
+    """Convert a DRN checkpoint to a weights file, its tensors unchanged (float32).
+
+    Two kinds are known by their content. The original study's: a ``DataParallel`` state dict (``module.``
+    prefix) of which the first twenty outputs are the hashtags, with mean and std 0.5. The DRN authors'
+    ImageNet checkpoints: plain keys and 1000 outputs, which belong to no vocabulary of ours. A ``.pth`` file
+    is read by ``torch.load(weights_only=True)``, which runs no code of the file.
+
+    Args:
+        old: A ``.pth`` or ``.safetensors`` file.
+        new: The file to write, ending in ``.safetensors``.
+
+    Returns:
+        What the new file says of itself.
+
+    Raises:
+        WeightsError: The file is missing, damaged, holds code, or is of a network that is none of the DRNs.
+    """
+    old, new = Path(old), Path(new)
+    if new.suffix != ".safetensors":
+        raise WeightsError(_("{path}: the new file's name must end in .safetensors").format(path=new))
+    if not new.parent.is_dir():
+        raise WeightsError(_("{path}: no such folder").format(path=new.parent))
+    state = read_state(old)
+    of_the_study = all(key.startswith(_PARALLEL_PREFIX) for key in state)
+    state = {key.removeprefix(_PARALLEL_PREFIX): tensor for key, tensor in state.items()}
+    # Checkpoints of before PyTorch 0.4 do not count batches.
+    state.update(_batch_counts(state))
+    architecture = recognize(state, str(old))
+    if of_the_study:
+        vocabulary = load_vocabulary("hashtags_ko")
+        keys = tuple(vocabulary.keys)
+        if len(state["fc.bias"]) < len(keys):
+            raise WeightsError(
+                _("{path}: {found} outputs, expected at least {expected}").format(
+                    path=old, found=len(state["fc.bias"]), expected=len(keys)
+                )
+            )
+        state |= {name: state[name][: len(keys)] for name in ("fc.weight", "fc.bias")}
+        config = ModelConfig(
+            architecture, vocabulary.name, keys, _STUDY_IMAGE_SIZE, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)
+        )
+        model = create_model(architecture, num_classes=len(keys))
+    else:
+        outputs = len(state["fc.bias"])
+        model = create_model(architecture, num_classes=outputs)
+        preprocessing: Mapping[str, Any] = model.pretrained_cfg  # type: ignore[assignment]
+        config = ModelConfig(
+            architecture,
+            vocabulary="",
+            keys=tuple(str(i) for i in range(outputs)),
+            image_size=preprocessing["input_size"][-1],
+            mean=preprocessing["mean"],
+            std=preprocessing["std"],
+        )
+    load_state(model, state, str(old))
+    import torch
+
+    save_weights(new, model, config, dtype=torch.float32)
+    return config
+
+
+def read_state(path: Path) -> "dict[str, Tensor]":
+    """Read a state dict from a ``.pth`` or ``.safetensors`` file without running code of the file.
+
+    Raises:
+        WeightsError: The file is missing or damaged, or holds anything but named tensors.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise WeightsError(_("{path}: no such weights file").format(path=path))
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            _("{path}: refused: not a plain checkpoint of tensors, or one that holds code").format(path=path)
+        ) from error
+    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(_("{path}: truncated, or no checkpoint ({cause})").format(path=path, cause=cause)) from error
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not (
+        isinstance(content, dict)
+        and content
+        and all(isinstance(key, str) and torch.is_tensor(tensor) for key, tensor in content.items())
+    ):
+        raise WeightsError(_("{path}: holds no state dict of named tensors").format(path=path))
+    return dict(content)
+
+
+def recognize(state: "Mapping[str, Tensor]", name: str) -> str:
+    """Tell by keys and shapes which DRN a state dict is of, whatever its number of outputs.
+
+    Raises:
+        WeightsError: It is of none of them; the line names the nearest and the first difference.
+    """
+    import timm
+    import torch
+
+    import hashtagger.models.drn  # noqa: F401  (registers the networks with timm)
+
+    shapes = {key: tuple(tensor.shape) for key, tensor in state.items() if not key.startswith("fc.")}
+    fewest, nearest, first = sys.maxsize, "", ""
+    for architecture in timm.list_models("drn_*"):
+        with torch.device("meta"):
+            model = create_model(architecture, num_classes=1)
+        expected = {key: tuple(t.shape) for key, t in model.state_dict().items() if not key.startswith("fc.")}
+        different = sorted(set(shapes.items()) ^ set(expected.items()))
+        if not different and {"fc.weight", "fc.bias"} <= state.keys():
+            return architecture
+        if len(different) < fewest:
+            fewest, nearest, first = len(different), architecture, different[0][0] if different else "fc"
+    raise WeightsError(
+        _("{name}: not a DRN checkpoint: nearest is {nearest}, from which {n} tensors differ, first {first}").format(
+            name=name, nearest=nearest, n=fewest, first=first
+        )
+    )
+
+
+def _batch_counts(state: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
+    import torch
+
+    counts = (key.replace("running_mean", "num_batches_tracked") for key in state if key.endswith("running_mean"))
+    return {key: torch.tensor(0) for key in counts if key not in state}

@@ -1,0 +1,272 @@
+"""Recommender: a photo in, hashtags with calibrated scores out."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+
+from hashtagger.errors import HashtaggerError, ImageError, WeightsError
+from hashtagger.i18n import _
+from hashtagger.images import ImageLike, load_image
+from hashtagger.vocabulary import Label, Vocabulary, load_vocabulary
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+    from hashtagger.history import History
+
+_BATCH = 32
+_RELATED = 10
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One hashtag for a photo; ``str()`` of it is the tag with its ``#``.
+
+    Attributes:
+        tag: The hashtag without ``#``.
+        score: Calibrated probability in 0..1 that it is right.
+        label: The vocabulary's entry.
+        related: Up to ten tags that people use beside it, best first.
+    """
+
+    tag: str
+    score: float
+    label: Label = field(repr=False)
+    related: list[str] = field(default_factory=list, repr=False)
+
+    @property
+    def key(self) -> str:
+        """The label's key: ``"dog"``."""
+        return self.label.key
+
+    def __str__(self) -> str:
+        return f"#{self.tag}"
+
+
+class Recommender:
+    """A network with its vocabulary, loaded once and used for many photos.
+
+    Args:
+        vocabulary: Name of a vocabulary, or a vocabulary file.
+        weights: A weights file; by default the packed one of the vocabulary.
+        device: ``"auto"`` (CUDA, then Apple's MPS, then the CPU), or a torch device name.
+        runtime: ``"auto"`` or ``"torch"``.
+
+    Raises:
+        VocabularyError: There is no such vocabulary.
+        WeightsError: There are no weights for it, or they are damaged or of other labels.
+        HashtaggerError: The device or the runtime does not exist here.
+    """
+
+    def __init__(
+        self,
+        vocabulary: str | os.PathLike[str] | Vocabulary = "hashtags_ko",
+        weights: str | os.PathLike[str] | None = None,
+        device: str = "auto",
+        runtime: Literal["auto", "torch"] = "auto",
+    ) -> None:
+        from hashtagger.models.weights import find_weights, load_weights
+
+        if runtime not in ("auto", "torch"):
+            raise HashtaggerError(_("no runtime {name!r}; there are: auto, torch").format(name=runtime))
+        self.vocabulary = load_vocabulary(vocabulary)
+        path = Path(weights) if weights is not None else find_weights(self.vocabulary.name)
+        model, self.config = load_weights(path)
+        if list(self.config.keys) != self.vocabulary.keys:
+            raise WeightsError(
+                _("{path}: its {found} classes ({vocabulary}) are not the {expected} of {name}").format(
+                    path=path,
+                    found=len(self.config.keys),
+                    vocabulary=self.config.vocabulary or "?",
+                    expected=len(self.vocabulary),
+                    name=self.vocabulary.name,
+                )
+            )
+        self.device = _device(device)
+        import torch
+
+        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def image_size(self) -> int:
+        """The side, in pixels, of the square that the network sees."""
+        return self.config.image_size
+
+    def scores(self, images: Iterable[ImageLike]) -> "np.ndarray[Any, Any]":
+        """Score every label for every photo.
+
+        Args:
+            images: Photos, each anything that :func:`hashtagger.images.load_image` takes.
+
+        Returns:
+            float32 (photos, labels) in the vocabulary's order: calibrated probabilities, rows sum to 1.
+
+        Raises:
+            ImageError: One of them is not a readable photo.
+        """
+        import numpy as np
+
+        loaded = (load_image(image, shorter_side=self.image_size) for image in images)
+        rows = [self._score_batch(batch) for batch in _batches(loaded)]
+        return np.concatenate(rows) if rows else np.empty((0, len(self.vocabulary)), np.float32)
+
+    @overload
+    def recommend(
+        self,
+        image: list[Any] | tuple[Any, ...],
+        *,
+        top_k: int = ...,
+        threshold: float | None = ...,
+        history: "History | None" = ...,
+    ) -> list[list[Recommendation]]: ...
+    @overload
+    def recommend(
+        self,
+        image: ImageLike,
+        *,
+        top_k: int = ...,
+        threshold: float | None = ...,
+        history: "History | None" = ...,
+    ) -> list[Recommendation]: ...
+    def recommend(
+        self,
+        image: ImageLike | list[Any] | tuple[Any, ...],
+        *,
+        top_k: int = 5,
+        threshold: float | None = None,
+        history: "History | None" = None,
+    ) -> list[Recommendation] | list[list[Recommendation]]:
+        """Recommend hashtags for a photo, or for each photo of a list or tuple.
+
+        Args:
+            image: One photo, or a list of them.
+            top_k: At most so many tags, best first.
+            threshold: Probability in 0..1 below which a tag is not said; by default the one that the weights
+                were calibrated with. A photo that fits nothing well gets an empty list.
+            history: What the user wrote before, which shifts scores and spelling towards their own.
+
+        Raises:
+            ImageError: A photo cannot be read.
+            ValueError: ``top_k`` is below 1 or ``threshold`` outside 0..1.
+        """
+        if top_k < 1:
+            raise ValueError(f"top_k must be 1 or more, not {top_k}")
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise ValueError(f"threshold must lie in 0..1, not {threshold}")
+        many = isinstance(image, list | tuple)
+        images: Sequence[Any] = image if isinstance(image, list | tuple) else [image]
+        found = [self._choose(row, top_k, threshold, history) for row in self.scores(images)]
+        return found if many else found[0]
+
+    def recommend_each(
+        self,
+        images: Iterable[T],
+        *,
+        top_k: int = 5,
+        threshold: float | None = None,
+        history: "History | None" = None,
+    ) -> Iterator[tuple[T, list[Recommendation] | ImageError]]:
+        """Recommend for a stream of photos; one that cannot be read yields its ImageError and stops nothing.
+
+        Yields:
+            Each input with its recommendations, in order.
+        """
+        for batch in _batches(images):
+            loaded = [self._try_load(image) for image in batch]
+            readable = [image for image in loaded if not isinstance(image, ImageError)]
+            rows = iter(self._score_batch(readable) if readable else ())
+            for image, result in zip(batch, loaded, strict=True):
+                if isinstance(result, ImageError):
+                    yield image, result
+                else:
+                    yield image, self._choose(next(rows), top_k, threshold, history)
+
+    def _try_load(self, image: Any) -> "Image | ImageError":
+        try:
+            return load_image(image, shorter_side=self.image_size)
+        except ImageError as error:
+            return error
+
+    def _score_batch(self, images: "Sequence[Image]") -> "np.ndarray[Any, Any]":
+        import numpy as np
+        import torch
+
+        from hashtagger.models.preprocess import preprocess
+
+        pixels = torch.from_numpy(np.stack([preprocess(image, self.config) for image in images]))
+        with torch.inference_mode():
+            logits = self.model(pixels.to(self.device, memory_format=torch.channels_last))
+            scores: np.ndarray[Any, Any] = (logits.float() / self.config.temperature).softmax(1).cpu().numpy()
+        return scores
+
+    def _choose(
+        self, scores: "np.ndarray[Any, Any]", top_k: int, threshold: float | None, history: "History | None"
+    ) -> list[Recommendation]:
+        from hashtagger.related import related
+
+        least = self.config.threshold if threshold is None else threshold
+        if history is not None:
+            scores = history.adjust(scores, self.vocabulary)
+        chosen = []
+        for i in scores.argsort(kind="stable")[::-1][:top_k]:
+            if scores[i] >= least:
+                label = self.vocabulary.labels[i]
+                tag = label.tag if history is None else history.spelling(label)
+                beside = related(label.tag, _RELATED) if history is None else history.companions(label, _RELATED)
+                chosen.append(Recommendation(tag, float(scores[i]), label, beside))
+        return chosen
+
+
+def _device(name: str) -> Any:
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise HashtaggerError(
+            _("no device {name!r} here ({cause})").format(name=name, cause=str(error).splitlines()[0])
+        ) from error
+    return device
+
+
+def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, _BATCH)):
+        yield batch
+
+
+@lru_cache(maxsize=4)
+def _shared(vocabulary: str) -> Recommender:
+    return Recommender(vocabulary)
+
+
+def recommend(
+    image: ImageLike | list[Any] | tuple[Any, ...],
+    *,
+    top_k: int = 5,
+    threshold: float | None = None,
+    history: "History | None" = None,
+    vocabulary: str | os.PathLike[str] = "hashtags_ko",
+) -> Any:
+    """Recommend hashtags for a photo, or for each photo of a list, with the packed weights.
+
+    The network is loaded at the first call and kept. See :meth:`Recommender.recommend` for the arguments.
+
+    Returns:
+        ``list[Recommendation]`` for one photo, a list of such lists for a list.
+
+    Raises:
+        ImageError: A photo cannot be read.
+        VocabularyError: There is no such vocabulary.
+        WeightsError: There are no weights for it.
+    """
+    return _shared(os.fspath(vocabulary)).recommend(image, top_k=top_k, threshold=threshold, history=history)

@@ -1,0 +1,134 @@
+import json
+import math
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+
+import hashtagger.models.drn  # registers the networks with timm
+
+GOLDEN = json.loads(Path(__file__).with_name("drn_golden.json").read_text())["models"]
+
+
+def fill(model: torch.nn.Module) -> None:
+    """The weights that the golden numbers were made with: sines, by tensor and position."""
+    state = {}
+    for j, (key, tensor) in enumerate(model.state_dict().items()):
+        if key.endswith("num_batches_tracked"):
+            state[key] = tensor
+            continue
+        s = torch.sin(0.37 * torch.arange(tensor.numel(), dtype=torch.float64) + 1.3 * j)
+        if key.endswith("running_var"):
+            s = 1 + 0.5 * s
+        elif key.endswith("running_mean") or key.endswith("bias"):
+            s = 0.1 * s
+        elif tensor.ndim == 4:
+            s = s * 1.2 * math.sqrt(2 / tensor[0].numel())
+        else:
+            s = 1 + 0.2 * s
+        state[key] = s.float().reshape(tensor.shape)
+    model.load_state_dict(state)
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_agrees_with_the_public_network(name):
+    golden = GOLDEN[name]
+    model = timm.create_model(name, num_classes=1000).eval()
+    assert sum(parameter.numel() for parameter in model.parameters()) == golden["parameters"]
+    if golden.get("state_dict"):
+        assert [[key, list(tensor.shape)] for key, tensor in model.state_dict().items()] == golden["state_dict"]
+    fill(model)
+    x = torch.sin(0.01 * torch.arange(3 * 224 * 224, dtype=torch.float64)).float().reshape(1, 3, 224, 224)
+    with torch.inference_mode():
+        class_map = model.forward_class_map(x)
+        logits = model(x)
+    if golden["map_shape"]:
+        assert list(class_map.shape) == golden["map_shape"]
+    torch.testing.assert_close(logits[0, :10], torch.tensor(golden["first10"]), rtol=1e-4, atol=0)
+    assert logits.argmax().item() == golden["argmax"]
+    assert logits.mean().item() == pytest.approx(golden["mean"], rel=1e-4)
+    assert logits.std().item() == pytest.approx(golden["std"], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["drn_a_50", "drn_c_26", "drn_d_22"])
+def test_class_map_averages_to_the_logits(name):
+    model = timm.create_model(name, num_classes=7).eval()
+    x = torch.randn(2, 3, 72, 104)
+    with torch.inference_mode():
+        class_map = model.forward_class_map(x)
+        torch.testing.assert_close(class_map.mean((2, 3)), model(x), rtol=1e-4, atol=1e-4)
+    assert class_map.shape == (2, 7, 9, 13)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (33, 47), (64, 200)])
+def test_any_size_from_32_px_and_any_class_count(size):
+    model = timm.create_model("drn_c_26", num_classes=3).eval()
+    with torch.inference_mode():
+        assert model(torch.randn(1, 3, *size)).shape == (1, 3)
+
+
+@pytest.mark.parametrize("name", ["drn_a_50", "drn_c_26", "drn_d_24"])
+def test_timm_interface(name):
+    model = timm.create_model(name, num_classes=20).eval()
+    x = torch.randn(1, 3, 64, 64)
+    features = model.forward_features(x)
+    assert features.shape == (1, model.num_features, 8, 8)
+    assert model.forward_head(features).shape == (1, 20)
+    assert model.forward_head(features, pre_logits=True).shape == (1, model.num_features)
+    torch.testing.assert_close(model.forward_head(features), model(x))
+
+    model.reset_classifier(5)
+    assert model(x).shape == (1, 5)
+    assert model.get_classifier() is model.fc
+    model.reset_classifier(0)
+    assert model(x).shape == (1, model.num_features)
+    model.reset_classifier(4, "max")
+    assert model(x).shape == (1, 4)
+
+    config = timm.data.resolve_model_data_config(model)
+    assert config["input_size"] == (3, 224, 224)
+    assert config["mean"] == (0.485, 0.456, 0.406)
+
+
+@pytest.mark.parametrize(
+    ("name", "reductions"), [("drn_a_50", [2, 4, 8, 8, 8]), ("drn_c_26", [1, 2, 4, 8, 8, 8, 8, 8])]
+)
+def test_features_only(name, reductions):
+    model = timm.create_model(name, features_only=True)
+    assert model.feature_info.reduction() == reductions
+    maps = model(torch.randn(1, 3, 64, 64))
+    assert [64 // m.shape[-1] for m in maps] == reductions
+    assert [m.shape[1] for m in maps] == model.feature_info.channels()
+    assert len(timm.create_model(name, features_only=True, out_indices=(1, 3))(torch.randn(1, 3, 64, 64))) == 2
+
+
+def test_grad_checkpointing_changes_no_gradient():
+    model = timm.create_model("drn_c_26", num_classes=2, channels=(8,) * 8).double()
+    x = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    model.eval()(x).sum().backward()
+    plain = [p.grad.clone() for p in model.parameters() if p.grad is not None]
+    model.zero_grad()
+    model.set_grad_checkpointing()
+    model(x).sum().backward()
+    again = [p.grad for p in model.parameters() if p.grad is not None]
+    assert len(plain) == len(again)
+    for a, b in zip(plain, again, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_levels_7_and_8_of_c_add_nothing():
+    model = timm.create_model("drn_c_58")
+    assert not any(block.residual for level in (model.layer7, model.layer8) for block in level)
+    # In the authors' checkpoints, so in ours, though it takes no part.
+    assert "layer7.0.downsample.0.weight" in model.state_dict()
+    assert all(block.residual for block in model.layer6)
+
+
+def test_official_checkpoints_are_known():
+    authors = "http://dl.yf.io/drn/"
+    names = ["drn_c_26", "drn_c_42", "drn_c_58", "drn_d_22", "drn_d_38", "drn_d_54", "drn_d_105"]
+    for name in names:
+        assert timm.get_pretrained_cfg(name).url.startswith(f"{authors}{name}-")
+    assert len(timm.list_models("drn_*")) == 12
+    assert hashtagger.models.drn.default_cfgs.keys() >= set(names)

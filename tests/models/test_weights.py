@@ -1,0 +1,129 @@
+import hashlib
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from hashtagger.errors import ModelError, WeightsError
+from hashtagger.models import create_model
+from hashtagger.models.weights import (
+    CHECKSUMS,
+    ModelConfig,
+    find_weights,
+    load_weights,
+    read_config,
+    save_weights,
+    verify,
+)
+
+NARROW = {"channels": [4, 4, 8, 8, 8, 8, 8, 8]}
+CONFIG = ModelConfig(
+    "drn_c_26", "hashtags_ko", ("a", "b", "c"), 64, temperature=1.25, threshold=0.4, model_args=NARROW, figures={"n": 1}
+)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    torch.manual_seed(0)
+    model = create_model("drn_c_26", num_classes=3, **NARROW).eval()
+    path = tmp_path / "drn_c_26-abc.safetensors"
+    save_weights(path, model, CONFIG, dtype=torch.float32)
+    return model, path
+
+
+def test_round_trip_is_bit_equal(saved):
+    model, path = saved
+    loaded, config = load_weights(path)
+    assert config == CONFIG
+    assert not loaded.training
+    for key, tensor in model.state_dict().items():
+        assert torch.equal(tensor, loaded.state_dict()[key]), key
+    x = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        assert torch.equal(model(x), loaded(x))
+
+
+def test_float16_round_trip_is_stable(saved, tmp_path):
+    model, _ = saved
+    paths = [tmp_path / "1.safetensors", tmp_path / "2.safetensors"]
+    save_weights(paths[0], model, CONFIG)
+    save_weights(paths[1], load_weights(paths[0])[0], CONFIG)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_packed_weights_are_found_and_verified():
+    path = find_weights("hashtags_ko")
+    config = read_config(path)
+    assert config.vocabulary == "hashtags_ko"
+    assert len(config.keys) == 20
+    assert path.name in (path.parent / CHECKSUMS).read_text()
+    verify(path)
+
+
+def test_cache_folder_is_searched(saved, tmp_path, monkeypatch):
+    _, path = saved
+    monkeypatch.setattr("hashtagger.models.weights.cache_folder", lambda: tmp_path)
+    assert find_weights("abc") == path
+
+
+def test_no_weights_is_one_clear_line():
+    with pytest.raises(WeightsError, match=r"no weights for vocabulary 'nothing': .*\*-nothing\.safetensors"):
+        find_weights("nothing")
+
+
+def test_checksum_catches_a_changed_byte(saved):
+    _, path = saved
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    (path.parent / CHECKSUMS).write_text(f"{digest}  {path.name}\n")
+    load_weights(path)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="SHA-256"):
+        load_weights(path)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 100, -10])
+def test_truncated(saved, keep):
+    _, path = saved
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(WeightsError, match=r"drn_c_26-abc\.safetensors: truncated"):
+        load_weights(path)
+
+
+def test_wrong_files(saved, tmp_path):
+    model, path = saved
+    with pytest.raises(WeightsError, match="no such weights file"):
+        load_weights(tmp_path / "absent.safetensors")
+    pth = tmp_path / "old.pth"
+    torch.save(model.state_dict(), pth)
+    with pytest.raises(WeightsError, match="hashtagger convert old.pth"):
+        load_weights(pth)
+    from safetensors.torch import save_file
+
+    save_file({"x": torch.zeros(1)}, tmp_path / "foreign.safetensors")
+    with pytest.raises(WeightsError, match="says nothing of its network"):
+        load_weights(tmp_path / "foreign.safetensors")
+    save_weights(path, model, ModelConfig("no_such_net", "", ("a", "b", "c"), 64))
+    with pytest.raises(ModelError, match="no network 'no_such_net'"):
+        load_weights(path)
+
+
+def test_other_architecture_or_class_count_says_expected_and_found(saved):
+    model, path = saved
+    save_weights(path, model, ModelConfig("drn_d_22", "", ("a", "b", "c"), 64, model_args=NARROW))
+    with pytest.raises(WeightsError, match="another network: .* missing .* unknown"):
+        load_weights(path)
+    save_weights(path, model, ModelConfig("drn_c_26", "", ("a", "b"), 64, model_args=NARROW))
+    with pytest.raises(WeightsError, match=r"fc\.weight has shape \[3, 8, 1, 1\], expected \[2, 8, 1, 1\]"):
+        load_weights(path)
+
+
+def test_reading_the_config_does_not_import_torch():
+    code = (
+        "import sys; from hashtagger.models.weights import find_weights, read_config;"
+        "read_config(find_weights()); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,218 @@
+import io
+import os
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from hashtagger.errors import ImageError
+from hashtagger.images import MAX_PIXELS, find_photos, load_image
+
+
+def pixels(image):
+    return np.asarray(image).astype(int)
+
+
+def saved(image, format_, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, format_, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def flower(sample_photos):
+    with Image.open(sample_photos["flower"]) as image:
+        return image.convert("RGB").resize((96, 64))
+
+
+def test_every_kind_of_input_gives_the_same_pixels(flower, tmp_path):
+    path = tmp_path / "꽃 사진.png"
+    flower.save(path)
+    array = np.asarray(flower)
+    tensor = torch.from_numpy(array.copy()).permute(2, 0, 1)
+    with path.open("rb") as file:
+        same = [load_image(file)]
+    same += [
+        load_image(image)
+        for image in (path, str(path), path.read_bytes(), bytearray(path.read_bytes()), io.BytesIO(path.read_bytes()))
+    ]
+    same += [
+        load_image(image) for image in (flower, array, tensor, tensor.float() / 255, array.astype("float64") / 255)
+    ]
+    for image in same:
+        assert image.mode == "RGB"
+        assert np.array_equal(pixels(image), array)
+
+
+def test_result_shares_nothing_with_the_input(flower):
+    loaded = load_image(flower)
+    before = flower.getpixel((0, 0))
+    loaded.putpixel((0, 0), (1, 2, 3))
+    assert flower.getpixel((0, 0)) == before
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(flower, orientation):
+    turned = {
+        1: [], 2: [Image.Transpose.FLIP_LEFT_RIGHT], 3: [Image.Transpose.ROTATE_180],
+        4: [Image.Transpose.FLIP_TOP_BOTTOM], 5: [Image.Transpose.TRANSPOSE], 6: [Image.Transpose.ROTATE_90],
+        7: [Image.Transpose.TRANSVERSE], 8: [Image.Transpose.ROTATE_270],
+    }[orientation]  # fmt: skip
+    stored = flower
+    for step in turned:
+        stored = stored.transpose(step)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    assert np.array_equal(pixels(load_image(saved(stored, "PNG", exif=exif))), pixels(flower))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "CMYK", "YCbCr", "HSV", "LAB"])
+def test_modes_become_rgb(flower, mode):
+    if mode == "LAB":
+        from PIL import ImageCms
+
+        profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+        image = ImageCms.profileToProfile(flower, *profiles, outputMode="LAB")
+    else:
+        image = flower.convert("P").convert("PA") if mode == "PA" else flower.convert(mode)
+    loaded = load_image(image)
+    assert loaded.mode == "RGB"
+    assert loaded.size == flower.size
+
+
+def test_transparency_is_laid_on_white(flower):
+    clear = flower.convert("RGBA")
+    clear.putalpha(0)
+    assert pixels(load_image(clear)).min() == 255
+    palette = Image.new("P", (8, 8), 0)
+    palette.putpalette([255, 0, 0] * 256)
+    assert pixels(load_image(saved(palette, "PNG", transparency=0))).min() == 255
+
+
+def test_16_bit_and_float_samples_are_scaled(flower):
+    grey = pixels(flower.convert("L"))
+    deep = Image.fromarray((grey * 257).astype(np.uint16))
+    for image in (deep, saved(deep, "PNG"), saved(deep, "TIFF"), Image.fromarray((grey / 255).astype(np.float32))):
+        assert np.abs(pixels(load_image(image))[:, :, 0] - grey).max() <= 1
+
+
+def test_first_frame_of_an_animation_and_first_picture_of_an_mpo(flower):
+    dark = Image.new("RGB", flower.size)
+    for format_ in ("GIF", "WEBP", "PNG", "TIFF", "MPO"):
+        content = saved(flower, format_, save_all=True, append_images=[dark])
+        assert np.abs(pixels(load_image(content)) - pixels(flower)).mean() < 12, format_
+
+
+def test_heic(flower):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.register_heif_opener()
+    content = saved(flower, "HEIF", quality=90)
+    assert np.abs(pixels(load_image(content)) - pixels(flower)).mean() < 8
+
+
+def test_hint_shrinks_a_large_jpeg_to_no_less_than_twice(sample_photos):
+    assert load_image(sample_photos["palace"]).size == (640, 427)
+    assert load_image(sample_photos["palace"], shorter_side=96).size == (320, 214)
+    assert load_image(sample_photos["palace"], shorter_side=400).size == (640, 427)
+
+
+def test_damaged_files_name_themselves_and_the_cause(sample_photos, tmp_path):
+    whole = sample_photos["flower"].read_bytes()
+    cases = {
+        "empty.jpg": (b"", "empty"),
+        "note.jpg": (b"hello, not a photo", "not a photo"),
+        "cut.jpg": (whole[: len(whole) // 2], "damaged photo"),
+        "head.jpg": (whole[:30], "not a photo|damaged photo"),
+        "photo.heic": (b"\0\0\0\x18ftypheic" + bytes(40), "HEIC|damaged|not a photo"),
+    }
+    for name, (content, cause) in cases.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(ImageError, match=f"{name}: .*({cause})") as raised:
+            load_image(path)
+        assert "\n" not in str(raised.value)
+        with pytest.raises(ImageError, match=f"({cause})"):
+            load_image(content)
+    with pytest.raises(ImageError, match="absent.jpg: no such file"):
+        load_image(tmp_path / "absent.jpg")
+    with pytest.raises(ImageError, match="is a folder"):
+        load_image(tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root reads everything")
+def test_unreadable_file(tmp_path):
+    path = tmp_path / "locked.jpg"
+    path.write_bytes(b"x")
+    path.chmod(0)
+    with pytest.raises(ImageError, match="no permission"):
+        load_image(path)
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"])
+def test_damage_anywhere_is_an_image_error_or_an_image(flower, format_):
+    content = saved(flower, format_)
+    random = np.random.default_rng(0)
+    for _ in range(60):
+        damaged = bytearray(content[: random.integers(1, len(content) + 1)])
+        for position in random.integers(0, len(damaged), 5):
+            damaged[position] = random.integers(256)
+        try:
+            assert load_image(bytes(damaged)).mode == "RGB"
+        except ImageError as error:
+            assert "\n" not in str(error)
+
+
+def test_decompression_bombs_are_refused_unread():
+    def png_header(width, height):
+        import struct
+        import zlib
+
+        chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+        end = struct.pack(">I", zlib.crc32(chunk))
+        return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + end + b"\0\0\0\0IDAT" + bytes(4)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for side in (14_000, 20_000, 60_000):
+            assert side * side > MAX_PIXELS
+            with pytest.raises(ImageError, match=f"more than {MAX_PIXELS:,} pixels"):
+                load_image(png_header(side, side))
+
+
+@pytest.mark.parametrize(
+    ("bad", "cause"),
+    [
+        (np.zeros((3, 8, 8), np.uint8), "expected shape"),
+        (np.zeros((2, 8, 8, 3), np.uint8), "expected shape"),
+        (np.zeros((8,), np.uint8), "expected shape"),
+        (np.zeros((0, 8, 3), np.uint8), "empty"),
+        (np.zeros((8, 8, 3), np.int64), "expected uint8 or float, not int64"),
+        (np.full((8, 8, 3), 1.5), r"0\.\.1"),
+        (np.full((8, 8, 3), -0.1), r"0\.\.1"),
+        (np.full((8, 8, 3), np.nan), r"0\.\.1"),
+        (torch.zeros(8, 8, 3), "expected shape"),
+        (torch.zeros(1, 3, 8, 8), "expected shape"),
+        (None, "NoneType: not a photo"),
+        (42, "int: not a photo"),
+    ],
+)
+def test_wrong_arrays_and_objects(bad, cause):
+    with pytest.raises(ImageError, match=cause):
+        load_image(bad)
+
+
+def test_grey_and_rgba_arrays(flower):
+    grey = np.asarray(flower.convert("L"))
+    for array in (grey, grey[:, :, None], torch.from_numpy(grey.copy())[None]):
+        assert np.array_equal(pixels(load_image(array))[:, :, 1], grey)
+    assert load_image(np.asarray(flower.convert("RGBA"))).size == flower.size
+
+
+def test_find_photos_passes_over_hidden_and_other_files(tmp_path):
+    for name in ["b.JPG", "a/c.webp", "a/note.txt", ".hidden.jpg", "._b.JPG", ".git/x.png", "d.heic"]:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    assert [p.relative_to(tmp_path).as_posix() for p in find_photos(tmp_path)] == ["a/c.webp", "b.JPG", "d.heic"]
