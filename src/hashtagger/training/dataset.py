@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -241,23 +242,35 @@ def training_loader(
 ) -> "DataLoader[Any]":
     """Load one epoch in a random, class-balanced order that depends on ``seed`` alone; so does the transform."""
     import torch
-    from torch.utils.data import DataLoader, WeightedRandomSampler
+    from torch.utils.data import DataLoader
 
-    order = torch.Generator().manual_seed(seed)
-    per_epoch = steps_per_epoch(len(photos), batch) * min(batch, len(photos))
-    sampler = WeightedRandomSampler(
-        sampling_weights(photos, balance), per_epoch, replacement=balance > 0, generator=order
+    batch = min(batch, len(photos))
+    weights = torch.tensor(sampling_weights(photos, balance), dtype=torch.double)
+    # Drawn here and now, not by the loader: whoever iterates over it twice shall get the same twice.
+    order = torch.multinomial(
+        weights,
+        steps_per_epoch(len(photos), batch) * batch,
+        replacement=balance > 0,
+        generator=torch.Generator().manual_seed(seed),
     )
+    stream: Any = PhotoStream(photos, transform, shorter_side)
     return DataLoader(
-        PhotoStream(photos, transform, shorter_side),  # type: ignore[arg-type]
-        batch_size=min(batch, len(photos)),
-        sampler=sampler,
+        stream,
+        batch_size=batch,
+        sampler=order.tolist(),
         num_workers=workers(),
         collate_fn=collate,
-        generator=torch.Generator().manual_seed(seed + 1),
+        worker_init_fn=partial(_seed_worker, seed),
         pin_memory=torch.cuda.is_available(),
         prefetch_factor=4,
     )
+
+
+def _seed_worker(seed: int, worker: int) -> None:
+    import torch
+
+    random.seed(seed * 64 + worker)
+    torch.manual_seed(seed * 64 + worker)
 
 
 def steps_per_epoch(photos: int, batch: int) -> int:

@@ -8,7 +8,6 @@ from hashtagger.errors import ImageError
 from hashtagger.images import load_image
 
 if TYPE_CHECKING:
-    import numpy as np
     from PIL.Image import Image
 
 NEAR = 6
@@ -33,13 +32,14 @@ def perceptual_hash(image: "Image") -> int:
 
 def hash_files(paths: Iterable[Path]) -> "list[int | ImageError]":
     """Hash each file; one that cannot be read gives the error in place of its hash."""
-    hashes: list[int | ImageError] = []
-    for path in paths:
-        try:
-            hashes.append(perceptual_hash(load_image(path, shorter_side=64)))
-        except ImageError as error:
-            hashes.append(error)
-    return hashes
+    return [_hash_file(path) for path in paths]
+
+
+def _hash_file(path: Path) -> int | ImageError:
+    try:
+        return perceptual_hash(load_image(path, shorter_side=64))
+    except ImageError as error:
+        return error
 
 
 def near_pairs(hashes: "Sequence[int | Any]", near: int = NEAR) -> list[tuple[int, int]]:

@@ -28,8 +28,7 @@ def ranked_right(scores: "Array", right: "Array", k: int) -> "Array":
     import numpy as np
 
     first = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    hits: Array = np.take_along_axis(right, first, axis=1).any(axis=1)
-    return hits
+    return np.asarray(np.take_along_axis(right, first, axis=1).any(axis=1))
 
 
 def confusion(truth: "Array", said: "Array", labels: int) -> "Array":
@@ -79,13 +78,18 @@ def calibration_error(confidence: "Array", hit: "Array", bins: int = 15) -> floa
 def fit_temperature(logits: "Array", truth: "Array") -> float:
     """Find the temperature, 0.05..20, that makes the truth likeliest (Guo et al. 2017)."""
     import numpy as np
-    from scipy.optimize import minimize_scalar
 
-    def loss(log_temperature: float) -> float:
-        probabilities = softmax(logits, float(np.exp(log_temperature)))
-        return float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-30)).mean())
+    def loss(temperature: float) -> float:
+        likelihood = softmax(logits, temperature)[np.arange(len(truth)), truth]
+        return float(-np.log(np.maximum(likelihood, 1e-30)).mean())
 
-    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
+    low, high = 0.05, 20.0
+    # The loss has one valley in 1 / temperature, so a grid that closes in on its lowest point finds it.
+    for _round in range(4):
+        grid = np.geomspace(low, high, 21)
+        best = int(np.argmin([loss(temperature) for temperature in grid]))
+        low, high = grid[max(0, best - 1)], grid[min(20, best + 1)]
+    return float(grid[best])
 
 
 def coverage_curve(confidence: "Array", hit: "Array") -> "tuple[Array, Array, Array]":

@@ -38,6 +38,10 @@ class Tagger(L.LightningModule):
         problems: Photos that could not be read, a line each.
     """
 
+    mean: Tensor
+    std: Tensor
+    targets: Tensor
+
     def __init__(
         self,
         network: nn.Module,
