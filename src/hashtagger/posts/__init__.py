@@ -1,0 +1,78 @@
+"""Sources of posts: Instagram's data export, instaloader's folders, plain photo folders."""
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+
+from hashtagger.errors import SourceError
+from hashtagger.i18n import _
+from hashtagger.posts.post import Media, Post, Problem, Source
+
+__all__ = ["Media", "Post", "Problem", "Source", "open_source"]
+
+
+def open_source(
+    path: str | PathLike[str] | Sequence[str | PathLike[str]],
+    *,
+    timezone: str = "Asia/Seoul",
+    reels: bool = True,
+    stories: bool = False,
+    other: bool = False,
+) -> Source:
+    """Recognize what a path holds and open it; nothing is unpacked, changed or read in full yet.
+
+    Args:
+        path: An Instagram data export (a ZIP archive, its folder, or a folder that holds either), a folder that
+            instaloader filled or a parent of several, or a folder of photos. Several paths are the parts of one
+            export.
+        timezone: The IANA name of the zone that times are given in.
+        reels: Whether reels and IGTV videos count as posts.
+        stories: Whether stories do.
+        other: Whether an export's profile photos and other content do.
+
+    Raises:
+        SourceError: There is nothing there that can be read as posts; the message says what was looked for.
+    """
+    from hashtagger.posts.dates import find_zone
+
+    zone = find_zone(timezone)
+    paths = [Path(path)] if isinstance(path, (str, PathLike)) else [Path(one) for one in path]
+    for one in paths:
+        if not one.exists():
+            raise SourceError(_("{path}: no such file or folder").format(path=one))
+    shown = ", ".join(str(one) for one in paths)
+    from hashtagger.posts.trees import find_parts
+
+    trees, broken = find_parts(paths)
+    if any(name.endswith(".json") for tree in trees for name in tree.listings()):
+        from hashtagger.posts.export import ExportSource
+
+        return ExportSource(trees, zone, broken=broken, reels=reels, stories=stories, other=other)
+    if trees:
+        raise SourceError(
+            _("{path}: this export is in HTML; ask Instagram for it again with JSON as the format").format(path=shown)
+        )
+    if broken:
+        raise SourceError(f"{broken[0].location}: {broken[0].cause}")
+    if any(one.is_file() for one in paths):
+        raise SourceError(
+            _(
+                "{path}: no Instagram export; a ZIP archive with content/posts_1.json, "
+                "your_instagram_activity/…/posts_1.json or media.json was looked for. "
+                "Of an export in several archives give the folder that holds them all"
+            ).format(path=shown)
+        )
+    if len(paths) > 1:
+        raise SourceError(_("{path}: several paths must be the parts of one Instagram export").format(path=shown))
+    from hashtagger.posts import instaloader, photos
+
+    if instaloader.is_instaloader_folder(paths[0]):
+        return instaloader.InstaloaderSource(paths[0], zone, stories=stories)
+    if photos.has_media(paths[0]):
+        return photos.PhotoSource(paths[0], zone)
+    raise SourceError(
+        _(
+            "{path}: no posts here; an Instagram export (posts_1.json or media.json), instaloader's files "
+            "(….json.xz, …_UTC.jpg) or photos were looked for"
+        ).format(path=shown)
+    )

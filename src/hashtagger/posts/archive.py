@@ -1,0 +1,96 @@
+"""Files inside ZIP archives, read in place: nothing is unpacked, and no name in an archive is trusted."""
+
+import functools
+import io
+import os
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+_LARGEST_MEMBER = 64 << 30
+"""Bytes one member may claim: no phone records a longer video."""
+_BOMB_SIZE, _BOMB_RATIO = 256 << 20, 200
+"""Photos and videos hardly shrink, and an export's JSON shrinks some 20 to 50 times."""
+
+
+def open_archive(archive: Path) -> zipfile.ZipFile:
+    """Open an archive for reading; the last few stay open, for as long as the file is the same.
+
+    Raises:
+        OSError: It cannot be read.
+        zipfile.BadZipFile: It is no ZIP archive or its directory is damaged.
+    """
+    stat = archive.stat()
+    # A forked child must not share its parent's file position.
+    return _opened(archive, stat.st_mtime_ns, stat.st_size, os.getpid())
+
+
+@functools.lru_cache(maxsize=8)
+def _opened(archive: Path, mtime_ns: int, size: int, process: int) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(archive)
+    except (ValueError, NotImplementedError, OverflowError) as error:
+        raise zipfile.BadZipFile(str(error)) from error
+
+
+def open_member(archive: Path, member: str) -> BinaryIO:
+    """Open one file of an archive for reading, from its start to its end.
+
+    Args:
+        archive: The archive's path.
+        member: The name within it, as the archive spells it.
+
+    Raises:
+        OSError: The archive cannot be read, or has no such member.
+        zipfile.BadZipFile: The member is damaged, encrypted, packed in an unknown way, or a ZIP bomb. Damage may
+            only show while reading, by the same two errors.
+    """
+    opened = open_archive(archive)
+    try:
+        info = opened.getinfo(member)
+    except KeyError:
+        raise FileNotFoundError(f"{archive}!{member}") from None
+    if info.file_size > _LARGEST_MEMBER or (
+        info.file_size > _BOMB_SIZE and info.file_size > info.compress_size * _BOMB_RATIO
+    ):
+        raise zipfile.BadZipFile(f"{member} claims to unpack to {info.file_size} bytes")
+    try:
+        stream = opened.open(info)
+    except (RuntimeError, NotImplementedError, ValueError) as error:  # encrypted; unknown packing; closed file
+        raise zipfile.BadZipFile(str(error)) from error
+    return io.BufferedReader(_Member(stream), buffer_size=1 << 18)
+
+
+class _Member(io.RawIOBase):
+    """A member's bytes, with every way of being damaged told as BadZipFile."""
+
+    def __init__(self, stream: "io.IO[bytes]") -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
+        try:
+            data = self._stream.read(len(buffer))
+        except (zlib.error, EOFError, RuntimeError, ValueError) as error:
+            raise zipfile.BadZipFile(f"damaged: {error}") from error
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def safe_name(name: str) -> str | None:
+    """Give a path of an export, relative to its root, if it stays inside; ``None`` for one that climbs out.
+
+    Absolute paths, drive letters, ``..``, web addresses and NUL all count as climbing.
+    """
+    plain = name.replace("\\", "/")
+    parts = PurePosixPath(plain).parts
+    if not parts or plain.startswith("/") or ".." in parts or ":" in parts[0] or "\0" in plain:
+        return None
+    return "/".join(parts)

@@ -1,0 +1,182 @@
+"""One entry of Instagram's export, whatever its layout: what it says of a post, before its files are looked for."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone, tzinfo
+
+from hashtagger.posts.dates import from_text, from_timestamp
+from hashtagger.posts.mojibake import repair
+from hashtagger.posts.post import MediaKind
+
+_PERMALINK = re.compile(r"https?://(?:www\.)?instagram\.com/(?:[\w.]+/)?(?:p|reel|reels|tv)/[\w-]+/?")
+_ADDRESS = re.compile(r"https?://\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A file that an entry names: where, relative to the export's root, and what the export says it holds."""
+
+    uri: str
+    hint: MediaKind | None = None
+    backup: str | None = None
+
+
+@dataclass(slots=True)
+class Draft:
+    """What an entry says of a post.
+
+    Attributes:
+        references: Its files, in order; web addresses are left out.
+        taken_at: When, if it says so.
+        caption: Its text, repaired.
+        permalink: Its address, where given.
+        place: The name of its place, where given.
+        carousel: What the rows of one carousel have in common where each row is an entry of its own.
+        origin: The file that holds the entry, for messages.
+        keys: Hashes; two entries that have one in common are of one post.
+    """
+
+    references: list[Reference]
+    taken_at: datetime | None = None
+    caption: str = ""
+    permalink: str | None = None
+    place: str | None = None
+    carousel: str | None = None
+    origin: str = ""
+    keys: frozenset[int] = frozenset()
+
+    def absorb(self, other: "Draft") -> None:
+        """Take over what another entry of the same post knows; what is known already stays."""
+        known = {reference.uri for reference in self.references}
+        self.references += [reference for reference in other.references if reference.uri not in known]
+        self.keys |= other.keys
+        self.caption = self.caption or other.caption
+        self.taken_at = self.taken_at or other.taken_at
+        self.permalink = self.permalink or other.permalink
+        self.place = self.place or other.place
+
+    def contradicts(self, other: "Draft") -> bool:
+        """Tell whether two entries that share a file are two posts all the same: other words at another time."""
+        if not self.caption or not other.caption or self.taken_at is None or other.taken_at is None:
+            return False
+        texts = (unicodedata.normalize("NFC", draft.caption).strip() for draft in (self, other))
+        return next(texts) != next(texts) and abs((self.taken_at - other.taken_at).total_seconds()) > 60
+
+
+def read_entry(entry: object, zone: tzinfo) -> Draft | None:
+    """Read one entry of any layout, decided by what it holds and not by the file it stands in.
+
+    Args:
+        entry: A parsed JSON value.
+        zone: The zone for its time.
+
+    Returns:
+        The draft, or ``None`` where the entry does not describe a post.
+    """
+    if not isinstance(entry, dict):
+        return None
+    items = list(_media_items(entry))
+    labels = list(_labels(entry.get("label_values")))
+    if not items and not labels:
+        return None
+    old = "path" in entry
+    draft = Draft(
+        references=[reference for item in items for reference in _references(item)],
+        taken_at=_time(entry, items, zone),
+        caption=_first_text([entry.get("title"), *(item.get("title") for item in items), entry.get("caption")])
+        or _caption_among(labels),
+        permalink=next((found[0] for __, value, __ in labels if (found := _PERMALINK.match(value))), None),
+        place=_text(entry.get("location")) or None,
+    )
+    if old and draft.taken_at is not None:
+        draft.carousel = f"{entry.get('taken_at')}\0{draft.caption}"
+    return draft
+
+
+def _media_items(entry: dict[str, object]) -> Iterator[dict[str, object]]:
+    media = entry.get("media")
+    if isinstance(media, dict):
+        yield media
+    elif isinstance(media, list):
+        yield from (item for item in media if isinstance(item, dict))
+    elif isinstance(mapped := entry.get("media_map_data"), dict):
+        yield from (item for item in mapped.values() if isinstance(item, dict))
+    elif isinstance(entry.get("uri"), str) or isinstance(entry.get("path"), str):
+        yield entry
+
+
+def _references(item: dict[str, object]) -> Iterator[Reference]:
+    metadata = item.get("media_metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    hint: MediaKind | None = (
+        "video" if "video_metadata" in metadata else "photo" if "photo_metadata" in metadata else None
+    )
+    uri, backup = (_local(item.get(key)) for key in ("uri", "backup_uri"))
+    uri = uri or _local(item.get("path"))
+    if uri or backup:
+        yield Reference(uri or backup or "", hint, backup)
+    video = metadata.get("video_metadata")
+    subtitles = video.get("subtitles") if isinstance(video, dict) else None
+    if isinstance(subtitles, dict) and (uri := _local(subtitles.get("uri"))):
+        yield Reference(uri, "other")
+
+
+def _local(value: object) -> str | None:
+    text = _text(value)
+    return None if not text or _ADDRESS.match(text) else text
+
+
+def _time(entry: dict[str, object], items: list[dict[str, object]], zone: tzinfo) -> datetime | None:
+    stamps = [entry.get("creation_timestamp"), *(item.get("creation_timestamp") for item in items)]
+    for stamp in [*stamps, entry.get("timestamp")]:
+        if moment := from_timestamp(stamp, zone):
+            return moment
+    # media.json of 2018 to 2020 writes UTC without saying so.
+    if moment := from_text(entry.get("taken_at"), zone, written_in=timezone.utc):
+        return moment
+    return next((moment for item in items for moment in _exif_times(item, zone)), None)
+
+
+def _exif_times(item: dict[str, object], zone: tzinfo) -> Iterator[datetime]:
+    metadata = item.get("media_metadata")
+    for part in metadata.values() if isinstance(metadata, dict) else ():
+        tables = part.get("exif_data") if isinstance(part, dict) else None
+        for table in tables if isinstance(tables, list) else ():
+            if isinstance(table, dict) and (moment := from_text(table.get("date_time_original"), zone)):
+                yield moment
+
+
+def _text(value: object) -> str:
+    return repair(value) if isinstance(value, str) else ""
+
+
+def _first_text(values: list[object]) -> str:
+    return next((text for text in map(_text, values) if text.strip()), "")
+
+
+def _labels(values: object, owned: bool = False) -> Iterator[tuple[str, str, bool]]:
+    """Flatten ``label_values``: label, value, and whether it stands in a ``dict``, which describes a person."""
+    # Iterative, as nesting is up to whoever wrote the file.
+    waiting = [(values, owned)]
+    while waiting:
+        current, inside = waiting.pop()
+        for one in reversed(current) if isinstance(current, list) else ():
+            if not isinstance(one, dict):
+                continue
+            waiting.append((one.get("label_values"), inside))
+            waiting.append((one.get("dict"), True))
+            if value := _text(one.get("value")) or _text(one.get("href")):
+                yield _text(one.get("label")), value, inside
+
+
+def _caption_among(labels: list[tuple[str, str, bool]]) -> str:
+    """Find the caption by what it looks like, as labels are in the language that the owner's app spoke.
+
+    It is the longest text that is no address. Of what is said of the owner only a text with a hashtag can be it.
+    """
+    texts = [
+        value for __, value, inside in labels if not _ADDRESS.fullmatch(value.strip()) and (not inside or "#" in value)
+    ]
+    return max(texts, key=lambda text: ("#" in text, len(text)), default="")

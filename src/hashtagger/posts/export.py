@@ -1,0 +1,259 @@
+"""Instagram's own data export: ZIP archives and folders of every layout since 2018, several parts merged."""
+
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import PurePosixPath
+
+from hashtagger.i18n import _
+from hashtagger.posts import archive, sniff
+from hashtagger.posts.entry import Draft, Reference, read_entry
+from hashtagger.posts.jsonstream import entries
+from hashtagger.posts.post import Media, Post, Problem
+from hashtagger.posts.tags import caption_tags
+from hashtagger.posts.trees import LISTING, PRIVATE, Tree, month_of
+
+_POSTS, _REELS, _STORIES, _OTHER, _INSIGHTS = "posts", "reels", "stories", "other", "insights"
+
+_KIND_OF_STEM = {
+    "posts": _POSTS,
+    "archived_posts": _POSTS,
+    "reels": _REELS,
+    "igtv_videos": _REELS,
+    "stories": _STORIES,
+    "archived_stories": _STORIES,
+    "profile_photos": _OTHER,
+    "other_content": _OTHER,
+}
+_KIND_OF_KEY = {"photos": _POSTS, "videos": _POSTS, "stories": _STORIES, "profile": _OTHER}
+"""The lists of media.json, the layout of 2018 to 2020."""
+
+_MEDIA_FOLDERS = {
+    "media/posts": _POSTS,
+    "media/archived_posts": _POSTS,
+    "media/reels": _REELS,
+    "media/igtv": _REELS,
+    "media/stories": _STORIES,
+    "media/profile": _OTHER,
+    "media/other": _OTHER,
+    "photos": _POSTS,
+    "videos": _POSTS,
+    "stories": _STORIES,
+    "profile": _OTHER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    tree: Tree
+    name: str
+    kind: str | None
+    """``None`` for media.json, whose lists each have their own."""
+
+
+class ExportSource:
+    """The posts of one export, which may lie in several archives and folders.
+
+    Every list is read twice: first to learn which entries are of one post (the same file named by several lists,
+    parts or insights; the rows of an old carousel), then to yield. Only those are held until all are together;
+    everything else streams. Files that no list names become posts of their own with a guessed time.
+
+    Args:
+        trees: The parts, at least one with a list of posts.
+        zone: The zone that times are given in.
+        broken: Parts that cannot be read, to be reported with the other problems.
+        reels: Whether reels and IGTV videos count as posts.
+        stories: Whether stories do.
+        other: Whether profile photos and other content do.
+    """
+
+    def __init__(
+        self,
+        trees: Sequence[Tree],
+        zone: tzinfo,
+        *,
+        broken: Sequence[Problem] = (),
+        reels: bool = True,
+        stories: bool = False,
+        other: bool = False,
+    ) -> None:
+        self.problems = list(broken)
+        self._broken = list(broken)
+        self._trees = list(trees)
+        self._zone = zone
+        asked = {_POSTS: True, _INSIGHTS: True, _REELS: reels, _STORIES: stories, _OTHER: other}
+        self._wanted = {kind for kind, wanted in asked.items() if wanted}
+
+    def posts(self) -> Iterator[Post]:
+        """Yield every post once; those of each list in its order, merged ones and unlisted files last."""
+        self.problems = list(self._broken)
+        listings = [listing for tree in self._trees for listing in self._listings(tree)]
+        insights = [listing for listing in listings if listing.kind == _INSIGHTS]
+        listings = [listing for listing in listings if listing.kind != _INSIGHTS]
+        captions = self._captions(insights)
+        seen, shared = self._survey(listings)
+        for draft in self._merged(listings, shared):
+            if captions and not draft.caption:
+                keys = [*draft.keys, *_moment_key(draft)]
+                draft.caption = next((captions[key] for key in keys if key in captions), "")
+            yield from self._post(draft)
+        yield from self._only_in_insights(insights, seen)
+        yield from self._unlisted(seen)
+
+    def _listings(self, tree: Tree) -> Iterator[_Listing]:
+        for name in tree.listings():
+            path = PurePosixPath(name)
+            if path.suffix == ".json":
+                match = LISTING.fullmatch(path.name)
+                insights = "past_instagram_insights" in path.parts
+                yield _Listing(tree, name, _INSIGHTS if insights else _KIND_OF_STEM[match["stem"]] if match else None)
+
+    def _drafts(self, listing: _Listing, *, report: bool = False, wanted: bool = True) -> Iterator[Draft]:
+        """Read a list.
+
+        Args:
+            listing: Which.
+            report: Whether what cannot be read becomes a problem; once is enough.
+            wanted: Whether entries of kinds that were not asked for are left out.
+        """
+        location = listing.tree.location(listing.name)
+        unread = 0
+        try:
+            with listing.tree.open(listing.name) as stream:
+                for key, entry in entries(stream):
+                    kind = listing.kind or _KIND_OF_KEY.get(key or "", _POSTS)
+                    if (key is not None and key in PRIVATE) or (wanted and kind not in self._wanted):
+                        continue
+                    draft = read_entry(entry, self._zone)
+                    if draft is None:
+                        unread += 1
+                        continue
+                    draft.origin = location
+                    draft.keys = frozenset(_keys(draft))
+                    yield draft
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            if report:
+                self._problem(location, _("read only in part: {error}").format(error=error))
+        if unread and report:
+            self._problem(location, _("{count} entries describe no post").format(count=unread))
+
+    def _survey(self, listings: Sequence[_Listing]) -> tuple[set[int], set[int]]:
+        """Learn which keys there are, and which of them more than one entry has."""
+        seen: set[int] = set()
+        shared: set[int] = set()
+        for listing in listings:
+            for draft in self._drafts(listing, wanted=False):
+                shared |= draft.keys & seen
+                seen |= draft.keys
+        return seen, shared
+
+    def _merged(self, listings: Sequence[_Listing], shared: set[int]) -> Iterator[Draft]:
+        holder: dict[int, Draft] = {}
+        held: dict[int, Draft] = {}
+        for listing in listings:
+            for draft in self._drafts(listing, report=True):
+                keys = draft.keys & shared
+                if not keys:
+                    yield draft
+                    continue
+                same = {id(other): other for key in keys if (other := holder.get(key)) and not other.contradicts(draft)}
+                # The entry that came first takes the others in, even those that only this one ties to it.
+                first, *others = sorted([draft, *same.values()], key=lambda one: one is draft)
+                for other in others:
+                    first.absorb(other)
+                    held.pop(id(other), None)
+                held[id(first)] = first
+                for key in first.keys & shared:
+                    holder[key] = first
+        yield from held.values()
+
+    def _captions(self, insights: Sequence[_Listing]) -> dict[int, str]:
+        """Learn the captions that insights repeat, for entries that lack theirs."""
+        captions: dict[int, str] = {}
+        for listing in insights:
+            for draft in self._drafts(listing, report=True):
+                if draft.caption:
+                    captions.update(dict.fromkeys(draft.keys or _moment_key(draft), draft.caption))
+        return captions
+
+    def _only_in_insights(self, insights: Sequence[_Listing], seen: set[int]) -> Iterator[Post]:
+        for listing in insights:
+            for draft in self._drafts(listing):
+                if draft.references and seen.isdisjoint(draft.keys):
+                    seen.update(draft.keys)
+                    yield from self._post(draft)
+
+    def _unlisted(self, seen: set[int]) -> Iterator[Post]:
+        for tree in self._trees:
+            for folder, kind in _MEDIA_FOLDERS.items():
+                if kind in self._wanted:
+                    for name in tree.files(folder):
+                        key = hash(name)
+                        if key not in seen:
+                            seen.add(key)
+                            yield from self._unlisted_file(tree, name)
+
+    def _unlisted_file(self, tree: Tree, name: str) -> Iterator[Post]:
+        media = self._try(name, lambda: tree.find(name, None))
+        if media is None:
+            return
+        if media.kind == "other":
+            self._problem(media.location, _("no post names it; left where it is"))
+            return
+        moment = month_of(name, self._zone) or tree.modified(name, self._zone)
+        if moment is not None:
+            self._problem(media.location, _("no post names it; its date is guessed from its folder or file"))
+            yield Post(moment, (media,), time_is_guess=True)
+
+    def _post(self, draft: Draft) -> Iterator[Post]:
+        media = tuple(found for one in draft.references if (found := self._media(one, draft)) is not None)
+        moment, guess = draft.taken_at, False
+        if moment is None:
+            names = (one.uri for one in draft.references)
+            moment, guess = next((guessed for name in names if (guessed := month_of(name, self._zone))), None), True
+        if not draft.references:
+            self._problem(draft.permalink or draft.origin, _("a post of which the export holds no file"))
+        if moment is None:
+            names_of_files = ", ".join(one.uri for one in draft.references)
+            self._problem(draft.origin, _("a post without a time was left out: {files}").format(files=names_of_files))
+            return
+        if not media and not draft.caption:
+            return
+        yield Post(moment, media, draft.caption, caption_tags(draft.caption), draft.permalink, guess, draft.place)
+
+    def _media(self, reference: Reference, draft: Draft) -> Media | None:
+        for uri in filter(None, (reference.uri, reference.backup)):
+            name = archive.safe_name(uri)
+            if name is None or not PRIVATE.isdisjoint(name.split("/")):
+                self._problem(draft.origin, _("names a file outside of the export: {file}").format(file=uri))
+                return None
+            for tree in self._trees:
+                if found := self._try(tree.location(name), lambda: tree.find(name, reference.hint)):
+                    return found
+        if reference.hint != "other" or sniff.of_name(reference.uri) != "other":
+            self._problem(reference.uri, _("named in {file} but missing from the export").format(file=draft.origin))
+        return None
+
+    def _try(self, location: str, find: Callable[[], Media | None]) -> Media | None:
+        try:
+            return find()
+        except (OSError, zipfile.BadZipFile) as error:
+            self._problem(location, str(error))
+            return None
+
+    def _problem(self, location: str, cause: str) -> None:
+        self.problems.append(Problem(location, cause))
+
+
+def _keys(draft: Draft) -> Iterator[int]:
+    """What tells that two entries are of one post. Hashes, as a million of them must fit; a clash only costs a look."""
+    for reference in draft.references:
+        yield hash(archive.safe_name(reference.uri) or reference.uri)
+    if draft.carousel is not None:
+        yield hash(("carousel", draft.carousel))
+
+
+def _moment_key(draft: Draft) -> tuple[int, ...]:
+    """What ties an insight to its post where it names no file but a web address."""
+    return () if draft.taken_at is None else (hash(("moment", draft.taken_at)),)

@@ -1,0 +1,190 @@
+"""What photos and their sidecars say of themselves: EXIF, XMP and IPTC."""
+
+import mmap
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+from hashtagger.posts import sniff
+from hashtagger.posts.dates import from_text
+
+if TYPE_CHECKING:
+    from PIL.Image import Exif
+
+_EXIF_IFD = 0x8769
+_DATE_TIME_ORIGINAL, _OFFSET_ORIGINAL = 0x9003, 0x9011
+_DATE_TIME_DIGITIZED, _OFFSET_DIGITIZED = 0x9004, 0x9012
+_XP_KEYWORDS = 0x9C9E
+_XMP_TAG = 700
+
+_LARGEST_SIDECAR = 8 << 20
+
+_RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+_DC = "{http://purl.org/dc/elements/1.1/}"
+_XMP_DATES = (
+    "{http://ns.adobe.com/exif/1.0/}DateTimeOriginal",
+    "{http://ns.adobe.com/photoshop/1.0/}DateCreated",
+    "{http://ns.adobe.com/xap/1.0/}CreateDate",
+)
+_HIERARCHIES = (
+    ("{http://ns.adobe.com/lightroom/1.0/}hierarchicalSubject", "|"),
+    ("{http://www.digikam.org/ns/1.0/}TagsList", "/"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What one file says.
+
+    Attributes:
+        exif_time: When EXIF says it was taken.
+        xmp_time: When XMP says so.
+        keywords: Its keywords, without ``#``, each once.
+        caption: Its description.
+        damage: Why it could not be read as what it claims to be; ``""`` for a sound file.
+    """
+
+    exif_time: datetime | None = None
+    xmp_time: datetime | None = None
+    keywords: tuple[str, ...] = ()
+    caption: str = ""
+    damage: str = ""
+
+
+def read_photo(path: Path, zone: tzinfo) -> Metadata:
+    """Read a photo's own metadata, RAW and HEIC included; the picture itself is not decoded."""
+    try:
+        if sniff.extension(path.name) in sniff.RAW or sniff.extension(path.name) in {"heic", "heif", "hif", "avif"}:
+            return _read_container(path, zone)
+        return _read_image(path, zone)
+    except Exception as error:  # Pillow raises nearly anything for damaged metadata; the photo is carried on all the same
+        return Metadata(damage=str(error) or type(error).__name__)
+
+
+def read_sidecar(path: Path, zone: tzinfo) -> Metadata:
+    """Read an XMP sidecar."""
+    try:
+        with path.open("rb") as stream:
+            return _from_xmp(stream.read(_LARGEST_SIDECAR), zone)
+    except (OSError, ElementTree.ParseError, ValueError) as error:
+        return Metadata(damage=str(error))
+
+
+def merged(parts: Iterable[Metadata]) -> Metadata:
+    """Put together what the files of one post say: the first time and caption, and all keywords."""
+    known = list(parts)
+    return Metadata(
+        next((part.exif_time for part in known if part.exif_time), None),
+        next((part.xmp_time for part in known if part.xmp_time), None),
+        tuple(dict.fromkeys(keyword for part in known for keyword in part.keywords)),
+        next((part.caption for part in known if part.caption), ""),
+    )
+
+
+def _read_image(path: Path, zone: tzinfo) -> Metadata:
+    from PIL import Image
+    from PIL.IptcImagePlugin import getiptcinfo
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd tags
+        with Image.open(path) as image:
+            exif = image.getexif()
+            iptc: dict[tuple[int, int], Any] = getiptcinfo(image) or {}
+            xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or exif.get(_XMP_TAG)
+            described = _from_xmp(xmp.encode() if isinstance(xmp, str) else xmp, zone) if xmp else Metadata()
+            own = Metadata(_exif_time(exif, zone), None, tuple(_plain(_exif_keywords(exif))))
+            return merged([own, described, _from_iptc(iptc)])
+
+
+def _read_container(path: Path, zone: tzinfo) -> Metadata:
+    """Read a file that Pillow may not know, by the EXIF and XMP blocks that stand in it."""
+    from PIL import Image
+
+    exif = Image.Exif()
+    xmp = Metadata()
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        if (start := data.find(b"Exif\0\0")) >= 0:
+            exif.load(data[start : start + (1 << 18)])
+        elif data[:2] in (b"II", b"MM"):
+            exif.load_from_fp(stream)
+        if (start := data.find(b"<x:xmpmeta")) >= 0 and (end := data.find(b"</x:xmpmeta>", start)) >= 0:
+            xmp = _from_xmp(data[start : end + 12], zone)
+        return merged([Metadata(_exif_time(exif, zone)), xmp])
+
+
+def _exif_time(exif: "Exif", zone: tzinfo) -> datetime | None:
+    details = exif.get_ifd(_EXIF_IFD)
+    for date, offset in ((_DATE_TIME_ORIGINAL, _OFFSET_ORIGINAL), (_DATE_TIME_DIGITIZED, _OFFSET_DIGITIZED)):
+        if moment := from_text(_ascii(details.get(date)), zone, offset=_ascii(details.get(offset))):
+            return moment
+    return None
+
+
+def _ascii(value: object) -> object:
+    text = value.decode("ascii", "replace") if isinstance(value, bytes) else value
+    return text.strip(" \0") if isinstance(text, str) else text
+
+
+def _exif_keywords(exif: "Exif") -> list[str]:
+    value = exif.get(_XP_KEYWORDS)
+    return value.decode("utf-16-le", "replace").strip("\0").split(";") if isinstance(value, bytes) else []
+
+
+def _from_iptc(iptc: dict[tuple[int, int], Any]) -> Metadata:
+    def texts(record: int) -> list[str]:
+        value = iptc.get((2, record), [])
+        return [_decode(one) for one in (value if isinstance(value, list) else [value]) if isinstance(one, bytes)]
+
+    return Metadata(keywords=tuple(_plain(texts(25))), caption="".join(texts(120)[:1]).strip("\0"))
+
+
+def _decode(raw: bytes) -> str:
+    """Decode IPTC text: UTF-8 or, from older Korean programs, CP949, as the coding marker is often wrong or absent."""
+    for encoding in ("utf-8", "cp949"):
+        try:
+            return raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return raw.decode("latin-1")
+
+
+def _from_xmp(data: bytes, zone: tzinfo) -> Metadata:
+    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+        raise ValueError("XMP with a document type is not read")
+    root = ElementTree.fromstring(data.strip(b" \t\r\n\0"))
+    keywords = list(_listed(root, _DC + "subject"))
+    for name, separator in _HIERARCHIES:
+        keywords += [] if keywords else [path.rsplit(separator, 1)[-1] for path in _listed(root, name)]
+    dates = (text for name in _XMP_DATES for text in _values(root, name))
+    return Metadata(
+        xmp_time=next((moment for text in dates if (moment := from_text(text, zone))), None),
+        keywords=tuple(_plain(keywords)),
+        caption=next(_listed(root, _DC + "description"), ""),
+    )
+
+
+def _listed(root: ElementTree.Element, name: str) -> Iterator[str]:
+    for element in root.iter(name):
+        for item in element.iter(_RDF + "li"):
+            if item.text and item.text.strip():
+                yield item.text.strip()
+
+
+def _values(root: ElementTree.Element, name: str) -> Iterator[str]:
+    """Yield a property's values, which XMP writes as elements or as attributes."""
+    for element in root.iter():
+        if element.tag == name and element.text:
+            yield element.text
+        elif name in element.attrib:
+            yield element.attrib[name]
+
+
+def _plain(keywords: Iterable[str]) -> Iterator[str]:
+    for keyword in keywords:
+        plain = keyword.strip().lstrip("#＃").strip()
+        if plain:
+            yield plain

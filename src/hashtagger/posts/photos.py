@@ -1,0 +1,153 @@
+"""Plain photo folders: what belongs together by name, dated by EXIF, XMP, its name, or as a guess by its file."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, tzinfo
+from itertools import groupby
+from pathlib import Path
+
+from hashtagger.i18n import _
+from hashtagger.posts import metadata, sniff
+from hashtagger.posts.dates import from_name
+from hashtagger.posts.post import Media, MediaKind, Post, Problem
+from hashtagger.posts.tags import caption_tags
+
+_JUNK = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "__macosx", "$recycle.bin"})
+
+
+def is_hidden(name: str) -> bool:
+    """Tell whether a name is one that systems hide: dot files, ``._`` forks, thumbnail caches, recycle bins."""
+    return name.startswith(".") or name.lower() in _JUNK
+
+
+def walk(root: Path, problems: list[Problem]) -> Iterator[tuple[Path, list[str]]]:
+    """Go through a folder and all below it: each with the sorted names of its files, hidden ones left out.
+
+    Links to folders are not followed, as they may lead round in circles; they become problems, as does a folder
+    that may not be read.
+    """
+
+    def unreadable(error: OSError) -> None:
+        problems.append(Problem(str(error.filename), error.strerror or str(error)))
+
+    for current, folders, names in os.walk(root, onerror=unreadable):
+        kept = sorted(name for name in folders if not is_hidden(name))
+        links = {name for name in kept if (Path(current) / name).is_symlink()}
+        problems += [Problem(str(Path(current) / name), _("a link to a folder is not followed")) for name in sorted(links)]
+        folders[:] = [name for name in kept if name not in links]
+        yield Path(current), sorted(name for name in names if not is_hidden(name))
+
+
+def has_media(root: Path) -> bool:
+    """Tell whether there is a photo or video anywhere in a folder, by its files' names."""
+    return root.is_dir() and any(sniff.of_name(name) for __, names in walk(root, []) for name in names)
+
+
+class PhotoSource:
+    """The photos and videos of a folder and all below it; files of one name but for their extension are one post.
+
+    Args:
+        root: The folder.
+        zone: The zone that times are given in, and that cameras without one are taken to have been in.
+    """
+
+    def __init__(self, root: Path, zone: tzinfo) -> None:
+        self.problems: list[Problem] = []
+        self._root = root
+        self._zone = zone
+
+    def posts(self) -> Iterator[Post]:
+        """Yield every post once, folder by folder, in the order of names."""
+        self.problems = []
+        for folder, names in walk(self._root, self.problems):
+            yield from posts_of_photos(folder, names, self._zone, self.problems)
+
+
+def posts_of_photos(folder: Path, names: Sequence[str], zone: tzinfo, problems: list[Problem]) -> Iterator[Post]:
+    """Make posts of the files of one folder.
+
+    Args:
+        folder: The folder.
+        names: Its files' names.
+        zone: As for `PhotoSource`.
+        problems: Grows by the files that are no media, or damaged. Damaged ones are still carried along.
+    """
+    for __, group in groupby(sorted(names, key=_stem_and_name), key=_stem):
+        if post := _post(folder, list(group), zone, problems):
+            yield post
+
+
+def _stem(name: str) -> str:
+    stem = name.rsplit(".", 1)[0] if "." in name[1:] else name
+    # IMG_1.JPG.xmp, as darktable and digiKam name it, belongs to IMG_1.JPG.
+    if name.lower().endswith(".xmp") and sniff.of_name(stem):
+        return _stem(stem)
+    return stem.casefold()
+
+
+def _stem_and_name(name: str) -> tuple[str, str]:
+    return _stem(name), name
+
+
+def _post(folder: Path, names: list[str], zone: tzinfo, problems: list[Problem]) -> Post | None:
+    media = [found for name in names if (found := media_file(folder / name, problems))]
+    main = [one for one in media if one.kind != "other"] or [one for one in media if sniff.extension(one.name) in sniff.RAW]
+    if not main:
+        problems.extend(Problem(one.location, _("has no photo or video that it belongs to")) for one in media)
+        return None
+    # What is shown comes first: a photo before its film, both before RAW and sidecars.
+    media.sort(key=lambda one: _ORDER[one.kind])
+    known = metadata.merged(_read(media, zone, problems))
+    guess = False
+    moment = known.exif_time or known.xmp_time or from_name(Path(main[0].name).stem, zone)
+    if moment is None:
+        guess, moment = True, _modified(main[0], zone, problems)
+    if moment is None:
+        return None
+    return Post(moment, tuple(media), known.caption, caption_tags(known.caption, known.keywords), None, guess)
+
+
+_ORDER: dict[MediaKind, int] = {"photo": 0, "video": 1, "other": 2}
+
+
+def media_file(path: Path, problems: list[Problem]) -> Media | None:
+    """Make a Media of a file; one that is no media, or cannot be looked at, becomes a problem."""
+    try:
+        if not path.is_file():
+            problems.append(Problem(str(path), _("a broken link, or no plain file")))
+            return None
+        name, kind = path.name, sniff.of_name(path.name)
+        if kind is None and not sniff.extension(name):
+            name, kind = sniff.name_and_kind(name, lambda: path.open("rb"))
+        if kind is None:
+            problems.append(Problem(str(path), _("neither photo nor video; left where it is")))
+            return None
+        return Media(name, str(path), kind, path=path, size=path.stat().st_size)
+    except OSError as error:
+        problems.append(Problem(str(path), error.strerror or str(error)))
+        return None
+
+
+def _read(media: Iterable[Media], zone: tzinfo, problems: list[Problem]) -> Iterator[metadata.Metadata]:
+    for one in media:
+        if one.path is None:
+            continue
+        ending = sniff.extension(one.name)
+        if ending == "xmp":
+            found = metadata.read_sidecar(one.path, zone)
+        elif one.kind == "photo" or ending in sniff.RAW:
+            found = metadata.read_photo(one.path, zone)
+        else:
+            continue
+        if found.damage:
+            problems.append(Problem(one.location, _("damaged: {error}").format(error=found.damage)))
+        yield found
+
+
+def _modified(media: Media, zone: tzinfo, problems: list[Problem]) -> datetime | None:
+    try:
+        assert media.path is not None
+        return datetime.fromtimestamp(media.path.stat().st_mtime, zone)
+    except (OSError, ValueError, OverflowError) as error:
+        problems.append(Problem(media.location, str(error)))
+        return None

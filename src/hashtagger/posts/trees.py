@@ -1,0 +1,246 @@
+"""The places an export lies in, unpacked folders and ZIP archives, seen alike: files by their path from its root."""
+
+import os
+import re
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Protocol
+
+from hashtagger.i18n import _
+from hashtagger.posts import archive, sniff
+from hashtagger.posts.post import Media, MediaKind, Problem
+
+PRIVATE = frozenset({"direct", "messages", "inbox", "message_requests", "archived_threads", "filtered_threads"})
+"""Folders and JSON keys of private messages, which are never looked into."""
+
+LISTING = re.compile(
+    r"(?P<stem>posts|archived_posts|reels|igtv_videos|stories|archived_stories|profile_photos|other_content)"
+    r"(?:_\d+)?\.(?P<kind>json|html)"
+)
+_LISTING_FOLDERS = frozenset({"", "content", "media", "posts", "reels", "igtv", "stories", "past_instagram_insights"})
+_MARKERS = frozenset(
+    {"media.json", "content", "media", "your_instagram_activity", "past_instagram_insights", "logged_information"}
+    | {"photos", "videos"}
+)
+"""What stands at the root of an export."""
+
+_MONTH = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])")
+
+
+class Tree(Protocol):
+    """One unpacked folder or one ZIP archive of an export."""
+
+    def listings(self) -> Iterator[str]:
+        """Name its lists of posts, JSON and HTML."""
+        ...
+
+    def files(self, folder: str) -> Iterator[str]:
+        """Name the files below a folder of it, hidden and private ones left out."""
+        ...
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a file of it; raises OSError or zipfile.BadZipFile."""
+        ...
+
+    def find(self, name: str, hint: MediaKind | None) -> Media | None:
+        """Find a media file; ``None`` when it is not there. Raises OSError or zipfile.BadZipFile."""
+        ...
+
+    def modified(self, name: str, zone: tzinfo) -> datetime | None:
+        """Tell when a file of it was last changed, as far as known."""
+        ...
+
+    def location(self, name: str) -> str:
+        """Name a file of it for the user."""
+        ...
+
+
+def is_listing(name: str) -> bool:
+    """Tell whether a path from an export's root is that of a list of posts, in JSON or HTML."""
+    path = PurePosixPath(name)
+    if name == "media.json":
+        return True
+    if len(path.parts) > 1 and path.parts[0] not in _MARKERS:
+        return False
+    if not PRIVATE.isdisjoint(path.parts) or path.parent.name not in _LISTING_FOLDERS:
+        return False
+    return LISTING.fullmatch(path.name) is not None
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name in {"__MACOSX", "Thumbs.db", "desktop.ini"}
+
+
+@dataclass(frozen=True)
+class Folder:
+    """An unpacked export."""
+
+    root: Path
+
+    def listings(self) -> Iterator[str]:
+        """Name its lists of posts, without walking through the months of media."""
+        for folder, folders, names in os.walk(self.root):
+            inside = Path(folder).relative_to(self.root)
+            wanted = PRIVATE.isdisjoint if inside.parts else _MARKERS.intersection
+            folders[:] = [name for name in sorted(folders) if wanted({name}) and not _MONTH.fullmatch(name)]
+            if len(inside.parts) >= 3:
+                folders.clear()
+            yield from filter(is_listing, ((inside / name).as_posix() for name in sorted(names)))
+
+    def files(self, folder: str) -> Iterator[str]:
+        """Name the files below a folder of it, hidden and private ones left out."""
+        for current, folders, names in os.walk(self.root / folder):
+            folders[:] = [name for name in sorted(folders) if not _hidden(name) and name not in PRIVATE]
+            inside = Path(current).relative_to(self.root)
+            yield from ((inside / name).as_posix() for name in sorted(names) if not _hidden(name))
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a file of it."""
+        return (self.root / name).open("rb")
+
+    def find(self, name: str, hint: MediaKind | None) -> Media | None:
+        """Find a media file."""
+        path = self.root / name
+        try:
+            if not path.is_file():
+                return None
+            size = path.stat().st_size
+        except (OSError, ValueError):  # a name longer than the file system allows is not there either
+            return None
+        named, kind = sniff.name_and_kind(path.name, lambda: path.open("rb"), hint)
+        return Media(named, str(path), kind or "other", path=path, size=size)
+
+    def modified(self, name: str, zone: tzinfo) -> datetime | None:
+        """Tell when a file of it was last changed."""
+        return datetime.fromtimestamp((self.root / name).stat().st_mtime, zone)
+
+    def location(self, name: str) -> str:
+        """Name a file of it for the user."""
+        return str(self.root / name)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A ZIP archive of an export, read in place.
+
+    Attributes:
+        path: The archive.
+        prefix: What stands before the export's root in its names, ``""`` or ending in a slash.
+    """
+
+    path: Path
+    prefix: str
+
+    def _names(self) -> Iterator[str]:
+        for name in archive.open_archive(self.path).namelist():
+            if name.startswith(self.prefix) and not name.endswith("/"):
+                inside = name[len(self.prefix) :]
+                parts = inside.split("/")
+                if PRIVATE.isdisjoint(parts) and not any(map(_hidden, parts)):
+                    yield inside
+
+    def listings(self) -> Iterator[str]:
+        """Name its lists of posts."""
+        return iter(sorted(filter(is_listing, self._names())))
+
+    def files(self, folder: str) -> Iterator[str]:
+        """Name the files below a folder of it, hidden and private ones left out."""
+        return (name for name in self._names() if name.startswith(folder + "/"))
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a file of it."""
+        return archive.open_member(self.path, self.prefix + name)
+
+    def find(self, name: str, hint: MediaKind | None) -> Media | None:
+        """Find a media file."""
+        member = self.prefix + name
+        try:
+            info = archive.open_archive(self.path).getinfo(member)
+        except KeyError:
+            return None
+        named, kind = sniff.name_and_kind(PurePosixPath(name).name, lambda: self.open(name), hint)
+        return Media(
+            named, self.location(name), kind or "other", archive=self.path, member=member, size=info.file_size
+        )
+
+    def modified(self, name: str, zone: tzinfo) -> datetime | None:
+        """Tell when a file of it was last changed."""
+        try:
+            return datetime(*archive.open_archive(self.path).getinfo(self.prefix + name).date_time, tzinfo=zone)
+        except ValueError:
+            return None
+
+    def location(self, name: str) -> str:
+        """Name a file of it for the user."""
+        return f"{self.path}!{self.prefix}{name}"
+
+
+def folders_of_exports(path: Path) -> list[Folder]:
+    """Find the roots of exports at a folder and down to two levels below it.
+
+    Next to one that lists posts, those that hold only media count too: an export may come in several parts.
+    """
+    level = [path]
+    for __ in range(3):
+        if any(next(Folder(folder).listings(), None) for folder in level):
+            return [Folder(folder) for folder in level if any((folder / marker).exists() for marker in _MARKERS)]
+        level = [child for folder in level for child in _subfolders(folder)]
+    return []
+
+
+def _subfolders(path: Path) -> list[Path]:
+    try:
+        return sorted(child for child in path.iterdir() if not _hidden(child.name) and child.is_dir())
+    except OSError:  # a folder that may not be read holds no export for us
+        return []
+
+
+def archives_of_exports(path: Path) -> list[Archive]:
+    """Find the roots of exports within a ZIP archive: what lists posts, or else what only holds media.
+
+    Raises:
+        OSError: It cannot be read.
+        zipfile.BadZipFile: It is damaged.
+    """
+    listed: dict[str, None] = {}
+    media: dict[str, None] = {}
+    for name in archive.open_archive(path).namelist():
+        parts = name.split("/")
+        for depth in range(min(len(parts), 4)):
+            prefix = "".join(part + "/" for part in parts[:depth])
+            if is_listing("/".join(parts[depth:])):
+                listed[prefix] = None
+                break
+            if parts[depth] in _MARKERS and depth < len(parts) - 1:
+                media[prefix] = None
+                break
+    return [Archive(path, prefix) for prefix in listed or media]
+
+
+def find_parts(paths: Sequence[Path]) -> tuple[list[Tree], list[Problem]]:
+    """Find all parts of exports at paths, in folders and archives; and the archives that cannot be read.
+
+    Without a single list of posts among them there are no parts.
+    """
+    trees: list[Tree] = []
+    broken: list[Problem] = []
+    for path in paths:
+        if path.is_dir():
+            trees += folders_of_exports(path)
+        inside = [path, *_subfolders(path)] if path.is_dir() else []
+        archives = [one for folder in inside for one in sorted(folder.glob("*.[zZ][iI][pP]")) if not _hidden(one.name)]
+        for archived in archives if path.is_dir() else [path]:
+            try:
+                trees += archives_of_exports(archived)
+            except (OSError, zipfile.BadZipFile) as error:
+                broken.append(Problem(str(archived), _("damaged or no ZIP archive: {error}").format(error=error)))
+    return (trees if any(next(tree.listings(), None) for tree in trees) else []), broken
+
+
+def month_of(name: str, zone: tzinfo) -> datetime | None:
+    """Guess a time from the month of upload in a file's path, ``media/posts/202304/…``."""
+    found = next((part for part in PurePosixPath(name).parts[:-1] if _MONTH.fullmatch(part)), None)
+    return datetime(int(found[:4]), int(found[4:]), 1, tzinfo=zone) if found else None
