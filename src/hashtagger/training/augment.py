@@ -19,7 +19,7 @@ class Augment:
     """
 
     def __init__(self, recipe: Recipe, size: int) -> None:
-        from torchvision.transforms import v2
+        from torchvision.transforms import v2  # type: ignore[import-untyped]
 
         strength = recipe.jitter
         self.recipe = recipe

@@ -1,0 +1,45 @@
+"""`hashtagger evaluate`."""
+
+import json
+from pathlib import Path
+
+import click
+
+from hashtagger.i18n import _
+
+
+@click.command(help=_("Measure a network on the photos of DATA (class folders or a manifest) and write a report."))
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--weights", type=click.Path(path_type=Path), help=_("Weights file; by default the packed one."))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help=_("Folder of the report."))
+@click.option(
+    "--calibrate",
+    is_flag=True,
+    help=_("Fit temperature and threshold on the split val and write them into the weights file."),
+)
+@click.option("--json", "as_json", is_flag=True, help=_("Print the report as one JSON document."))
+def command(data: Path, weights: Path | None, out: Path, calibrate: bool, as_json: bool) -> None:
+    """Parse, evaluate, print."""
+    from hashtagger.training.evaluate import evaluate
+
+    report = evaluate(data, out, weights, calibrate=calibrate)
+    for problem in report["problems"]:
+        click.echo(problem, err=True)
+    if as_json:
+        click.echo(json.dumps(report, ensure_ascii=False))
+        return
+    for name, measured in report["sets"].items():
+        line = _(
+            "{name}: {n} photos, top-1 {top1:.3f}, top-3 {top3:.3f}, macro-F1 {f1:.3f}, calibration error {ece:.3f}"
+        )
+        click.echo(
+            line.format(
+                name=name,
+                n=measured["photos"],
+                top1=measured["top1"]["value"],
+                top3=measured["top3"]["value"],
+                f1=measured["macro_f1"]["value"],
+                ece=measured["calibration_error"]["value"],
+            )
+        )
+    click.echo(str(out / "report.md"))

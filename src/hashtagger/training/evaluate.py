@@ -1,0 +1,296 @@
+"""Measure a network on labelled photos, and calibrate it."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hashtagger.errors import TrainingError
+from hashtagger.i18n import _
+from hashtagger.models.preprocess import preprocess
+from hashtagger.models.weights import CHECKSUMS, ModelConfig, find_weights, load_weights, save_weights
+from hashtagger.training import metrics
+from hashtagger.training.dataset import OTHER, Photo, read_photos, reading_loader, targets
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import nn
+
+    Array = np.ndarray[Any, Any]
+
+PRECISION = 0.9
+"""Part of what is said that the fitted threshold makes right."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a network said of a set of photos.
+
+    Attributes:
+        photos: Those that could be read.
+        logits: float (photos, labels).
+        truth: int (photos,): number of each photo's label; -1 for :data:`~hashtagger.training.dataset.OTHER`.
+        right: bool (photos, labels): the labels that fit each photo.
+    """
+
+    photos: list[Photo]
+    logits: "Array"
+    truth: "Array"
+    right: "Array"
+
+    def __getitem__(self, chosen: "Array") -> "Answers":
+        """Those photos alone whose entry in ``chosen``, bool (photos,), is true."""
+        photos = [photo for photo, yes in zip(self.photos, chosen, strict=True) if yes]
+        return Answers(photos, self.logits[chosen], self.truth[chosen], self.right[chosen])
+
+    def confidence(self, temperature: float) -> "Array":
+        """Probability, 0..1, of the label that each photo is given first."""
+        return metrics.softmax(self.logits, temperature).max(axis=1)
+
+    def hits(self, k: int = 1) -> "Array":
+        """Whether a fitting label is among each photo's first ``k``."""
+        return metrics.ranked_right(self.logits, self.right, k)
+
+
+def evaluate(
+    data: "str | os.PathLike[str]",
+    out: "str | os.PathLike[str]",
+    weights: "str | os.PathLike[str] | None" = None,
+    *,
+    calibrate: bool = False,
+) -> dict[str, Any]:
+    """Measure a network and write a report: ``report.json``, ``report.md`` and figures as PNG.
+
+    Each split of the data but ``train`` is measured on its own (all photos where there are no splits), and
+    with the photos of key ``other`` how often the network speaks where no label fits. Photos see the same
+    preprocessing as in :meth:`hashtagger.Recommender.recommend`.
+
+    Args:
+        data: Class folders or a manifest, as :func:`~hashtagger.training.dataset.read_photos` takes them.
+        out: Folder of the report; made if missing.
+        weights: Weights file; by default the packed one of the twenty hashtags.
+        calibrate: Fit temperature and threshold on the split ``val`` (where there are no splits, on all)
+            and write them, with the main figures, into the weights file.
+
+    Returns:
+        What ``report.json`` says.
+
+    Raises:
+        TrainingError: No photos to measure on, or of labels that the network does not have.
+        WeightsError: The weights cannot be read.
+    """
+    import numpy as np
+
+    from hashtagger.training.report import write_report
+
+    path = Path(weights) if weights else find_weights()
+    network, config = load_weights(path)
+    photos = [photo for photo in read_photos(data) if photo.split != "train"]
+    unknown = sorted({photo.key for photo in photos} - {*config.keys, OTHER})
+    if unknown:
+        raise TrainingError(_("{path}: does not know the labels {keys}").format(path=path, keys=", ".join(unknown)))
+    names = list(dict.fromkeys(photo.split for photo in photos if photo.key != OTHER))
+    if not names:
+        raise TrainingError(_("{path}: no labelled photos outside the split train").format(path=data))
+    answers, problems = predict(network, config, photos)
+    splits = np.array([photo.split for photo in answers.photos])
+    labelled = answers.truth >= 0
+    other = answers[~labelled]
+    sets = {name: answers[labelled & (splits == name)] for name in names}
+    if calibrate:
+        fitted = sets.get("val") or sets[names[0]]
+        temperature, threshold = fit(fitted, other)
+        config = dataclasses.replace(config, temperature=temperature, threshold=threshold)
+    report = {
+        "weights": path.name,
+        "architecture": config.architecture,
+        "image_size": config.image_size,
+        "keys": config.keys,
+        "temperature": config.temperature,
+        "threshold": config.threshold,
+        "sets": {name or "all": measure(chosen, other, config) for name, chosen in sets.items()},
+        "other": measure_other(other, config),
+        "problems": problems,
+    }
+    write_report(report, {name or "all": chosen for name, chosen in sets.items()}, config, Path(out))
+    if calibrate:
+        save_weights(path, network, dataclasses.replace(config, figures=main_figures(report)))
+        _renew_checksum(path)
+    return report
+
+
+def predict(network: "nn.Module", config: ModelConfig, photos: Sequence[Photo]) -> tuple[Answers, list[str]]:
+    """Run a network over photos, on the GPU where there is one; progress goes to stderr.
+
+    Returns:
+        The answers for the photos that can be read, and a line for each of the others.
+    """
+    import numpy as np
+    import torch
+    from tqdm import tqdm
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    loader = reading_loader(photos, partial(preprocess, config=config), batch=64, shorter_side=config.image_size)
+    logits, index, problems = [], [], []
+    with torch.inference_mode():
+        for pixels, numbers, failed in tqdm(loader, desc=_("photos"), unit="batch", file=sys.stderr):
+            problems += failed
+            if len(numbers):
+                answer = network(pixels.to(device, memory_format=torch.channels_last))
+                logits.append(answer.float().cpu().numpy())
+                index += numbers.tolist()
+    if not index:
+        raise TrainingError(_("none of the photos can be read; the first: {cause}").format(cause=problems[0]))
+    read = [photos[number] for number in index]
+    column = {key: number for number, key in enumerate(config.keys)}
+    truth = np.array([column.get(photo.key, -1) for photo in read])
+    right = targets(read, config.keys, loss="sigmoid").numpy() > 0
+    return Answers(read, np.concatenate(logits), truth, right), problems
+
+
+def fit(answers: Answers, other: Answers) -> tuple[float, float]:
+    """Fit temperature and threshold: of what is then said about the photos and those of no label, 90% is right."""
+    import numpy as np
+
+    temperature = metrics.fit_temperature(answers.logits, answers.truth)
+    confidence = np.concatenate([answers.confidence(temperature), other.confidence(temperature)])
+    hits = np.concatenate([answers.hits(), np.zeros(len(other.photos), bool)])
+    return temperature, metrics.fit_threshold(confidence, hits, PRECISION)
+
+
+def measure(answers: Answers, other: Answers, config: ModelConfig) -> dict[str, Any]:
+    """Measure one set of labelled photos; ``other`` joins in where it is about saying something or nothing."""
+    import numpy as np
+
+    labels = len(config.keys)
+    said = answers.logits.argmax(axis=1)
+    confidence, hits = answers.confidence(config.temperature), answers.hits()
+    table = metrics.confusion(answers.truth, said, labels)
+    return {
+        "photos": len(answers.photos),
+        "top1": with_interval(np.mean, hits),
+        "top3": with_interval(np.mean, answers.hits(3)),
+        "top1_without_also": with_interval(np.mean, said == answers.truth),
+        "macro_f1": with_interval(partial(metrics.macro_f1, labels=labels), answers.truth, said),
+        "calibration_error_before": with_interval(metrics.calibration_error, answers.confidence(1.0), hits),
+        "calibration_error": with_interval(metrics.calibration_error, confidence, hits),
+        "bins_before": metrics.calibration_bins(answers.confidence(1.0), hits),
+        "bins": metrics.calibration_bins(confidence, hits),
+        "abstention": _abstention(answers, other, config),
+        "labels": _by_label(answers.truth, said, config.keys),
+        "sources": _by_source(answers),
+        "confusion": table.tolist(),
+    }
+
+
+def with_interval(measure: Any, *arrays: "Array") -> dict[str, float]:
+    """Value of a measure and its 95% bootstrap interval."""
+    low, high = metrics.bootstrap(measure, arrays)
+    return {"value": float(measure(*arrays)), "low": float(low), "high": float(high)}
+
+
+def _abstention(answers: Answers, other: Answers, config: ModelConfig) -> dict[str, Any]:
+    """What the threshold in the weights does to this set, and what one fitted to this set would do."""
+    import numpy as np
+
+    confidence = answers.confidence(config.temperature)
+    of_other = other.confidence(config.temperature) if other.photos else np.zeros(0)
+    everything = np.concatenate([confidence, of_other])
+    hits = np.concatenate([answers.hits(), np.zeros(len(of_other), bool)])
+
+    def at(threshold: float) -> dict[str, Any]:
+        said = everything >= threshold
+        spoken = confidence >= threshold
+        result: dict[str, Any] = {
+            "threshold": threshold,
+            "coverage": with_interval(np.mean, spoken),
+            "precision": with_interval(np.mean, hits[said]) if said.any() else None,
+            "precision_without_other": with_interval(np.mean, answers.hits()[spoken]) if spoken.any() else None,
+        }
+        if len(of_other):
+            result["silent_on_other"] = with_interval(np.mean, of_other < threshold)
+        return result
+
+    return {
+        "at_weights_threshold": at(config.threshold),
+        "at_90_percent_precision": at(metrics.fit_threshold(everything, hits, PRECISION)),
+    }
+
+
+def _by_label(truth: "Array", said: "Array", keys: Sequence[str]) -> dict[str, Any]:
+    import numpy as np
+
+    def rates(truth: "Array", said: "Array") -> "Array":
+        return np.stack(metrics.precision_recall_f1(metrics.confusion(truth, said, len(keys))))
+
+    values = rates(truth, said)
+    low, high = metrics.bootstrap(rates, [truth, said])
+    return {
+        key: {
+            "photos": int((truth == number).sum()),
+            **{
+                name: {
+                    "value": float(values[row, number]),
+                    "low": float(low[row, number]),
+                    "high": float(high[row, number]),
+                }
+                for row, name in enumerate(("precision", "recall", "f1"))
+            },
+        }
+        for number, key in enumerate(keys)
+        if (truth == number).any()
+    }
+
+
+def _by_source(answers: Answers) -> dict[str, Any]:
+    import numpy as np
+
+    sources = np.array([photo.source for photo in answers.photos])
+    result = {}
+    for source, _count in Counter(sources.tolist()).most_common():
+        chosen = answers[sources == source]
+        result[source] = {
+            "photos": len(chosen.photos),
+            "top1": with_interval(np.mean, chosen.hits()),
+            "top3": with_interval(np.mean, chosen.hits(3)),
+        }
+    return result
+
+
+def measure_other(other: Answers, config: ModelConfig) -> dict[str, Any]:
+    """What is said about photos that no label fits: how many, and which labels most."""
+    if not other.photos:
+        return {"photos": 0, "said": 0, "labels": {}}
+    spoken = other.confidence(config.temperature) >= config.threshold
+    labels = Counter(config.keys[number] for number in other.logits.argmax(axis=1)[spoken])
+    return {"photos": len(other.photos), "said": int(spoken.sum()), "labels": dict(labels.most_common())}
+
+
+def main_figures(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The report's main figures, for the weights file."""
+    names = ("top1", "top3", "macro_f1", "calibration_error_before", "calibration_error")
+    figures: dict[str, Any] = {}
+    for name, chosen in report["sets"].items():
+        figures[name] = {"photos": chosen["photos"], **{measure: chosen[measure] for measure in names}}
+        figures[name].update(chosen["abstention"]["at_weights_threshold"])
+    rounded: dict[str, Any] = json.loads(json.dumps(figures), parse_float=lambda text: round(float(text), 4))
+    return rounded
+
+
+def _renew_checksum(path: Path) -> None:
+    """Write the file's new SHA-256 into the list beside it, if the list names the file."""
+    sums = path.parent / CHECKSUMS
+    if not sums.is_file():
+        return
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    lines = sums.read_text(encoding="utf-8").splitlines()
+    renewed = [f"{digest}  {path.name}" if line.partition("  ")[2] == path.name else line for line in lines]
+    sums.write_text("\n".join(renewed) + "\n", encoding="utf-8")

@@ -1,0 +1,116 @@
+"""The report of an evaluation: JSON, Markdown and PNG."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hashtagger.models.weights import ModelConfig
+from hashtagger.training import plots
+
+if TYPE_CHECKING:
+    from hashtagger.training.evaluate import Answers
+
+FEWEST = 10
+"""Photos that a source needs for a line of its own in Markdown; JSON has them all."""
+
+_MEASURES = {
+    "top1": "top-1",
+    "top3": "top-3",
+    "macro_f1": "macro-F1",
+    "calibration_error_before": "calibration error, temperature 1",
+    "calibration_error": "calibration error, calibrated",
+}
+_ABSTENTION = {
+    "coverage": "says something about",
+    "precision": "of what is said is right",
+    "precision_without_other": "the same without `other`",
+    "silent_on_other": "silent on `other`",
+}
+
+
+def write_report(report: Mapping[str, Any], sets: "Mapping[str, Answers]", config: ModelConfig, out: Path) -> None:
+    """Write ``report.json``, ``report.md`` and the figures into the folder ``out``."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.json").write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
+    (out / "report.md").write_text(to_markdown(report), encoding="utf-8")
+    plots.draw_reliability(report["sets"], out / "reliability.png")
+    plots.draw_confusion(report["sets"], config.keys, out / "confusion.png")
+    curves = {name: _curve(answers, config) for name, answers in sets.items()}
+    plots.draw_coverage(curves, config.threshold, out / "coverage.png")
+    for name, answers in sets.items():
+        plots.draw_mistakes(_mistakes(answers, config), out / f"mistakes-{name}.png")
+
+
+def _curve(answers: "Answers", config: ModelConfig) -> Any:
+    from hashtagger.training.metrics import coverage_curve
+
+    return coverage_curve(answers.confidence(config.temperature), answers.hits())
+
+
+def _mistakes(answers: "Answers", config: ModelConfig, count: int = 30) -> list[tuple[Path, str]]:
+    """The wrong answers that the network was surest of: file, and what was true and what was said."""
+    confidence, said, hits = answers.confidence(config.temperature), answers.logits.argmax(axis=1), answers.hits()
+    worst = sorted((number for number, hit in enumerate(hits) if not hit), key=lambda number: -confidence[number])
+    return [
+        (photo.path, f"{photo.key}\nsaid {config.keys[said[number]]} {confidence[number]:.2f}")
+        for number in worst[:count]
+        for photo in [answers.photos[number]]
+    ]
+
+
+def to_markdown(report: Mapping[str, Any]) -> str:
+    """Write an evaluation's result as Markdown; each figure stands with its 95% bootstrap interval."""
+    sets = report["sets"]
+    lines = [
+        f"# {report['weights']}",
+        "",
+        f"{report['architecture']} at {report['image_size']} px, temperature {report['temperature']:.3f}, threshold "
+        f"{report['threshold']:.3f}. In brackets 95% intervals (bootstrap over photos).",
+        "",
+        *_table(
+            ["", *(f"{name} ({chosen['photos']:,} photos)" for name, chosen in sets.items())],
+            ([words, *(_figure(chosen[name]) for chosen in sets.values())] for name, words in _MEASURES.items()),
+        ),
+        "",
+        "## Saying nothing",
+        "",
+        f"{report['other']['said']} of {report['other']['photos']} photos that no label fits are given one"
+        + "".join(f", {key} {count}" for key, count in list(report["other"]["labels"].items())[:8])
+        + ".",
+        "",
+    ]
+    for title, at in (
+        ("threshold of the weights", "at_weights_threshold"),
+        ("90% precision on the set itself", "at_90_percent_precision"),
+    ):
+        columns = [chosen["abstention"][at] for chosen in sets.values()]
+        rows = [["threshold", *(f"{column['threshold']:.3f}" for column in columns)]]
+        rows += [[words, *(_figure(column.get(name)) for column in columns)] for name, words in _ABSTENTION.items()]
+        lines += [*_table([title, *sets], rows), ""]
+    for name, chosen in sets.items():
+        lines += [f"## {name}: by label", ""]
+        header = ["label", "photos", "precision", "recall", "F1"]
+        rows = [
+            [key, str(row["photos"]), *(_figure(row[rate]) for rate in ("precision", "recall", "f1"))]
+            for key, row in chosen["labels"].items()
+        ]
+        lines += [*_table(header, rows), ""]
+        rows = [
+            [source or "unknown", str(row["photos"]), _figure(row["top1"]), _figure(row["top3"])]
+            for source, row in chosen["sources"].items()
+            if row["photos"] >= FEWEST
+        ]
+        if len(rows) > 1:
+            lines += [f"## {name}: by source", "", *_table(["source", "photos", "top-1", "top-3"], rows), ""]
+    if report["problems"]:
+        lines += ["## Photos that cannot be read", "", *(f"- {problem}" for problem in report["problems"]), ""]
+    return "\n".join(lines)
+
+
+def _figure(figure: Mapping[str, float] | None) -> str:
+    return "–" if figure is None else f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
+
+
+def _table(header: list[str], rows: Iterable[list[str]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]
