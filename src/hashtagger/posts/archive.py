@@ -6,7 +6,7 @@ import os
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 _LARGEST_MEMBER = 64 << 30
 """Bytes one member may claim: no phone records a longer video."""
@@ -65,13 +65,13 @@ def open_member(archive: Path, member: str) -> BinaryIO:
 class _Member(io.RawIOBase):
     """A member's bytes, with every way of being damaged told as BadZipFile."""
 
-    def __init__(self, stream: "io.IO[bytes]") -> None:
+    def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         try:
             data = self._stream.read(len(buffer))
         except (zlib.error, EOFError, RuntimeError, ValueError) as error:

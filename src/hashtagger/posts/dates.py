@@ -59,7 +59,9 @@ def from_timestamp(value: object, zone: tzinfo) -> datetime | None:
     return moment.astimezone(zone) if _EARLIEST <= moment < _LATEST else None
 
 
-def from_text(value: object, zone: tzinfo, *, written_in: tzinfo | None = None, offset: object = None) -> datetime | None:
+def from_text(
+    value: object, zone: tzinfo, *, written_in: tzinfo | None = None, offset: object = None
+) -> datetime | None:
     """Read a time as EXIF, XMP and exports write it: ``2023:04:20 23:13:20``, ``20251210T181138.000Z``, ISO 8601.
 
     Args:

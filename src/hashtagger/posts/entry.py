@@ -87,7 +87,7 @@ def read_entry(entry: object, zone: tzinfo) -> Draft | None:
         taken_at=_time(entry, items, zone),
         caption=_first_text([entry.get("title"), *(item.get("title") for item in items), entry.get("caption")])
         or _caption_among(labels),
-        permalink=next((found[0] for __, value, __ in labels if (found := _PERMALINK.match(value))), None),
+        permalink=next((found[0] for _label, value, _inside in labels if (found := _PERMALINK.match(value))), None),
         place=_text(entry.get("location")) or None,
     )
     if old and draft.taken_at is not None:
@@ -177,6 +177,8 @@ def _caption_among(labels: list[tuple[str, str, bool]]) -> str:
     It is the longest text that is no address. Of what is said of the owner only a text with a hashtag can be it.
     """
     texts = [
-        value for __, value, inside in labels if not _ADDRESS.fullmatch(value.strip()) and (not inside or "#" in value)
+        value
+        for _label, value, inside in labels
+        if not _ADDRESS.fullmatch(value.strip()) and (not inside or "#" in value)
     ]
     return max(texts, key=lambda text: ("#" in text, len(text)), default="")

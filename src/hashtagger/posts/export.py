@@ -1,7 +1,7 @@
 """Instagram's own data export: ZIP archives and folders of every layout since 2018, several parts merged."""
 
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import PurePosixPath
@@ -10,7 +10,7 @@ from hashtagger.i18n import _
 from hashtagger.posts import archive, sniff
 from hashtagger.posts.entry import Draft, Reference, read_entry
 from hashtagger.posts.jsonstream import entries
-from hashtagger.posts.post import Media, Post, Problem
+from hashtagger.posts.post import Media, MediaKind, Post, Problem
 from hashtagger.posts.tags import caption_tags
 from hashtagger.posts.trees import LISTING, PRIVATE, Tree, month_of
 
@@ -195,7 +195,7 @@ class ExportSource:
                             yield from self._unlisted_file(tree, name)
 
     def _unlisted_file(self, tree: Tree, name: str) -> Iterator[Post]:
-        media = self._try(name, lambda: tree.find(name, None))
+        media = self._find(tree, name, None)
         if media is None:
             return
         if media.kind == "other":
@@ -229,17 +229,17 @@ class ExportSource:
                 self._problem(draft.origin, _("names a file outside of the export: {file}").format(file=uri))
                 return None
             for tree in self._trees:
-                if found := self._try(tree.location(name), lambda: tree.find(name, reference.hint)):
+                if found := self._find(tree, name, reference.hint):
                     return found
         if reference.hint != "other" or sniff.of_name(reference.uri) != "other":
             self._problem(reference.uri, _("named in {file} but missing from the export").format(file=draft.origin))
         return None
 
-    def _try(self, location: str, find: Callable[[], Media | None]) -> Media | None:
+    def _find(self, tree: Tree, name: str, hint: MediaKind | None) -> Media | None:
         try:
-            return find()
+            return tree.find(name, hint)
         except (OSError, zipfile.BadZipFile) as error:
-            self._problem(location, str(error))
+            self._problem(tree.location(name), str(error))
             return None
 
     def _problem(self, location: str, cause: str) -> None:

@@ -132,4 +132,3 @@ class _Text:
         self._buffer = self._buffer[self._position :] + self._decoder.decode(data, final=self._ended)
         self._position = 0
         return not self._ended
-

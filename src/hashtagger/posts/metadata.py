@@ -61,7 +61,9 @@ def read_photo(path: Path, zone: tzinfo) -> Metadata:
         if sniff.extension(path.name) in sniff.RAW or sniff.extension(path.name) in {"heic", "heif", "hif", "avif"}:
             return _read_container(path, zone)
         return _read_image(path, zone)
-    except Exception as error:  # Pillow raises nearly anything for damaged metadata; the photo is carried on all the same
+    except (
+        Exception
+    ) as error:  # Pillow raises nearly anything for damaged metadata; the photo is carried on all the same
         return Metadata(damage=str(error) or type(error).__name__)
 
 
@@ -144,12 +146,10 @@ def _from_iptc(iptc: dict[tuple[int, int], Any]) -> Metadata:
 
 def _decode(raw: bytes) -> str:
     """Decode IPTC text: UTF-8 or, from older Korean programs, CP949, as the coding marker is often wrong or absent."""
-    for encoding in ("utf-8", "cp949"):
-        try:
-            return raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return raw.decode("latin-1")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("cp949", errors="replace")
 
 
 def _from_xmp(data: bytes, zone: tzinfo) -> Metadata:

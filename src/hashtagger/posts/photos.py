@@ -33,7 +33,9 @@ def walk(root: Path, problems: list[Problem]) -> Iterator[tuple[Path, list[str]]
     for current, folders, names in os.walk(root, onerror=unreadable):
         kept = sorted(name for name in folders if not is_hidden(name))
         links = {name for name in kept if (Path(current) / name).is_symlink()}
-        problems += [Problem(str(Path(current) / name), _("a link to a folder is not followed")) for name in sorted(links)]
+        problems += [
+            Problem(str(Path(current) / name), _("a link to a folder is not followed")) for name in sorted(links)
+        ]
         folders[:] = [name for name in kept if name not in links]
         yield Path(current), sorted(name for name in names if not is_hidden(name))
 
@@ -91,7 +93,9 @@ def _stem_and_name(name: str) -> tuple[str, str]:
 
 def _post(folder: Path, names: list[str], zone: tzinfo, problems: list[Problem]) -> Post | None:
     media = [found for name in names if (found := media_file(folder / name, problems))]
-    main = [one for one in media if one.kind != "other"] or [one for one in media if sniff.extension(one.name) in sniff.RAW]
+    main = [one for one in media if one.kind != "other"] or [
+        one for one in media if sniff.extension(one.name) in sniff.RAW
+    ]
     if not main:
         problems.extend(Problem(one.location, _("has no photo or video that it belongs to")) for one in media)
         return None
@@ -101,7 +105,7 @@ def _post(folder: Path, names: list[str], zone: tzinfo, problems: list[Problem])
     guess = False
     moment = known.exif_time or known.xmp_time or from_name(Path(main[0].name).stem, zone)
     if moment is None:
-        guess, moment = True, _modified(main[0], zone, problems)
+        guess, moment = True, modified(main[0], zone, problems)
     if moment is None:
         return None
     return Post(moment, tuple(media), known.caption, caption_tags(known.caption, known.keywords), None, guess)
@@ -117,7 +121,7 @@ def media_file(path: Path, problems: list[Problem]) -> Media | None:
             problems.append(Problem(str(path), _("a broken link, or no plain file")))
             return None
         name, kind = path.name, sniff.of_name(path.name)
-        if kind is None and not sniff.extension(name):
+        if kind is not None or not sniff.extension(name):
             name, kind = sniff.name_and_kind(name, lambda: path.open("rb"))
         if kind is None:
             problems.append(Problem(str(path), _("neither photo nor video; left where it is")))
@@ -144,9 +148,10 @@ def _read(media: Iterable[Media], zone: tzinfo, problems: list[Problem]) -> Iter
         yield found
 
 
-def _modified(media: Media, zone: tzinfo, problems: list[Problem]) -> datetime | None:
+def modified(media: Media, zone: tzinfo, problems: list[Problem]) -> datetime | None:
+    """Tell when a file was last changed; ``None``, and a problem, where even that cannot be had."""
+    assert media.path is not None, "only files on disk are dated by the disk"
     try:
-        assert media.path is not None
         return datetime.fromtimestamp(media.path.stat().st_mtime, zone)
     except (OSError, ValueError, OverflowError) as error:
         problems.append(Problem(media.location, str(error)))

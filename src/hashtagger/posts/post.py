@@ -37,7 +37,8 @@ class Media:
             return self.path.open("rb")
         from hashtagger.posts import archive
 
-        assert self.archive is not None and self.member is not None
+        assert self.archive is not None
+        assert self.member is not None
         return archive.open_member(self.archive, self.member)
 
 

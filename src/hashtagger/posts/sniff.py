@@ -6,10 +6,34 @@ from typing import BinaryIO
 
 from hashtagger.posts.post import MediaKind
 
-PHOTO = frozenset("jpg jpeg jpe jfif png webp heic heif hif avif gif bmp tif tiff jxl".split())
-VIDEO = frozenset("mp4 m4v mov avi mkv webm 3gp 3g2 mts m2ts mpg mpeg wmv flv".split())
-RAW = frozenset("cr2 cr3 crw nef nrw arw srf sr2 dng raf orf rw2 pef srw raw rwl iiq 3fr x3f".split())
-COMPANION = frozenset("xmp aae srt vtt thm".split())
+PHOTO = frozenset(
+    ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "heic", "heif", "hif", "avif", "gif", "bmp", "tif", "tiff", "jxl"]
+)
+VIDEO = frozenset(["mp4", "m4v", "mov", "avi", "mkv", "webm", "3gp", "3g2", "mts", "m2ts", "mpg", "mpeg", "wmv", "flv"])
+RAW = frozenset(
+    [
+        "cr2",
+        "cr3",
+        "crw",
+        "nef",
+        "nrw",
+        "arw",
+        "srf",
+        "sr2",
+        "dng",
+        "raf",
+        "orf",
+        "rw2",
+        "pef",
+        "srw",
+        "raw",
+        "rwl",
+        "iiq",
+        "3fr",
+        "x3f",
+    ]
+)
+COMPANION = frozenset(["xmp", "aae", "srt", "vtt", "thm"])
 """Files that only make sense next to a photo or a video: sidecars, edits, subtitles."""
 
 HEAD = 32

@@ -162,9 +162,7 @@ class Archive:
         except KeyError:
             return None
         named, kind = sniff.name_and_kind(PurePosixPath(name).name, lambda: self.open(name), hint)
-        return Media(
-            named, self.location(name), kind or "other", archive=self.path, member=member, size=info.file_size
-        )
+        return Media(named, self.location(name), kind or "other", archive=self.path, member=member, size=info.file_size)
 
     def modified(self, name: str, zone: tzinfo) -> datetime | None:
         """Tell when a file of it was last changed."""
@@ -230,14 +228,20 @@ def find_parts(paths: Sequence[Path]) -> tuple[list[Tree], list[Problem]]:
     for path in paths:
         if path.is_dir():
             trees += folders_of_exports(path)
-        inside = [path, *_subfolders(path)] if path.is_dir() else []
-        archives = [one for folder in inside for one in sorted(folder.glob("*.[zZ][iI][pP]")) if not _hidden(one.name)]
-        for archived in archives if path.is_dir() else [path]:
-            try:
-                trees += archives_of_exports(archived)
-            except (OSError, zipfile.BadZipFile) as error:
-                broken.append(Problem(str(archived), _("damaged or no ZIP archive: {error}").format(error=error)))
+            for folder in (path, *_subfolders(path)):
+                for archived in sorted(folder.glob("*.[zZ][iI][pP]")):
+                    trees += [] if _hidden(archived.name) else _readable_archives(archived, broken)
+        else:
+            trees += _readable_archives(path, broken)
     return (trees if any(next(tree.listings(), None) for tree in trees) else []), broken
+
+
+def _readable_archives(path: Path, broken: list[Problem]) -> list[Archive]:
+    try:
+        return archives_of_exports(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        broken.append(Problem(str(path), _("damaged or no ZIP archive: {error}").format(error=error)))
+        return []
 
 
 def month_of(name: str, zone: tzinfo) -> datetime | None:

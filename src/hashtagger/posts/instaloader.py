@@ -1,0 +1,307 @@
+"""Folders that instaloader filled: profiles, hashtags, places, feeds, under its own or custom file names."""
+
+import json
+import lzma
+import re
+import unicodedata
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import Any
+
+from hashtagger.i18n import _
+from hashtagger.posts.dates import from_name, from_timestamp
+from hashtagger.posts.mojibake import repair
+from hashtagger.posts.photos import media_file, modified, posts_of_photos, walk
+from hashtagger.posts.post import Media, Post, Problem
+from hashtagger.posts.tags import caption_tags
+
+_SIDECAR = re.compile(r"(?P<base>.+?)(?<!_comments)\.json(?:\.xz)?")
+_DATED = re.compile(r"(?P<base>.*\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_UTC)(?:_\d+)?(?:_old_\d+|_location|_comments)?")
+_NUMBERED = re.compile(r"(?P<base>.+)_(?P<number>\d+)")
+_EXTRA = re.compile(r"(?P<base>.+)_(?P<what>old_\d+|location|comments)")
+_NO_POST = re.compile(r"id|iterator_.+\.json(\.xz)?|.+\.temp|.+_profile_pic\.\w+|.+_cover\.jpg|resume_info_.+")
+_SHORTCODE = re.compile(r"[\w-]{1,40}", re.ASCII)
+
+_LARGEST_SIDECAR = 64 << 20
+"""Bytes of JSON; one with thousands of comments takes some megabytes."""
+
+
+@dataclass
+class _Group:
+    """The files of one post in one folder."""
+
+    sidecar: str | None = None
+    media: list[tuple[int, str]] = field(default_factory=list)
+    caption: str | None = None
+    place: str | None = None
+
+
+@dataclass
+class _Facts:
+    """What a sidecar says; ``videos`` has an entry for each item, in order, that tells whether it is a video."""
+
+    taken_at: datetime | None = None
+    shortcode: str | None = None
+    caption: str | None = None
+    place: str | None = None
+    videos: tuple[bool, ...] = ()
+
+
+def is_instaloader_folder(root: Path) -> bool:
+    """Tell whether instaloader has been at work in a folder or below it."""
+    return root.is_dir() and any(_is_filled(folder, names) for folder, names in walk(root, []))
+
+
+def _is_filled(folder: Path, names: list[str]) -> bool:
+    if any(name.endswith(".json.xz") or _DATED.match(name) for name in names):
+        return True
+    plain = [name for name in names if name.endswith(".json")][:3]
+    return any(_node_type(_structure(folder / name, [])) for name in plain)
+
+
+class InstaloaderSource:
+    """The posts that instaloader saved in a folder and all below it, each once however many targets had it.
+
+    Its sidecars are trusted before file names and caption files. What in these folders is not instaloader's is
+    read as plain photos are.
+
+    Args:
+        root: The folder.
+        zone: The zone that times are given in.
+        stories: Whether stories count as posts.
+    """
+
+    def __init__(self, root: Path, zone: tzinfo, *, stories: bool = False) -> None:
+        self.problems: list[Problem] = []
+        self._root = root
+        self._zone = zone
+        self._kinds = {None, "Post"} | ({"StoryItem"} if stories else set())
+
+    def posts(self) -> Iterator[Post]:
+        """Yield every post once, folder by folder; those of which only the caption is there come last."""
+        self.problems = []
+        seen: dict[int, int] = {}
+        without_files: list[tuple[Post, Path]] = []
+        for folder, names in walk(self._root, self.problems):
+            groups, rest = _pair(names) if _is_filled(folder, names) else ({}, names)
+            for base, group in groups.items():
+                structure = _structure(folder / group.sidecar, self.problems) if group.sidecar else None
+                kind = _node_type(structure)
+                if kind not in self._kinds:
+                    # A profile's or a hashtag's own sidecar; a photo that happens to share its name is no part of it.
+                    rest += [] if kind == "StoryItem" else [name for __, name in group.media]
+                    continue
+                post = self._post(folder, base, group, _facts(structure, self._zone) if structure else _Facts())
+                if post is None:
+                    continue
+                identity, *others = _identities(post)
+                if not post.media:
+                    without_files.append((post, folder / base))
+                elif seen.get(identity, 0) >= len(post.media):
+                    self._problem(folder / base, _("the same post lies in another folder too; used once"))
+                else:
+                    seen.update(dict.fromkeys([identity, *others], len(post.media)))
+                    yield post
+            yield from posts_of_photos(folder, rest, self._zone, self.problems)
+        for post, path in without_files:
+            identities = _identities(post)
+            if seen.keys().isdisjoint(identities):
+                seen.update(dict.fromkeys(identities, 0))
+                self._problem(path, _("its photos and videos are missing"))
+                yield post
+
+    def _post(self, folder: Path, base: str, group: _Group, facts: _Facts) -> Post | None:
+        media = self._media(folder, group, facts)
+        caption = facts.caption if facts.caption is not None else _read_text(folder, group.caption, self.problems)
+        if not media and not facts.taken_at and not _DATED.fullmatch(base):
+            return None
+        moment, guess = facts.taken_at or from_name(base, self._zone), False
+        if moment is None:
+            guess, moment = True, modified(media[0], self._zone, self.problems) if media else None
+        if moment is None:
+            return None
+        place = facts.place or _read_text(folder, group.place, self.problems).split("\n", 1)[0].strip() or None
+        permalink = f"https://www.instagram.com/p/{facts.shortcode}/" if facts.shortcode else None
+        return Post(moment, media, caption, caption_tags(caption), permalink, guess, place)
+
+    def _media(self, folder: Path, group: _Group, facts: _Facts) -> tuple[Media, ...]:
+        found = [
+            (number, one)
+            for number, name in sorted(group.media)
+            if (one := media_file(folder / name, self.problems)) is not None
+        ]
+        films = {number for number, one in found if one.kind == "video"}
+        items: list[Media] = []
+        for number, one in sorted(found, key=lambda item: (item[0], item[1].kind != "video")):
+            # instaloader saves a picture with each video: its thumbnail, not a photo of its own.
+            items.append(replace(one, kind="other") if number in films and one.kind == "photo" else one)
+        if found:
+            numbers = {number for number, __ in found}
+            if len(facts.videos) > len(numbers):
+                self._problem(
+                    folder / found[0][1].name,
+                    _("only {there} of {all} photos and videos of its post are there").format(
+                        there=len(numbers), all=len(facts.videos)
+                    ),
+                )
+            elif sum(facts.videos) > len(films):
+                self._problem(folder / found[0][1].name, _("a video of its post is missing; its picture is there"))
+        return tuple(items)
+
+    def _problem(self, path: Path, cause: str) -> None:
+        self.problems.append(Problem(str(path), cause))
+
+
+def _pair(names: list[str]) -> tuple[dict[str, _Group], list[str]]:
+    """Sort a folder's names into posts, by the stem they share, and those that are of no post of instaloader's."""
+    names = [name for name in names if not _NO_POST.fullmatch(name)]
+    sidecars = {match["base"]: name for name in names if (match := _SIDECAR.fullmatch(name))}
+    groups = {base: _Group(name) for base, name in sidecars.items()}
+    stems = {_stem(name) for name in names if not name.endswith(".txt")}
+    rest: list[str] = []
+    for name in names:
+        if name in sidecars.values():
+            continue
+        stem, text = _stem(name), name.endswith(".txt")
+        base, number, what = _place_in_post(stem, groups)
+        if base is None and text and stem in stems:
+            base = stem  # a custom name without a sidecar
+        if base is None:
+            rest.append(name)
+            continue
+        group = groups.setdefault(base, _Group())
+        if what == "location" and text:
+            group.place = name
+        elif what is None and text:
+            group.caption = name
+        elif what is None:
+            group.media.append((number, name))
+    # Captions of custom names sort after the photos they belong to.
+    for name in [name for name in rest if _stem(name) in groups]:
+        groups[_stem(name)].media.append((0, name))
+        rest.remove(name)
+    return groups, rest
+
+
+def _place_in_post(stem: str, groups: dict[str, _Group]) -> tuple[str | None, int, str | None]:
+    """Tell which post a stem belongs to, as which item of it, or as what else."""
+    if stem in groups:
+        return stem, 0, None
+    if (match := _EXTRA.fullmatch(stem)) and (match["base"] in groups or _DATED.fullmatch(match["base"])):
+        return match["base"], 0, match["what"]
+    if (match := _NUMBERED.fullmatch(stem)) and (match["base"] in groups or _DATED.fullmatch(match["base"])):
+        return match["base"], int(match["number"]), None
+    return (stem if _DATED.fullmatch(stem) else None), 0, None
+
+
+def _stem(name: str) -> str:
+    return name.rsplit(".", 1)[0] if "." in name[1:] else name
+
+
+def _identities(post: Post) -> list[int]:
+    """What tells that two posts are one: the address where known; else, and for those without, time and words."""
+    written = hash((post.taken_at, unicodedata.normalize("NFC", post.caption).strip()))
+    if post.permalink:
+        return [hash(post.permalink), written]
+    # Two photos of one second without a word may well be two posts.
+    return [written if post.caption or not post.media else hash(tuple(one.location for one in post.media))]
+
+
+def _read_text(folder: Path, name: str | None, problems: list[Problem]) -> str:
+    if name is None:
+        return ""
+    try:
+        text = (folder / name).read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        problems.append(Problem(str(folder / name), error.strerror or str(error)))
+        return ""
+    return text.removesuffix("\n")
+
+
+def _structure(path: Path, problems: list[Problem]) -> dict[str, Any] | None:
+    try:
+        with lzma.open(path) if path.suffix == ".xz" else path.open("rb") as stream:
+            data = stream.read(_LARGEST_SIDECAR + 1)
+        if len(data) > _LARGEST_SIDECAR:
+            raise ValueError(_("too large for a sidecar"))
+        structure = json.loads(data)
+    except (OSError, lzma.LZMAError, EOFError, ValueError, RecursionError) as error:
+        problems.append(Problem(str(path), _("damaged: {error}").format(error=error)))
+        return None
+    if not isinstance(structure, dict):
+        return None
+    return structure
+
+
+def _node_type(structure: dict[str, Any] | None) -> str | None:
+    """Tell what a sidecar describes; one of instaloader 3 is a post's node without more."""
+    if structure is None:
+        return None
+    about = structure.get("instaloader")
+    kind = about.get("node_type") if isinstance(about, dict) else None
+    if isinstance(kind, str) and isinstance(structure.get("node"), dict):
+        return kind
+    return "Post" if isinstance(structure.get("shortcode"), str) else None
+
+
+def _facts(structure: dict[str, Any], zone: tzinfo) -> _Facts:
+    node = structure["node"] if isinstance(structure.get("node"), dict) else structure
+    facts = _Facts(
+        from_timestamp(_first(node, "taken_at_timestamp", "date", "taken_at"), zone),
+        _first(node, "shortcode", "code"),
+        _caption_of_node(node),
+        _inside(node, "location", "name"),
+        tuple(_videos(node)),
+    )
+    if _node_type(structure) == "Post" and "node" in structure:
+        _ask_instaloader(structure, facts, zone)
+    facts.caption = repair(facts.caption) if isinstance(facts.caption, str) else None
+    facts.place = repair(facts.place) if isinstance(facts.place, str) else None
+    if not (isinstance(facts.shortcode, str) and _SHORTCODE.fullmatch(facts.shortcode)):
+        facts.shortcode = None
+    return facts
+
+
+def _ask_instaloader(structure: dict[str, Any], facts: _Facts, zone: tzinfo) -> None:
+    """Let instaloader read its own file; where it cannot, what the raw node says stands."""
+    import instaloader
+
+    # Without a context it has no way to ask the network for what the file lacks.
+    offline: Any = None
+    unreadable = (ArithmeticError, AssertionError, AttributeError, LookupError, OSError, TypeError, ValueError)
+    with suppress(instaloader.InstaloaderException, *unreadable):
+        post: Any = instaloader.load_structure(offline, structure)
+        facts.shortcode = post.shortcode
+        facts.caption = post.caption
+        facts.taken_at = from_timestamp(post.date_local.timestamp(), zone) or facts.taken_at
+
+
+def _first(node: dict[str, Any], *keys: str) -> Any:
+    return next((node[key] for key in keys if node.get(key) is not None), None)
+
+
+def _inside(node: Any, *keys: str) -> Any:
+    for key in keys:
+        node = node.get(key) if isinstance(node, dict) else None
+    return node
+
+
+def _caption_of_node(node: dict[str, Any]) -> str | None:
+    edges = _inside(node, "edge_media_to_caption", "edges")
+    if isinstance(edges, list):
+        text = _inside(edges[0], "node", "text") if edges else ""
+    else:
+        text = node.get("caption", _inside(node, "iphone_struct", "caption"))
+    text = text.get("text") if isinstance(text, dict) else text
+    return text if isinstance(text, str) else None
+
+
+def _videos(node: dict[str, Any]) -> Iterator[bool]:
+    edges = _inside(node, "edge_sidecar_to_children", "edges")
+    if isinstance(edges, list) and edges:
+        yield from (_inside(edge, "node", "is_video") is True for edge in edges)
+    else:
+        yield node.get("is_video") is True
