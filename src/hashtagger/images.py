@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 ImageLike: TypeAlias = Union[str, "os.PathLike[str]", bytes, BinaryIO, "Image", "np.ndarray[Any, Any]", "Tensor"]
 
 SUFFIXES = frozenset(
-    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".mpo", ".avif"]
-    + [".heic", ".heif"]
+    ".jpg .jpeg .jpe .jfif .png .webp .gif .bmp .tif .tiff .mpo .avif .heic .heif".split()  # noqa: SIM905
 )
 """File name endings (lower case) of the photos that are looked for in folders."""
 

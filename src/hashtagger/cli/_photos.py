@@ -15,7 +15,7 @@ def expand(arguments: tuple[str, ...]) -> list[str]:
     photos: dict[str, None] = {}
     for argument in arguments:
         if not Path(argument).exists() and glob.has_magic(argument):
-            matches = sorted(glob.glob(argument, recursive=True))
+            matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207  (Path.glob takes no absolute pattern)
         else:
             matches = []
         for match in matches or [argument]:

@@ -1,0 +1,135 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import hashtagger
+from hashtagger.errors import HashtaggerError, ImageError, VocabularyError, WeightsError
+from hashtagger.models import create_model
+from hashtagger.models.weights import ModelConfig, find_weights, save_weights
+from hashtagger.recommend import Recommendation, Recommender
+from hashtagger.vocabulary import load_vocabulary
+
+
+@pytest.fixture(scope="module")
+def recommender():
+    return Recommender(device="cpu")
+
+
+def test_the_flower_is_a_flower(sample_photos):
+    found = hashtagger.recommend(sample_photos["flower"], threshold=0)
+    assert found[0].tag == "꽃"
+    assert str(found[0]) == "#꽃"
+    assert found[0].key == "flower"
+    assert found[0].label.name == "Flower"
+
+
+def test_the_palace_is_a_journey(sample_photos):
+    assert "travel" in [r.key for r in hashtagger.recommend(sample_photos["palace"], top_k=2, threshold=0)]
+
+
+def test_beats_chance_by_far_on_photos_of_sources_never_trained_on(recommender, shared):
+    lines = (shared / "photos" / "manifest.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [row for row in map(json.loads, lines) if row["split"] == "val_other"][::8]
+    scores = recommender.scores(shared / "photos" / row["file"] for row in rows)
+    keys = recommender.vocabulary.keys
+    right = np.mean([keys[i] == row["key"] for i, row in zip(scores.argmax(1), rows, strict=True)])
+    assert len(rows) > 200
+    assert right > 0.4  # chance is 0.05
+
+
+def test_one_photo_gives_a_list_and_a_list_gives_lists(recommender, sample_photos):
+    paths = [sample_photos["flower"], sample_photos["palace"]]
+    both = recommender.recommend(paths, threshold=0)
+    assert [recommender.recommend(path, threshold=0) for path in paths] == both
+    assert recommender.recommend(tuple(paths), threshold=0) == both
+    assert recommender.recommend([]) == []
+    assert all(isinstance(r, Recommendation) for found in both for r in found)
+
+
+def test_top_k_and_threshold(recommender, sample_photos):
+    flower = sample_photos["flower"]
+    every = recommender.recommend(flower, top_k=20, threshold=0)
+    assert sorted(r.key for r in every) == sorted(recommender.vocabulary.keys)
+    assert [r.score for r in every] == sorted((r.score for r in every), reverse=True)
+    assert recommender.recommend(flower, top_k=3, threshold=0) == every[:3]
+    assert recommender.recommend(flower, threshold=1.0) == []
+    least = every[1].score
+    assert [r.score >= least for r in recommender.recommend(flower, top_k=20, threshold=least)] == [True, True]
+    for wrong in ({"top_k": 0}, {"threshold": 1.5}, {"threshold": -0.1}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            recommender.recommend(flower, **wrong)
+
+
+def test_scores_are_probabilities_in_vocabulary_order(recommender, sample_photos):
+    paths = [sample_photos["flower"], sample_photos["palace"]] * 20
+    scores = recommender.scores(paths)
+    assert scores.shape == (40, 20)
+    assert scores.dtype == np.float32
+    assert (scores >= 0).all()
+    np.testing.assert_allclose(scores.sum(1), 1, rtol=1e-5)
+    assert recommender.vocabulary.keys[scores[0].argmax()] == "flower"
+    np.testing.assert_array_equal(scores, recommender.scores(paths))
+    # The same photo gets the same scores whatever it is batched with.
+    np.testing.assert_allclose(scores[0], recommender.scores(paths[:1])[0], atol=1e-5)
+    assert recommender.scores([]).shape == (0, 20)
+
+
+def test_recommend_each_goes_on_after_a_bad_photo(recommender, sample_photos, tmp_path):
+    (tmp_path / "bad.jpg").write_bytes(b"no")
+    paths = [sample_photos["flower"], tmp_path / "bad.jpg", *[sample_photos["palace"]] * 40, tmp_path / "absent.jpg"]
+    results = list(recommender.recommend_each(iter(paths), threshold=0))
+    assert [path for path, _ in results] == paths
+    assert [i for i, (_, found) in enumerate(results) if isinstance(found, ImageError)] == [1, 42]
+    assert results[0][1][0].key == "flower"
+    alone = recommender.recommend(sample_photos["palace"], threshold=0)
+    assert [r.key for r in results[2][1]] == [r.key for r in alone]
+    with pytest.raises(ImageError, match=r"bad\.jpg"):
+        recommender.recommend(paths)
+
+
+def test_temperature_and_threshold_of_the_file_are_used(tmp_path, sample_photos):
+    keys = tuple(load_vocabulary().keys)
+    torch.manual_seed(0)
+    narrow = {"channels": [8] * 8}
+    model = create_model("drn_c_26", num_classes=20, **narrow).eval()
+    scores = {}
+    for temperature in (1.0, 4.0):
+        config = ModelConfig("drn_c_26", "", keys, 64, temperature=temperature, threshold=0.99, model_args=narrow)
+        save_weights(tmp_path / "x.safetensors", model, config)
+        recommender = Recommender(weights=tmp_path / "x.safetensors")
+        assert recommender.image_size == 64
+        assert recommender.recommend(sample_photos["flower"]) == []
+        scores[temperature] = recommender.scores([sample_photos["flower"]])[0].astype(float)
+    logits = {t: np.log(s) * t for t, s in scores.items()}
+    spread = [logits[t] - logits[t].mean() for t in logits]
+    np.testing.assert_allclose(spread[0], spread[1], atol=1e-3)
+
+
+def test_what_the_network_sees(recommender, sample_photos):
+    """A photo, its enlargement and one with the sides cut off by the crop score alike."""
+    palace = Image.open(sample_photos["palace"]).convert("RGB")
+    left = (palace.width - palace.height) // 2
+    square = palace.crop((left, 0, left + palace.height, palace.height))
+    scores = recommender.scores([palace, square, palace.resize((1280, 854), Image.Resampling.BICUBIC)])
+    np.testing.assert_allclose(scores[1], scores[0], atol=0.05)
+    np.testing.assert_allclose(scores[2], scores[0], atol=0.1)
+
+
+def test_wrong_vocabulary_weights_device_runtime(tmp_path):
+    with pytest.raises(VocabularyError, match="no vocabulary 'nothing'"):
+        Recommender("nothing")
+    with pytest.raises(WeightsError, match="no such weights file"):
+        Recommender(weights=tmp_path / "absent.safetensors")
+    two = tmp_path / "two.toml"
+    two.write_text("".join(f'[[labels]]\nkey = "{k}"\ntag = "{k}"\nname = "{k}"\n' for k in "ab"))
+    with pytest.raises(WeightsError, match="no weights for vocabulary 'two'"):
+        Recommender(two)
+    with pytest.raises(WeightsError, match="its 20 classes .* are not the 2 of two"):
+        Recommender(two, weights=find_weights())
+    with pytest.raises(HashtaggerError, match="no device 'tpu9'"):
+        Recommender(device="tpu9")
+    with pytest.raises(HashtaggerError, match="no runtime 'abacus'"):
+        Recommender(runtime="abacus")
