@@ -25,6 +25,10 @@ class SourceError(HashtaggerError, ValueError):
     """A folder or archive that holds no posts we can read."""
 
 
+class CollectError(HashtaggerError):
+    """Something that Instagram does not hand out, or not now."""
+
+
 class OrganizeError(HashtaggerError, ValueError):
     """A destination that cannot be written as asked."""
 
