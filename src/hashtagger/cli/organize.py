@@ -1,0 +1,112 @@
+"""`hashtagger organize`: sort posts into folders."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from hashtagger.errors import OrganizeError
+from hashtagger.i18n import _
+from hashtagger.organize import Report, organize
+
+
+@click.command(
+    help=_(
+        "Sort the posts of SOURCE into folders of DEST, by month and by hashtag. SOURCE is an Instagram data export "
+        "(a folder, or all of its ZIP archives), a folder filled by instaloader, or a folder of photos."
+    )
+)
+@click.argument("source", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("dest", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--by", default="date,tag", show_default=True, help=_("date, tag or both."))
+@click.option(
+    "--mode",
+    type=click.Choice(["copy", "hardlink", "symlink", "move"]),
+    default="copy",
+    show_default=True,
+    help=_("How files get to DEST."),
+)
+@click.option(
+    "--min-count", default=2, show_default=True, help=_("A tag of fewer posts goes to the folder for others.")
+)
+@click.option(
+    "--tag-untagged/--no-tag-untagged",
+    default=True,
+    show_default=True,
+    help=_("Let the model tag posts that have no tags, where it is sure."),
+)
+@click.option("--timezone", default="Asia/Seoul", show_default=True, help=_("Time zone that tells a post's month."))
+@click.option("--lang", type=click.Choice(["ko", "en"]), help=_("Language of the folders' names."))
+@click.option("--embed", is_flag=True, help=_("Write tags and caption into the copies of photos too."))
+@click.option("--reels/--no-reels", default=True, show_default=True, help=_("Of an export, take reels and IGTV too."))
+@click.option("--stories", is_flag=True, help=_("Of an export, take stories too."))
+@click.option("--other", is_flag=True, help=_("Of an export, take profile photos and other content too."))
+@click.option("--dry-run", is_flag=True, help=_("Only show the plan."))
+@click.option("--json", "as_json", is_flag=True, help=_("Print the plan and the report as JSON."))
+def command(
+    source: tuple[Path, ...],
+    dest: Path,
+    by: str,
+    mode: str,
+    min_count: int,
+    tag_untagged: bool,
+    timezone: str,
+    lang: str | None,
+    embed: bool,
+    reels: bool,
+    stories: bool,
+    other: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Parse, organize, print."""
+    try:
+        report = organize(
+            source,
+            dest,
+            by=[part.strip() for part in by.split(",")],
+            mode=mode,  # type: ignore[arg-type]
+            min_count=min_count,
+            timezone=timezone,
+            tag_untagged=tag_untagged,
+            dry_run=dry_run,
+            lang=lang,
+            embed=embed,
+            reels=reels,
+            stories=stories,
+            other=other,
+            progress=True,
+        )
+    except KeyboardInterrupt:
+        raise OrganizeError(_("stopped; run the same command again to go on")) from None
+    if as_json:
+        _print_json(report)
+        return
+    if dry_run:
+        for placement in report.placements():
+            click.echo(f"{placement.path}\t{placement.how}\t{placement.source}")
+    _print_summary(report)
+
+
+def _print_json(report: Report) -> None:
+    """Print one document; the plan is streamed, for it may be of a million lines."""
+    head = {"destination": str(report.destination), "dry_run": report.dry_run, "new_files": report.new_files}
+    click.echo(json.dumps(head | report.totals(), ensure_ascii=False)[:-1] + ', "placements": [', nl=False)
+    for number, placement in enumerate(report.placements()):
+        click.echo((", " if number else "") + json.dumps(asdict(placement), ensure_ascii=False), nl=False)
+    click.echo("]}")
+
+
+def _print_summary(report: Report) -> None:
+    for problem in report.problems:
+        click.echo(f"{problem.location}: {problem.cause}", err=True)
+    line = _("{posts} posts, {files} files ({new} new) at {places} places, {tags} tags").format(
+        posts=report.posts, files=report.files, new=report.new_files, places=report.places, tags=report.tags
+    )
+    more = _("{guesses} dates guessed, {by_model} tagged by the model, {duplicates} duplicates, {n} problems").format(
+        guesses=report.guesses, by_model=report.by_model, duplicates=report.duplicates, n=len(report.problems)
+    )
+    click.echo(f"{line}\n{more}", err=report.dry_run)
+    if not report.dry_run:
+        click.echo(_("See {page}").format(page=report.destination / "index.html"))

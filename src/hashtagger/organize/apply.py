@@ -1,0 +1,219 @@
+"""Carrying out a plan: each staged batch is written into the journal with its hashes, then lands in the tree.
+
+Staging runs in a few threads; only this module touches the tree. Whatever is found at a planned path is thus either
+nothing, or something whose hash tells whether it is ours.
+"""
+
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from hashtagger.i18n import _
+from hashtagger.organize import files, names
+from hashtagger.organize.journal import FOLDER, State
+from hashtagger.organize.places import free_name
+from hashtagger.organize.stage import Job, staged_batches
+from hashtagger.posts.post import Problem
+
+_SYNC_SECONDS = 60
+SIDECAR = ".xmp"
+STAGE = "stage"
+
+
+def apply(
+    db: sqlite3.Connection, destination: Path, top: str, *, embed: bool, tick: Callable[[int], object]
+) -> list[Problem]:
+    """Carry out what a journal plans.
+
+    Args:
+        db: The destination's journal.
+        destination: Root of the sorted tree.
+        top: Name of the tag above all tags, for photo managers.
+        embed: Whether photos' copies get the XMP inside too.
+        tick: Called with the number of files done since.
+
+    Returns:
+        Source files that could not be read; they stay planned.
+
+    Raises:
+        OSError: The destination cannot be written (full, gone); running again goes on from there.
+    """
+    stage = destination / FOLDER / STAGE
+    shutil.rmtree(stage, ignore_errors=True)
+    stage.mkdir()
+    _recheck(db, destination)
+    problems: list[Problem] = []
+    made: set[int] = set()
+    synced = time.monotonic()
+    for jobs in staged_batches(db, stage, top, embed):
+        problems += [Problem(job.media.location, job.error) for job in jobs if job.error]
+        ready = [job for job in jobs if not job.error]
+        _write_down(db, destination, ready, made)
+        for job in ready:
+            _land(db, destination, job)
+            job.staged.unlink()
+            if job.sidecar is not None:
+                job.sidecar.unlink()
+        _mark(db, ready)
+        if time.monotonic() - synced > _SYNC_SECONDS:
+            _make_safe(db)
+            synced = time.monotonic()
+        tick(len(jobs))
+    _remove_surplus(db, destination)
+    _make_safe(db)
+    problems += _release(db, destination)
+    shutil.rmtree(stage)
+    return problems
+
+
+def _recheck(db: sqlite3.Connection, destination: Path) -> None:
+    """After a run that did not end: plan again what did not survive it.
+
+    A power cut can leave a file empty or torn that the journal has as landed. It has its source's time then; one that
+    somebody has edited since has not, and stays.
+    """
+    rows = db.execute(
+        """SELECT p.folder, p.key, d.path, p.name, f.digest, f.path, f.size, f.mtime, o.taken_at FROM place p
+           JOIN file f ON f.id = p.file JOIN folder d ON d.id = p.folder JOIN post o ON o.id = f.post
+           WHERE p.state = ?""",
+        (State.LANDED,),
+    ).fetchall()
+    for folder, key, path, name, digest, source, size, mtime, taken_at in rows:
+        final = destination / path / name
+        if files.is_ours(final, digest, Path(source), size, mtime):
+            continue
+        with suppress(FileNotFoundError):
+            stat = final.lstat()
+            if (
+                stat.st_size == 0
+                or stat.st_mtime_ns == mtime
+                or stat.st_mtime == datetime.fromisoformat(taken_at).timestamp()
+            ):
+                final.unlink()
+        db.execute("UPDATE place SET state = ? WHERE folder = ? AND key = ?", (State.PLANNED, folder, key))
+
+
+def _write_down(db: sqlite3.Connection, destination: Path, jobs: list[Job], made: set[int]) -> None:
+    """Put a batch's hashes and the folders it needs into the journal, then make the folders."""
+    db.execute("BEGIN")
+    db.executemany(
+        "UPDATE file SET content = ?, digest = ?, sidecar = ? WHERE id = ?",
+        [(job.content, job.digest, job.sidecar_digest, job.number) for job in jobs],
+    )
+    folders = {folder: destination / path for job in jobs for folder, path, _n in job.places if folder not in made}
+    missing = [(folder,) for folder, path in folders.items() if not path.exists()]
+    db.executemany("UPDATE folder SET made = 1 WHERE id = ?", missing)
+    db.execute("COMMIT")
+    for folder, path in folders.items():
+        path.mkdir(parents=True, exist_ok=True)
+        made.add(folder)
+
+
+def _land(db: sqlite3.Connection, destination: Path, job: Job) -> None:
+    """Bring a staged file to each of its places; where something else is in the way, under a number."""
+    for position, (folder, path, planned) in enumerate(job.places):
+        name, number = planned, 1
+        while not _land_at(job, destination / path / name):
+            number += 1
+            old_key, (name, number) = names.key(name), free_name(db, folder, planned, number)
+            db.execute(
+                "UPDATE place SET key = ?, name = ? WHERE folder = ? AND key = ?",
+                (names.key(name), name, folder, old_key),
+            )
+        job.places[position] = (folder, path, name)
+
+
+def _land_at(job: Job, final: Path) -> bool:
+    """Land a file with its sidecar; ``False`` when either name is taken by something that is not ours."""
+    beside = final.with_name(final.name + SIDECAR)
+    if job.sidecar is not None and beside.exists() and files.digest_at(beside) != job.sidecar_digest:
+        return False
+    try:
+        _put(job.staged, final)
+    except FileExistsError:
+        if not _is_same(job, final):
+            return False
+    if job.sidecar is not None:
+        with suppress(FileExistsError):
+            _put(job.sidecar, beside)
+    return True
+
+
+def _put(staged: Path, final: Path) -> None:
+    if not files.link(staged, final):
+        files.duplicate(staged, final, staged.with_name(staged.name + ".copy"))
+
+
+def _is_same(job: Job, final: Path) -> bool:
+    if job.digest is None and not job.staged.is_symlink() and final.exists() and final.samefile(job.staged):
+        return True
+    return files.is_ours(final, job.digest, job.source, job.size, job.mtime)
+
+
+def _mark(db: sqlite3.Connection, jobs: list[Job]) -> None:
+    db.execute("BEGIN")
+    db.executemany(
+        "UPDATE place SET state = 1 WHERE folder = ? AND key = ?",
+        [(folder, names.key(name)) for job in jobs for folder, _path, name in job.places],
+    )
+    db.execute("COMMIT")
+
+
+def _make_safe(db: sqlite3.Connection) -> None:
+    """Bring all to the drive, and only then call it safe."""
+    if db.execute("SELECT 1 FROM place WHERE state = ? LIMIT 1", (State.LANDED,)).fetchone():
+        files.sync()
+        db.execute("UPDATE place SET state = ? WHERE state = ?", (State.SAFE, State.LANDED))
+
+
+def _remove_surplus(db: sqlite3.Connection, destination: Path) -> None:
+    """Take files away from where a later plan no longer wants them; all of them are at another place by now."""
+    rows = db.execute(
+        """SELECT p.folder, p.key, d.path, p.name, f.digest, f.sidecar, f.path, f.size, f.mtime FROM place p
+           JOIN file f ON f.id = p.file JOIN folder d ON d.id = p.folder WHERE p.state = ? AND EXISTS
+           (SELECT 1 FROM place q WHERE q.file = p.file AND q.state IN (1, 2))""",
+        (State.SURPLUS,),
+    ).fetchall()
+    for folder, key, path, name, digest, sidecar, source, size, mtime in rows:
+        final = destination / path / name
+        if files.is_ours(final, digest, Path(source), size, mtime):
+            final.unlink()
+            beside = final.with_name(name + SIDECAR)
+            if sidecar and beside.is_file() and files.digest_at(beside) == sidecar:
+                beside.unlink()
+        db.execute("DELETE FROM place WHERE folder = ? AND key = ?", (folder, key))
+
+
+def _release(db: sqlite3.Connection, destination: Path) -> list[Problem]:
+    """Delete the sources of moved files, each only when its copy is safe and it has not changed since."""
+    problems: list[Problem] = []
+    rows = db.execute(
+        """SELECT f.id, f.path, f.size, f.mtime, CASE WHEN c.id = f.id THEN c.digest END, d.path, p.name FROM file f
+           JOIN file c ON c.id = COALESCE(f.same_as, f.id) JOIN place p ON p.file = c.id AND p.state = 2
+           JOIN folder d ON d.id = p.folder WHERE f.how = 'move' AND f.member = '' AND f.released < 2
+           GROUP BY f.id"""
+    ).fetchall()
+    db.execute("BEGIN")
+    db.executemany("UPDATE file SET released = 1 WHERE id = ?", [row[:1] for row in rows])
+    db.execute("COMMIT")
+    for _id, path, size, mtime, digest, folder, name in rows:
+        source, final = Path(path), destination / folder / name
+        if not final.exists():
+            problems.append(Problem(str(final), _("missing: its source is not deleted")))
+            continue
+        with suppress(FileNotFoundError):
+            stat = source.stat()
+            if (stat.st_size, stat.st_mtime_ns) != (size, mtime):
+                problems.append(Problem(path, _("changed since it was copied: not deleted")))
+            elif final.samefile(source) or files.digest_at(final) == (digest or files.digest_at(source)):
+                source.unlink()
+            else:
+                problems.append(Problem(str(final), _("changed since it was copied: its source is not deleted")))
+    db.execute("BEGIN")
+    db.executemany("UPDATE file SET released = 2 WHERE id = ?", [row[:1] for row in rows])
+    db.execute("COMMIT")
+    return problems

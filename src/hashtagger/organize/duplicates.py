@@ -1,0 +1,93 @@
+"""Second pass: files with the same content, and posts met a second time.
+
+Only files of one size are read: a few bytes of each first, all of them where those agree.
+"""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import groupby
+from zipfile import BadZipFile
+
+from hashtagger.organize.files import digest_of
+from hashtagger.organize.intake import media_of
+from hashtagger.posts.post import Problem
+
+_SAMPLE = 4096
+_Row = tuple[int, int, str | None, str, str, str, str]
+
+
+def mark_duplicates(db: sqlite3.Connection, first_new: int) -> list[Problem]:
+    """Point each new file (from row ``first_new`` on) to an earlier one with the same content.
+
+    Returns:
+        The files that could not be read.
+    """
+    problems: list[Problem] = []
+    same: list[tuple[int, int]] = []
+    rows = db.execute(
+        """SELECT size, id, content, name, kind, path, member FROM file WHERE same_as IS NULL AND size IN
+           (SELECT size FROM file WHERE same_as IS NULL GROUP BY size HAVING COUNT(*) > 1 AND MAX(id) >= ?)
+           ORDER BY size, id""",
+        (first_new,),
+    )
+    for _size, group in groupby(rows, key=lambda row: row[0]):
+        same += _same_content(list(group), first_new, problems)
+    db.executemany("UPDATE file SET same_as = ? WHERE id = ?", same)
+    _mark_posts(db, first_new)
+    return problems
+
+
+def _same_content(rows: list[_Row], first_new: int, problems: list[Problem]) -> Iterator[tuple[int, int]]:
+    """Yield (earlier file, later file) of one size with the same content."""
+    by_sample: dict[bytes | None, list[_Row]] = defaultdict(list)
+    known = [row for row in rows if row[1] < first_new]
+    for row in rows[len(known) :]:
+        try:
+            sample = None if known else _sample(row)  # A stored file's own sample may be gone with its source.
+        except (OSError, BadZipFile) as error:
+            problems.append(_problem(row, error))
+            continue
+        by_sample[sample].append(row)
+    for alike in by_sample.values():
+        if len(alike) == 1 and not known:
+            continue
+        firsts: dict[str, int] = {}
+        for row in known + alike:
+            try:
+                first = firsts.setdefault(row[2] or _digest(row), row[1])
+            except (OSError, BadZipFile) as error:
+                if row in alike:
+                    problems.append(_problem(row, error))
+                continue
+            if first != row[1] and row in alike:
+                yield first, row[1]
+
+
+def _sample(row: _Row) -> bytes:
+    with media_of(*row[3:], size=row[0]).open() as file:
+        file.seek(row[0] // 2)
+        return file.read(_SAMPLE)
+
+
+def _digest(row: _Row) -> str:
+    with media_of(*row[3:], size=row[0]).open() as file:
+        return digest_of(file)
+
+
+def _problem(row: _Row, error: Exception) -> Problem:
+    media = media_of(*row[3:], size=row[0])
+    return Problem(media.location, getattr(error, "strerror", None) or str(error))
+
+
+def _mark_posts(db: sqlite3.Connection, first_new: int) -> None:
+    """Mark posts all of whose files are those of one other post of the same time: the same post, met again."""
+    db.execute(
+        """UPDATE post SET same_as = again.earlier FROM (
+             SELECT f.post AS later, MIN(g.post) AS earlier FROM file f LEFT JOIN file g ON g.id = f.same_as
+             WHERE f.post IN (SELECT post FROM file WHERE id >= ? AND same_as IS NOT NULL)
+             GROUP BY f.post HAVING COUNT(*) = COUNT(g.id) AND MIN(g.post) = MAX(g.post)
+           ) AS again JOIN post AS first ON first.id = again.earlier
+           WHERE post.id = again.later AND post.id != again.earlier AND post.taken_at = first.taken_at""",
+        (first_new,),
+    )

@@ -1,0 +1,125 @@
+"""What is done to single files: hashing, copying with a check, and landing without ever overwriting."""
+
+import errno
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+CHUNK = 1 << 20
+# Elsewhere a drive is flushed file by file: Windows has no sync(), and macOS's does not wait.
+SYNC_ALL = sys.platform == "linux"
+_NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES}
+
+
+def digest_of(file: BinaryIO) -> str:
+    """SHA-256 of what is left to read of a file, in hex."""
+    state = hashlib.sha256()
+    while chunk := file.read(CHUNK):
+        state.update(chunk)
+    return state.hexdigest()
+
+
+def digest_at(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return digest_of(file)
+
+
+def write_checked(chunks: Iterable[bytes], target: Path) -> str:
+    """Write a new file, read it back and compare.
+
+    Returns:
+        The SHA-256 of both, in hex.
+
+    Raises:
+        OSError: Writing failed, or what was read back differs (``EIO``).
+    """
+    state = hashlib.sha256()
+    with target.open("xb", buffering=0) as file:
+        for chunk in chunks:
+            state.update(chunk)
+            view = memoryview(chunk)
+            while view:
+                view = view[file.write(view) :]
+        if not SYNC_ALL:
+            os.fsync(file.fileno())
+    digest = state.hexdigest()
+    if digest_at(target) != digest:
+        raise OSError(errno.EIO, "what was written reads back differently", str(target))
+    return digest
+
+
+def sync() -> None:
+    """Bring all that was written to the drives, where the system can do that at once."""
+    if SYNC_ALL:
+        os.sync()
+
+
+def link(origin: Path, final: Path) -> bool:
+    """Give a file (or symbolic link) a second name in one step, never overwriting.
+
+    Returns:
+        ``False`` where the file system cannot.
+
+    Raises:
+        FileExistsError: There is something of that name.
+    """
+    try:
+        os.link(origin, final, follow_symlinks=False) if os.link in os.supports_follow_symlinks else os.link(
+            origin, final
+        )
+    except OSError as error:
+        if error.errno in _NO_LINKS:
+            return False
+        raise
+    return True
+
+
+def duplicate(origin: Path, final: Path, temporary: Path) -> None:
+    """Copy a file to a second name where there are no hard links, complete or not at all.
+
+    Raises:
+        FileExistsError: There is something of that name.
+    """
+    temporary.unlink(missing_ok=True)
+    shutil.copy2(origin, temporary, follow_symlinks=False)
+    rename(temporary, final)
+
+
+def rename(origin: Path, final: Path) -> None:
+    """Rename, refusing to overwrite; only a file that appears within microseconds would be.
+
+    Raises:
+        FileExistsError: There is something of that name.
+    """
+    if os.path.lexists(final):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(final))
+    origin.rename(final)
+
+
+def is_ours(path: Path, digest: str | None, source: Path, size: int | None, mtime: int | None) -> bool:
+    """Tell whether what is at a path is what we put there: by its hash, or for a link by what it links to.
+
+    Args:
+        path: What to look at.
+        digest: SHA-256 of our copy, or ``None`` where it is a link.
+        source: What it would be a link to.
+        size: Size in bytes, and
+        mtime: modification time in ns, of a source that may be gone (moved).
+    """
+    if not os.path.lexists(path):
+        return False
+    if path.is_symlink():
+        return digest is None and path.readlink() == source
+    if not path.is_file():
+        return False
+    if digest is not None:
+        return digest_at(path) == digest
+    if source.exists():
+        return path.samefile(source)
+    stat = path.stat()
+    return stat.st_size == size and stat.st_mtime_ns == mtime

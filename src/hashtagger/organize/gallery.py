@@ -1,0 +1,60 @@
+"""index.html: the sorted tree as one page that needs no server and no network."""
+
+import json
+import sqlite3
+from importlib.resources import files
+from typing import Any, BinaryIO
+
+from hashtagger.organize.layout import Layout
+from hashtagger.organize.table import PATHS, TAGS
+
+# Browsers show these; for anything else there is a tile with its name.
+_PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".bmp")
+_VIDEOS = (".mp4", ".mov", ".webm", ".m4v")
+_WORDS = {
+    "ko": {"lang": "ko", "title": "내 게시물", "all": "전체", "months": "날짜", "tags": "해시태그", "more": "더 보기"},
+    "en": {"lang": "en", "title": "My posts", "all": "All", "months": "Months", "tags": "Tags", "more": "More"},
+}
+
+
+def write_gallery(db: sqlite3.Connection, layout: Layout, file: BinaryIO) -> None:
+    """Write the page: months and tags at the side, thumbnails that open their post, or the file where it has none.
+
+    The posts are data inside the page, newest first, and the photos themselves serve as thumbnails, each loaded only
+    when it comes into view.
+    """
+    page = files("hashtagger.organize").joinpath("gallery.html").read_text(encoding="utf-8")
+    for word, text in _WORDS[layout.lang].items():
+        page = page.replace(f"{{{{{word}}}}}", text)
+    head, tail = page.split("{{data}}")
+    file.write(head.encode())
+    file.write(b'{"tags":' + _json(_tags(db, layout)) + b',"posts":[')
+    posts = db.execute(
+        "SELECT id, taken_at, caption, permalink, guess FROM post WHERE same_as IS NULL ORDER BY taken_at DESC, id"
+    )
+    separator = b"\n"
+    for number, taken_at, caption, permalink, guess in posts:
+        paths = [path for (path,) in db.execute(PATHS, (number,))]
+        if paths:
+            tags = [tag for _name, tag in db.execute(TAGS, (number,))]
+            row = [taken_at[:16].replace("T", " "), caption, permalink or "", guess, tags, _kinds(paths)]
+            file.write(separator + _json(row))
+            separator = b",\n"
+    file.write(b"]}" + tail.encode())
+
+
+def _tags(db: sqlite3.Connection, layout: Layout) -> list[tuple[int, str, int]]:
+    rows: list[tuple[int, str, int]] = db.execute(
+        "SELECT id, name, uses FROM tag WHERE uses >= ? ORDER BY uses DESC, name", (layout.min_count,)
+    ).fetchall()
+    return rows
+
+
+def _kinds(paths: list[str]) -> list[list[Any]]:
+    """Each path with what the page can do with it: 1 shows as a photo, 2 as a video, 0 not at all."""
+    return [[path, 1 if path.lower().endswith(_PHOTOS) else 2 * path.lower().endswith(_VIDEOS)] for path in paths]
+
+
+def _json(value: Any) -> bytes:
+    # "</script>" or "<!--" in a caption must not end the data.
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c").encode()

@@ -1,0 +1,153 @@
+"""First pass: posts as they stream out of a source become rows of the journal."""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import tzinfo
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hashtagger.organize import names
+from hashtagger.organize.layout import Layout
+from hashtagger.posts.post import Media, Post, Problem, Source
+
+if TYPE_CHECKING:
+    pass
+
+_TAGS_KEPT = 65536
+
+
+class Intake:
+    """Writes posts into a draft of the journal; files that it knows already are left as they are.
+
+    Attributes:
+        problems: Files that turned out to be gone.
+        new_files: How many files were not known before.
+    """
+
+    def __init__(self, db: sqlite3.Connection, layout: Layout, zone: tzinfo, how: str) -> None:
+        from hashtagger.normalize import Normalizer
+
+        self.problems: list[Problem] = []
+        self.new_files = 0
+        self._db, self._layout, self._zone, self._how = db, layout, zone, how
+        self._normalizer: Normalizer = Normalizer()
+        self._folders: dict[str, int] = {}
+        self._tags: dict[str, int | None] = {}
+        self._archive_mtime = lru_cache(maxsize=64)(_mtime)
+        self._known = db.execute("SELECT 1 FROM post").fetchone() is not None
+        self._post = db.execute("SELECT COALESCE(MAX(id), 0) FROM post").fetchone()[0]
+
+    def take(self, source: Source) -> Iterator[Post]:
+        """Write every post of a source, yielding each as it is done."""
+        posts, files, tags = [], [], []
+        for post in source.posts():
+            rows = list(self._files(post))
+            number = self._find(post, rows) if self._known else None
+            if number is None:
+                self._post += 1
+                number = self._post
+                taken_at = post.taken_at.astimezone(self._zone)
+                month = self.folder(self._layout.month(taken_at))
+                guess = post.time_is_guess
+                posts.append((number, taken_at.isoformat(), month, post.caption, post.permalink, post.place, guess))
+                tags += [(number, position, tag) for position, tag in enumerate(self._tag_ids(post.tags))]
+            files += [(number, *row) for row in rows]
+            if len(posts) >= 1000 or len(files) >= 1000:
+                self._write(posts, files, tags)
+                posts, files, tags = [], [], []
+            yield post
+        self._write(posts, files, tags)
+
+    def folder(self, path: str) -> int:
+        """Find or make the row of a folder of the tree."""
+        if path not in self._folders:
+            self._folders[path] = folder_id(self._db, path)
+        return self._folders[path]
+
+    def _files(self, post: Post) -> Iterator[tuple[str, str, str, str, int | None, int, str]]:
+        for media in post.media:
+            name = names.safe_name(media.name)
+            if name.lower().endswith(".xmp"):
+                name = names.numbered(name, 2)  # The plain name belongs to the sidecar that we write.
+            size = media.size
+            if media.path is not None:
+                path = media.path.absolute()
+                try:
+                    stat = path.stat()
+                except OSError as error:
+                    self.problems.append(Problem(media.location, error.strerror or str(error)))
+                    continue
+                size, mtime = stat.st_size, stat.st_mtime_ns
+            else:
+                path = Path(media.archive or media.location).absolute()
+                mtime = self._archive_mtime(path)
+            yield name, media.kind, str(path), media.member or "", size, mtime, self._how
+
+    def _find(self, post: Post, files: list[tuple[str, str, str, str, int | None, int, str]]) -> int | None:
+        """Tell which known post this is, by its files, or, where it has none, by its time and words."""
+        if not files:
+            taken_at = post.taken_at.astimezone(self._zone).isoformat()
+            row = self._db.execute("SELECT id FROM post WHERE taken_at = ? AND caption = ?", (taken_at, post.caption))
+            return next((number for (number,) in row), None)
+        same = "SELECT post FROM file WHERE path = ? AND member = ? AND size IS ? AND mtime = ?"
+        found = (self._db.execute(same, file[2:6]).fetchone() for file in files)
+        return next((row[0] for row in found if row), None)
+
+    def _tag_ids(self, tags: tuple[str, ...]) -> list[int]:
+        """Rows of a post's tags, each once, in order."""
+        ids: dict[int, None] = {}
+        for tag in tags:
+            if tag not in self._tags:
+                if len(self._tags) >= _TAGS_KEPT:
+                    self._tags.clear()
+                self._tags[tag] = self.tag(self._normalizer.normalize(tag).tag)
+            number = self._tags[tag]
+            if number is not None:
+                ids[number] = None
+        return list(ids)
+
+    def tag(self, tag: str) -> int | None:
+        """Find or make the row of a canonical or cleaned tag; tags that share a folder are one."""
+        return tag_id(self._db, tag) if tag else None
+
+    def _write(self, posts: list, files: list, tags: list) -> None:  # type: ignore[type-arg]
+        self._db.executemany(
+            "INSERT INTO post(id, taken_at, month, caption, permalink, place, guess) VALUES(?,?,?,?,?,?,?)", posts
+        )
+        self.new_files += self._db.executemany(
+            "INSERT OR IGNORE INTO file(post, name, kind, path, member, size, mtime, how) VALUES(?,?,?,?,?,?,?,?)",
+            files,
+        ).rowcount
+        self._db.executemany("INSERT INTO post_tag(post, position, tag) VALUES(?,?,?)", tags)
+
+
+def folder_id(db: sqlite3.Connection, path: str) -> int:
+    """Find or make the row of a folder; paths that differ only in case are one folder."""
+    key = names.key(path)
+    db.execute("INSERT OR IGNORE INTO folder(path, key) VALUES(?, ?)", (path, key))
+    number: int = db.execute("SELECT id FROM folder WHERE key = ?", (key,)).fetchone()[0]
+    return number
+
+
+def tag_id(db: sqlite3.Connection, tag: str) -> int:
+    """Find or make the row of a tag; tags whose folders would be one are one tag."""
+    key = names.key(names.safe_name(tag))
+    db.execute("INSERT OR IGNORE INTO tag(key, name) VALUES(?, ?)", (key, tag))
+    number: int = db.execute("SELECT id FROM tag WHERE key = ?", (key,)).fetchone()[0]
+    return number
+
+
+def media_of(name: str, kind: str, path: str, member: str, size: int | None) -> Media:
+    """Make the Media of a file's row again."""
+    location = f"{path}!{member}" if member else path
+    if member:
+        return Media(name, location, kind, archive=Path(path), member=member, size=size)  # type: ignore[arg-type]
+    return Media(name, location, kind, path=Path(path), size=size)  # type: ignore[arg-type]
+
+
+def _mtime(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0  # Reading it will say what is wrong.

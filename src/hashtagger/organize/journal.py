@@ -1,0 +1,139 @@
+"""The journal: one SQLite file, `.hashtagger/journal.sqlite`, that holds the plan and how far it has got.
+
+Planning works on a private copy, which replaces the journal in one rename: there is a whole plan or none. Only then
+does applying begin, and marks each step. Nothing is ever done that the journal does not already say.
+"""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from enum import IntEnum
+from pathlib import Path
+
+from hashtagger.errors import OrganizeError
+from hashtagger.i18n import _
+
+FOLDER = ".hashtagger"
+NAME = "journal.sqlite"
+_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+-- Folders of the tree, relative to the destination; `made` by us, so that undo may remove them.
+CREATE TABLE folder(id INTEGER PRIMARY KEY, path TEXT NOT NULL, key TEXT NOT NULL UNIQUE, made INT NOT NULL DEFAULT 0);
+-- `same_as`: an earlier post with the same time and the same files, met again in another source.
+CREATE TABLE post(id INTEGER PRIMARY KEY, taken_at TEXT NOT NULL, month INT NOT NULL, caption TEXT NOT NULL,
+    permalink TEXT, place TEXT, guess INT NOT NULL, same_as INT);
+CREATE TABLE tag(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, name TEXT NOT NULL, uses INT NOT NULL DEFAULT 0);
+CREATE TABLE post_tag(post INT, position INT, tag INT NOT NULL, by_model INT NOT NULL DEFAULT 0,
+    PRIMARY KEY(post, position)) WITHOUT ROWID;
+-- A source file. `path` is the file, or the archive of `member`. `same_as`: a file with the same content.
+-- `how` it gets there: copy, hardlink, symlink or move. `content` is the source's hash where it was read, `digest` that
+-- of the copy (which may have XMP inside), none where it is a link; `sidecar` that of its .xmp.
+-- `released`: a moved source is 1 about to be deleted, 2 deleted.
+CREATE TABLE file(id INTEGER PRIMARY KEY, post INT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL, path TEXT NOT NULL,
+    member TEXT NOT NULL, size INT, mtime INT, how TEXT NOT NULL, content TEXT, digest TEXT, sidecar TEXT, same_as INT,
+    released INT NOT NULL DEFAULT 0);
+CREATE UNIQUE INDEX file_origin ON file(path, member, size, mtime);
+CREATE INDEX file_same ON file(same_as) WHERE same_as IS NOT NULL;
+CREATE INDEX file_post ON file(post);
+-- Where a file goes: a name in a folder, and how far that has got (see State).
+CREATE TABLE place(folder INT, key TEXT, name TEXT NOT NULL, file INT NOT NULL, state INT NOT NULL DEFAULT 0,
+    PRIMARY KEY(folder, key)) WITHOUT ROWID;
+CREATE INDEX place_file ON place(file, folder, state);
+-- Files we write anew each run (gallery, table, report): the bytes there now, and those about to be.
+CREATE TABLE page(name TEXT PRIMARY KEY, path TEXT NOT NULL, digest TEXT, coming TEXT) WITHOUT ROWID;
+"""
+
+
+class State(IntEnum):
+    """How far a place has got."""
+
+    PLANNED = 0
+    LANDED = 1
+    SAFE = 2  # landed, and flushed to the drive
+    SURPLUS = 3  # was wanted by an earlier plan, to be taken away
+
+
+def journal_path(destination: Path) -> Path:
+    """Where a destination's journal lies."""
+    return destination / FOLDER / NAME
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a journal for applying, undoing or reading it.
+
+    Raises:
+        OrganizeError: It is not a journal of ours, or a newer one.
+    """
+    db = sqlite3.connect(path, isolation_level=None)
+    try:
+        # Exclusive locking lets the write-ahead log do without shared memory, which network drives lack.
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        _check_version(db, path)
+    except sqlite3.Error as error:
+        db.close()
+        raise OrganizeError(f"{path}: {error}") from error
+    return db
+
+
+@contextmanager
+def draft(journal: Path, folder: Path) -> Iterator[sqlite3.Connection]:
+    """Open a private copy of a journal (or a new one) as ``folder/draft.sqlite``, tuned for planning in bulk.
+
+    It may be torn when the process dies: only :func:`publish` makes it count.
+    """
+    path = folder / "draft.sqlite"
+    for suffix in ("", "-wal"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+        if journal.with_name(journal.name + suffix).exists():
+            shutil.copyfile(journal.with_name(journal.name + suffix), path.with_name(path.name + suffix))
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        try:
+            db.execute("PRAGMA journal_mode = DELETE")  # brings in what a killed process left in the log
+            db.execute("PRAGMA journal_mode = OFF")
+            db.execute("PRAGMA synchronous = OFF")
+            db.execute("PRAGMA cache_size = -65536")
+            db.execute("PRAGMA temp_store = FILE")
+            db.execute("PRAGMA temp.cache_size = -49152")
+            if not db.execute("SELECT 1 FROM sqlite_master").fetchone():
+                db.executescript(_SCHEMA)
+                db.execute(f"PRAGMA user_version = {_VERSION}")
+            _check_version(db, journal)
+        except sqlite3.DatabaseError as error:
+            raise OrganizeError(f"{journal}: {error}") from error
+        yield db
+
+
+def set_meta(db: sqlite3.Connection, name: str, value: str) -> None:
+    """Remember something about the destination."""
+    db.execute("INSERT INTO meta VALUES(?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (name, value))
+
+
+def get_meta(db: sqlite3.Connection, name: str) -> str | None:
+    """What was remembered under a name."""
+    row = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+    return row[0] if row else None
+
+
+@contextmanager
+def only_one(destination: Path) -> Iterator[None]:
+    """Keep a second process from working on the same destination; a killed one lets go by itself.
+
+    Raises:
+        OrganizeError: Another process is at work there.
+    """
+    with closing(sqlite3.connect(destination / FOLDER / "lock", isolation_level=None, timeout=0)) as lock:
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            raise OrganizeError(_("{path}: another hashtagger is at work here").format(path=destination)) from error
+        yield
+
+
+def _check_version(db: sqlite3.Connection, path: Path) -> None:
+    if db.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+        raise OrganizeError(_("{path}: not a journal of this version of hashtagger").format(path=path))

@@ -1,0 +1,120 @@
+"""Last pass: the folders each file belongs to, and a free name in each of them."""
+
+import sqlite3
+from itertools import groupby
+from pathlib import Path
+
+from hashtagger.organize import names
+from hashtagger.organize.intake import folder_id
+from hashtagger.organize.journal import State
+from hashtagger.organize.layout import Layout
+
+
+def assign_places(db: sqlite3.Connection, layout: Layout, destination: Path) -> None:
+    """Make the journal's places those that its posts call for.
+
+    A place that is there already keeps its name; one no longer called for becomes surplus. What lies at the
+    destination without being ours keeps its name too, and ours gets a number.
+    """
+    _count_tags(db)
+    _collect_wanted(db, layout)
+    _drop_unwanted(db)
+    _note_foreign(db, destination)
+    # All whose own name is free at one go; for a million files a query a file would take too long.
+    db.execute(
+        """INSERT OR IGNORE INTO place(folder, key, file, name)
+           SELECT w.folder, f.key, w.file, f.name FROM wanted w JOIN named f ON f.id = w.file
+           WHERE NOT EXISTS(SELECT 1 FROM place p WHERE p.file = w.file AND p.folder = w.folder)
+           AND NOT EXISTS(SELECT 1 FROM foreign_name x WHERE x.folder = w.folder AND x.key IN (f.key, f.key || '.xmp'))
+           ORDER BY w.folder, w.file"""
+    )
+    _number_the_rest(db)
+
+
+def free_name(db: sqlite3.Connection, folder: int, name: str, start: int = 2) -> tuple[str, int]:
+    """Find the first free numbered name in a folder, counting from ``start``; gives the name and its number."""
+    number = start
+    while True:
+        candidate = names.numbered(name, number)
+        key = names.key(candidate)
+        if not db.execute("SELECT 1 FROM place WHERE folder = ? AND key = ?", (folder, key)).fetchone():
+            return candidate, number
+        number += 1
+
+
+def _count_tags(db: sqlite3.Connection) -> None:
+    db.execute("UPDATE tag SET uses = 0")
+    db.execute(
+        """UPDATE tag SET uses = counted.posts FROM
+           (SELECT tag, COUNT(*) AS posts FROM post_tag
+            WHERE post NOT IN (SELECT id FROM post WHERE same_as IS NOT NULL) GROUP BY tag) AS counted
+           WHERE tag.id = counted.tag"""
+    )
+
+
+def _collect_wanted(db: sqlite3.Connection, layout: Layout) -> None:
+    db.execute("CREATE TEMP TABLE wanted(folder INT, file INT, PRIMARY KEY(folder, file)) WITHOUT ROWID")
+    db.execute("CREATE TEMP TABLE named(id INTEGER PRIMARY KEY, name TEXT, key TEXT)")
+    db.create_function("name_key", 1, names.key, deterministic=True)
+    db.execute("INSERT INTO named SELECT id, name, name_key(name) FROM file WHERE same_as IS NULL")
+    if "date" in layout.by:
+        db.execute(
+            """INSERT OR IGNORE INTO wanted SELECT p.month, COALESCE(f.same_as, f.id)
+               FROM file f JOIN post p ON p.id = f.post"""
+        )
+    if "tag" in layout.by:
+        other = folder_id(db, layout.other)
+        db.execute("CREATE TEMP TABLE tag_folder(tag INTEGER PRIMARY KEY, folder INT)")
+        frequent = db.execute("SELECT id, name FROM tag WHERE uses >= ?", (layout.min_count,)).fetchall()
+        db.executemany(
+            "INSERT INTO tag_folder VALUES(?, ?)", [(tag, folder_id(db, layout.tag(name))) for tag, name in frequent]
+        )
+        db.execute(
+            """INSERT OR IGNORE INTO wanted SELECT COALESCE(t.folder, ?), COALESCE(f.same_as, f.id)
+               FROM file f JOIN post_tag pt ON pt.post = f.post LEFT JOIN tag_folder t ON t.tag = pt.tag""",
+            (other,),
+        )
+        db.execute(
+            """INSERT OR IGNORE INTO wanted SELECT ?, COALESCE(f.same_as, f.id) FROM file f
+               WHERE NOT EXISTS(SELECT 1 FROM post_tag pt WHERE pt.post = f.post)""",
+            (other,),
+        )
+
+
+def _drop_unwanted(db: sqlite3.Connection) -> None:
+    is_wanted = "EXISTS(SELECT 1 FROM wanted w WHERE w.folder = place.folder AND w.file = place.file)"
+    db.execute(f"UPDATE place SET state = ? WHERE state = ? AND {is_wanted}", (State.PLANNED, State.SURPLUS))
+    db.execute(f"UPDATE place SET state = ? WHERE NOT {is_wanted}", (State.SURPLUS,))
+
+
+def _note_foreign(db: sqlite3.Connection, destination: Path) -> None:
+    """Note what is in the wanted folders already, without being ours."""
+    db.execute("CREATE TEMP TABLE foreign_name(folder INT, key TEXT, PRIMARY KEY(folder, key)) WITHOUT ROWID")
+    folders = db.execute("SELECT id, path FROM folder WHERE id IN (SELECT folder FROM wanted)").fetchall()
+    for folder, path in folders:
+        if (destination / path).is_dir():
+            found = ((folder, names.key(entry.name)) for entry in (destination / path).iterdir())
+            db.executemany("INSERT OR IGNORE INTO foreign_name VALUES(?, ?)", found)
+    db.execute(
+        """DELETE FROM foreign_name WHERE EXISTS(SELECT 1 FROM place p
+           WHERE p.folder = foreign_name.folder AND foreign_name.key IN (p.key, p.key || '.xmp'))"""
+    )
+
+
+def _number_the_rest(db: sqlite3.Connection) -> None:
+    rest = db.execute(
+        """SELECT w.folder, f.key, f.name, w.file FROM wanted w JOIN named f ON f.id = w.file
+           WHERE NOT EXISTS(SELECT 1 FROM place p WHERE p.file = w.file AND p.folder = w.folder)
+           ORDER BY w.folder, f.key, w.file"""
+    )
+    is_foreign = "SELECT 1 FROM foreign_name WHERE folder = ? AND key IN (?, ? || '.xmp')"
+    for (folder, _key), rows in groupby(rest, key=lambda row: (row[0], row[1])):
+        number = 1
+        for _folder, _same, name, file in rows:
+            candidate, number = free_name(db, folder, name, number + 1)
+            while db.execute(is_foreign, (folder, names.key(candidate), names.key(candidate))).fetchone():
+                candidate, number = free_name(db, folder, name, number + 1)
+            db.execute(
+                "INSERT INTO place(folder, key, file, name) VALUES(?,?,?,?)",
+                (folder, names.key(candidate), file, candidate),
+            )

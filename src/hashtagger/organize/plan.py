@@ -1,0 +1,117 @@
+"""From a source to a plan: every place of every file, worked out in a private copy of the journal."""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any
+
+from hashtagger.organize.duplicates import mark_duplicates
+from hashtagger.organize.intake import Intake
+from hashtagger.organize.journal import State, draft, get_meta, set_meta
+from hashtagger.organize.layout import Layout
+from hashtagger.organize.places import assign_places
+from hashtagger.organize.tagging import tag_untagged
+from hashtagger.posts.post import Post, Problem, Source
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One file going to one path of the sorted tree.
+
+    Attributes:
+        source: The file, or ``archive.zip!member``.
+        path: Where it goes, relative to the destination, with ``/``.
+        how: ``copy``, ``hardlink``, ``symlink`` or ``move``.
+        done: Whether it is there already.
+    """
+
+    source: str
+    path: str
+    how: str
+    done: bool
+
+
+def make_plan(
+    source: Source,
+    destination: Path,
+    journal: Path,
+    folder: Path,
+    *,
+    layout: Layout,
+    zone: tzinfo,
+    how: str,
+    tag: bool = True,
+    history: Any = None,
+    seen: Callable[[Post], object] = lambda post: None,
+) -> tuple[list[Problem], bool]:
+    """Work out the plan in ``folder/draft.sqlite``; nothing else is written anywhere.
+
+    Args:
+        source: Where the posts come from.
+        destination: Root of the sorted tree; only looked at, for names that are taken.
+        journal: The destination's journal, which need not exist.
+        folder: An existing folder for the draft.
+        layout: The folders of the tree.
+        zone: The zone that tells a post's month.
+        how: How new files get there: ``copy``, ``hardlink``, ``symlink`` or ``move``.
+        tag: Whether the model tags posts that have no tags.
+        history: See :func:`hashtagger.organize.tagging.tag_untagged`.
+        seen: Called with each post, for a progress bar.
+
+    Returns:
+        The problems met, and whether the draft says anything that the journal did not.
+    """
+    with draft(journal, folder) as db:
+        before = _fingerprint(db)
+        db.execute("BEGIN")
+        new_file, new_post = (db.execute(f"SELECT COALESCE(MAX(id), 0) + 1 FROM {t}").fetchone()[0] for t in _TABLES)
+        intake = Intake(db, layout, zone, how)
+        for post in intake.take(source):
+            seen(post)
+        problems = [*source.problems, *intake.problems]
+        problems += mark_duplicates(db, new_file)
+        if tag:
+            problems += tag_untagged(db, new_post, history)
+        assign_places(db, layout, destination)
+        set_meta(db, "lang", layout.lang)
+        db.execute("COMMIT")
+        return problems, _fingerprint(db) != before
+
+
+def publish(folder: Path, journal: Path) -> None:
+    """Make a draft the journal, in one step that survives a power cut."""
+    path = folder / "draft.sqlite"
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+    path.replace(journal)
+
+
+def placements(journal: Path) -> Iterator[Placement]:
+    """Read the plan out of a journal or a draft, by path."""
+    with closing(sqlite3.connect(journal)) as db:
+        rows = db.execute(
+            """SELECT f.path, f.member, d.path, p.name, f.how, p.state FROM place p
+               JOIN file f ON f.id = p.file JOIN folder d ON d.id = p.folder
+               WHERE p.state != ? ORDER BY d.path, p.key""",
+            (State.SURPLUS,),
+        )
+        for path, member, folder, name, how, state in rows:
+            yield Placement(
+                f"{path}!{member}" if member else path, f"{folder}/{name}", how, state in (State.LANDED, State.SAFE)
+            )
+
+
+_TABLES = ("file", "post")
+
+
+def _fingerprint(db: sqlite3.Connection) -> tuple[Any, ...]:
+    """What changes whenever planning has added or moved anything."""
+    counts = db.execute(
+        "SELECT (SELECT COUNT(*) FROM post), (SELECT COUNT(*) FROM file), (SELECT COUNT(*) FROM place)"
+    ).fetchone()
+    surplus = db.execute("SELECT COUNT(*) FROM place WHERE state = ?", (State.SURPLUS,)).fetchone()
+    return (*counts, *surplus, get_meta(db, "lang"))

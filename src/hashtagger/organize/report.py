@@ -1,0 +1,75 @@
+"""What a run has come to: counted from the journal, so that it is the same however often it was interrupted."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hashtagger.organize.journal import State
+from hashtagger.organize.plan import Placement, placements
+from hashtagger.posts.post import Problem
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the sorted tree holds after a run, or would hold after it.
+
+    Attributes:
+        destination: Root of the tree.
+        posts: Posts in it.
+        files: Files of theirs, same content counted once.
+        places: Paths they are found at.
+        duplicates: Source files that held the same content as another.
+        tags: Tags with a folder of their own.
+        guesses: Posts whose time is a guess.
+        by_model: Posts whose tag is the model's.
+        problems: Files that could not be used, each with its cause.
+        new_files: Files that this run brought.
+        dry_run: Whether this is only the plan.
+    """
+
+    destination: Path
+    posts: int
+    files: int
+    places: int
+    duplicates: int
+    tags: int
+    guesses: int
+    by_model: int
+    problems: list[Problem]
+    new_files: int = 0
+    dry_run: bool = False
+    _journal: Path = field(default=Path(), repr=False)
+    _draft: "TemporaryDirectory[str] | None" = field(default=None, repr=False)
+
+    def placements(self) -> Iterator[Placement]:
+        """Read the plan from the journal, sorted by path."""
+        return placements(self._journal)
+
+    def totals(self) -> dict[str, Any]:
+        """What ``report.json`` says: the tree's state, and nothing that differs from run to run."""
+        names = ("posts", "files", "places", "duplicates", "tags", "guesses", "by_model")
+        return {name: getattr(self, name) for name in names} | {"problems": [asdict(p) for p in self.problems]}
+
+
+def count(db: sqlite3.Connection, destination: Path, min_count: int, problems: list[Problem], **more: Any) -> Report:
+    """Count what a journal or a draft holds."""
+
+    def number(query: str, *values: int) -> int:
+        found: int = db.execute(f"SELECT COUNT(*) FROM {query}", values).fetchone()[0]
+        return found
+
+    return Report(
+        destination=destination,
+        posts=number("post WHERE same_as IS NULL"),
+        files=number("file WHERE same_as IS NULL"),
+        places=number("place WHERE state != ?", State.SURPLUS),
+        duplicates=number("file WHERE same_as IS NOT NULL"),
+        tags=number("tag WHERE uses >= ?", min_count),
+        guesses=number("post WHERE guess AND same_as IS NULL"),
+        by_model=number("post_tag WHERE by_model"),
+        problems=problems,
+        **more,
+    )

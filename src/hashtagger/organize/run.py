@@ -1,0 +1,178 @@
+"""One run: plan, publish the plan as the journal, apply it, write the pages."""
+
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from hashtagger import i18n
+from hashtagger.errors import OrganizeError
+from hashtagger.i18n import _
+from hashtagger.organize.apply import apply
+from hashtagger.organize.journal import FOLDER, connect, get_meta, journal_path, only_one, set_meta
+from hashtagger.organize.layout import Layout
+from hashtagger.organize.pages import write_pages
+from hashtagger.organize.plan import make_plan, publish
+from hashtagger.organize.report import Report, count
+from hashtagger.posts.post import Problem, Source
+
+MODES = ("copy", "hardlink", "symlink", "move")
+Mode = Literal["copy", "hardlink", "symlink", "move"]
+
+
+def organize(
+    source: "str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Source",
+    destination: "str | os.PathLike[str]",
+    *,
+    by: Sequence[str] = ("date", "tag"),
+    mode: Mode = "copy",
+    min_count: int = 2,
+    timezone: str = "Asia/Seoul",
+    tag_untagged: bool = True,
+    dry_run: bool = False,
+    lang: str | None = None,
+    embed: bool = False,
+    reels: bool = True,
+    stories: bool = False,
+    other: bool = False,
+    history: Any = None,
+    progress: bool = False,
+) -> Report:
+    """Sort posts into folders by month and by hashtag, losing nothing.
+
+    The plan is written to ``destination/.hashtagger`` before anything else is done. A run that was interrupted, in
+    whatever way, is taken up by the same call; a second call changes nothing; new posts are added to the old. Files
+    that are at the destination already are never touched.
+
+    Args:
+        source: A folder or archive, or the several archives of one export (see
+            :func:`hashtagger.posts.open_source`), or a Source.
+        destination: Root of the sorted tree; made when missing.
+        by: ``"date"`` for ``날짜/2021/04``, ``"tag"`` for ``해시태그/강아지``, or both.
+        mode: ``"copy"``; ``"hardlink"`` or ``"symlink"`` to the source (what lies in an archive is copied); or
+            ``"move"``, which deletes a source file once its copy is verified and on the drive.
+        min_count: A tag of fewer posts (1 or more) goes to 기타.
+        timezone: IANA zone that tells a post's month.
+        tag_untagged: Whether the model tags posts that have no tags, where it is sure.
+        dry_run: Only plan: nothing is written at the destination.
+        lang: ``"ko"`` or ``"en"`` for the folders' names; by default those of the tree that is there, else the
+            user's language.
+        embed: Write tags and caption into the copies of photos too (JPEG, PNG, WebP).
+        reels: Of a data export, take reels and IGTV videos too, and
+        stories: stories, and
+        other: profile photos and other content.
+        history: What the user wrote before, to let the model tag as they would.
+        progress: Show progress bars on stderr.
+
+    Raises:
+        OrganizeError: An argument makes no sense, or the destination cannot be written.
+        SourceError: The source holds no posts that can be read.
+    """
+    root = Path(destination).absolute()
+    journal = journal_path(root)
+    zone = _zone(timezone)
+    if mode not in MODES:
+        raise OrganizeError(_("no mode {mode}; choose from: {modes}").format(mode=mode, modes=", ".join(MODES)))
+    if embed and mode != "copy":
+        raise OrganizeError(_("--embed writes into copies, so it goes with --mode copy only"))
+    layout = Layout(tuple(by), lang or _lang_there(journal) or i18n.language(), min_count)
+    if isinstance(source, Source):
+        posts = source
+    else:
+        from hashtagger.posts import open_source
+
+        paths = [Path(path) for path in ([source] if isinstance(source, (str, os.PathLike)) else source)]
+        _check_apart(paths, root)
+        posts = open_source(paths, timezone=timezone, reels=reels, stories=stories, other=other)
+
+    def plan(folder: Path) -> tuple[list[Problem], bool]:
+        with _bar(progress, _("Planning"), _("posts")) as tick:
+            return make_plan(
+                posts, root, journal, folder, layout=layout, zone=zone, how=mode, tag=tag_untagged, history=history,
+                seen=lambda post: tick(1),
+            )  # fmt: skip
+
+    if dry_run:
+        draft = TemporaryDirectory(prefix="hashtagger-")
+        problems, _changed = plan(Path(draft.name))
+        path = Path(draft.name) / "draft.sqlite"
+        with closing(sqlite3.connect(path)) as db:
+            new = db.execute("SELECT COUNT(DISTINCT file) FROM place WHERE state = 0").fetchone()[0]
+            return count(db, root, min_count, problems, new_files=new, dry_run=True, _journal=path, _draft=draft)
+    with _writing(root):
+        made = _make(root)
+        with only_one(root):
+            if journal.exists():
+                connect(journal).close()
+            problems, changed = plan(root / FOLDER)
+            if changed:
+                publish(root / FOLDER, journal)
+            (root / FOLDER / "draft.sqlite").unlink(missing_ok=True)
+            with closing(connect(journal)) as db:
+                if made and not get_meta(db, "made"):
+                    set_meta(db, "made", "\n".join(map(str, made)))
+                new = db.execute("SELECT COUNT(DISTINCT file) FROM place WHERE state = 0").fetchone()[0]
+                with _bar(progress, _("Sorting"), _("files"), total=new) as tick:
+                    problems += apply(db, root, layout.tags, embed=embed, tick=tick)
+                report = count(db, root, min_count, problems, new_files=new, _journal=journal)
+                write_pages(db, root, layout, report)
+    return report
+
+
+def _check_apart(sources: Sequence[Path], root: Path) -> None:
+    there = root.resolve()
+    for path in (source.resolve() for source in sources):
+        if path == there or path in there.parents or there in path.parents:
+            raise OrganizeError(_("{path}: source and destination must lie apart").format(path=root))
+
+
+def _zone(timezone: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise OrganizeError(_("no time zone {name}").format(name=timezone)) from error
+
+
+def _lang_there(journal: Path) -> str | None:
+    """The language of the tree that is there, read without touching its journal."""
+    if not journal.exists():
+        return None
+    with closing(sqlite3.connect(f"{journal.as_uri()}?immutable=1", uri=True)) as db:
+        try:
+            return get_meta(db, "lang")
+        except sqlite3.DatabaseError as error:
+            raise OrganizeError(f"{journal}: {error}") from error
+
+
+def _make(root: Path) -> list[Path]:
+    """Make the destination and our folder in it; gives the folders that were missing, outermost first."""
+    missing = [path for path in (root, *root.parents) if not path.exists()][::-1]
+    (root / FOLDER).mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+@contextmanager
+def _writing(root: Path) -> Iterator[None]:
+    """Turn what the destination's drive does wrong into one line."""
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError) as error:
+        full = getattr(error, "errno", None) == errno.ENOSPC or "full" in str(error)
+        cause = _("no space left") if full else getattr(error, "strerror", None) or str(error)
+        place = getattr(error, "filename", None) or root
+        raise OrganizeError(
+            _("{path}: {cause}; nothing is lost, run the same command again to go on").format(path=place, cause=cause)
+        ) from error
+
+
+@contextmanager
+def _bar(progress: bool, what: str, unit: str, total: int | None = None) -> Iterator[Any]:
+    from tqdm import tqdm
+
+    with tqdm(total=total, desc=what, unit=" " + unit, disable=not progress) as bar:
+        yield bar.update

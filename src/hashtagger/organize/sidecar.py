@@ -1,0 +1,100 @@
+"""XMP: what a photo's post says, in the words of digiKam, Lightroom, darktable and immich."""
+
+import re
+from dataclasses import dataclass
+from xml.etree import ElementTree as ET
+
+_NAMESPACES = {
+    "x": "adobe:ns:meta/",
+    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+    "dc": "http://purl.org/dc/elements/1.1/",
+    "lr": "http://ns.adobe.com/lightroom/1.0/",
+    "digiKam": "http://www.digikam.org/ns/1.0/",
+    "xmp": "http://ns.adobe.com/xap/1.0/",
+    "photoshop": "http://ns.adobe.com/photoshop/1.0/",
+    "exif": "http://ns.adobe.com/exif/1.0/",
+    "Iptc4xmpCore": "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/",
+}
+for _prefix, _uri in _NAMESPACES.items():
+    ET.register_namespace(_prefix, _uri)
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is said of a photo.
+
+    Attributes:
+        tags: Canonical tags, without ``#``.
+        top: Name of the tag above them in a tree of tags.
+        caption: The post's text, or ``""``.
+        taken_at: ISO 8601 with offset; ``None`` where it is only a guess.
+        permalink: The post's address, where known.
+        place: Name of a place, where known.
+    """
+
+    tags: tuple[str, ...]
+    top: str
+    caption: str = ""
+    taken_at: str | None = None
+    permalink: str | None = None
+    place: str | None = None
+
+
+def render(description: Description, existing: bytes | None = None) -> bytes:
+    """Write a description as an XMP packet (UTF-8, no wrapper).
+
+    Args:
+        description: What to say.
+        existing: A packet to add to: its own values stay, tags are joined.
+
+    Raises:
+        xml.etree.ElementTree.ParseError: ``existing`` is not XML.
+    """
+    root = ET.fromstring(existing) if existing else ET.Element(_name("x:xmpmeta"))
+    rdf = root if root.tag == _name("rdf:RDF") else root.find(_name("rdf:RDF"))
+    if rdf is None:
+        rdf = ET.SubElement(root, _name("rdf:RDF"))
+    parts = rdf.findall(_name("rdf:Description"))
+    target = parts[0] if parts else ET.SubElement(rdf, _name("rdf:Description"), {_name("rdf:about"): ""})
+    said = {name for part in parts for name in [*part.attrib, *(child.tag for child in part)]}
+
+    tags = [_clean(tag) for tag in description.tags]
+    _list(parts or [target], "dc:subject", "rdf:Bag", tags)
+    _list(parts or [target], "lr:hierarchicalSubject", "rdf:Bag", [f"{description.top}|{tag}" for tag in tags])
+    _list(parts or [target], "digiKam:TagsList", "rdf:Seq", [f"{description.top}/{tag}" for tag in tags])
+    if description.caption and _name("dc:description") not in said:
+        alternative = ET.SubElement(ET.SubElement(target, _name("dc:description")), _name("rdf:Alt"))
+        ET.SubElement(alternative, _name("rdf:li"), {_XML_LANG: "x-default"}).text = _clean(description.caption)
+    texts = dict.fromkeys(("xmp:CreateDate", "photoshop:DateCreated", "exif:DateTimeOriginal"), description.taken_at)
+    texts |= {"dc:source": description.permalink, "Iptc4xmpCore:Location": description.place}
+    for name, text in texts.items():
+        if text and _name(name) not in said:
+            ET.SubElement(target, _name(name)).text = _clean(text)
+    ET.indent(root, " ")
+    return ET.tostring(root, encoding="unicode").encode() + b"\n"
+
+
+def _list(parts: list[ET.Element], name: str, container: str, values: list[str]) -> None:
+    """Add the values that a list lacks."""
+    if not values:
+        return
+    found = next((child for part in parts if (child := part.find(_name(name))) is not None), None)
+    if found is None:
+        found = ET.SubElement(parts[0], _name(name))
+    items = found[0] if len(found) else ET.SubElement(found, _name(container))
+    there = {item.text for item in items}
+    for value in values:
+        if value not in there:
+            ET.SubElement(items, _name("rdf:li")).text = value
+
+
+def _name(prefixed: str) -> str:
+    prefix, _, local = prefixed.partition(":")
+    return f"{{{_NAMESPACES[prefix]}}}{local}"
+
+
+def _clean(text: str) -> str:
+    return _NOT_XML.sub("", text)
