@@ -275,7 +275,7 @@ def _ask_instaloader(structure: dict[str, Any], facts: _Facts, zone: tzinfo) -> 
     with suppress(instaloader.InstaloaderException, *unreadable):
         post: Any = instaloader.load_structure(offline, structure)
         facts.shortcode = post.shortcode
-        facts.caption = post.caption
+        facts.caption = post.caption or facts.caption
         facts.taken_at = from_timestamp(post.date_local.timestamp(), zone) or facts.taken_at
 
 

@@ -1,0 +1,275 @@
+"""Fetch a profile's posts, or training photos of a hashtag, from Instagram through instaloader.
+
+Everything that talks to Instagram is instaloader's: its pace, its waiting when Instagram asks for it, its session
+files, its file names. A run that was stopped or refused goes on where it was when it is started again.
+"""
+
+import lzma
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from pickle import PickleError
+from typing import TYPE_CHECKING
+
+from hashtagger.errors import CollectError
+from hashtagger.i18n import _
+
+if TYPE_CHECKING:
+    from instaloader import Instaloader, NodeIterator, Post
+
+_PROFILE = re.compile(r"(?:https?://(?:www\.)?instagram\.com/|@)?(?P<name>[A-Za-z0-9._]{1,30})/?(?:\?.*)?")
+_CHECKPOINT = re.compile(r"browser to (\S+)")
+_TRIES = 3
+"""How often a wrong password or code may be corrected."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which posts, and who is told.
+
+    Attributes:
+        since: Older ones are left out; an aware time.
+        count: At most so many (1 or more), newest first.
+        fast_update: Stop at the first that is there already.
+        on_post: Called for each before it is fetched.
+    """
+
+    since: datetime | None = None
+    count: int | None = None
+    fast_update: bool = False
+    on_post: Callable[[], object] = lambda: None
+
+
+_EVERYTHING = Wanted()
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What a run brought.
+
+    Attributes:
+        folder: Where it lies.
+        posts: How many posts are there now that this run asked for, those that were there before included.
+        problems: What could not be fetched, as instaloader tells it.
+    """
+
+    folder: Path
+    posts: int
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Login:
+    """Who asks, for what Instagram shows only to some.
+
+    Attributes:
+        user: The account's name.
+        ask_password: Asks the user for the password; called only where instaloader has no session stored.
+        ask_code: Asks for the code of two-factor authentication.
+    """
+
+    user: str
+    ask_password: Callable[[], str]
+    ask_code: Callable[[], str]
+
+
+def collect_profile(
+    profile: str, destination: Path, login: Login | None = None, wanted: Wanted = _EVERYTHING
+) -> Collected:
+    """Fetch a profile's posts, with their captions and instaloader's sidecars, into ``destination/<profile>/``.
+
+    Args:
+        profile: Its name, with or without ``@``, or its address.
+        destination: The folder above.
+        login: Who asks; without it Instagram shows public profiles only, and those not always.
+        wanted: Which of its posts.
+
+    Raises:
+        CollectError: Instagram refuses, now or at all; the message says what to do.
+    """
+    named = _PROFILE.fullmatch(profile)
+    if named is None:
+        raise CollectError(_("{name}: no name of a profile").format(name=profile))
+    name = named["name"].lower()
+    with _explained(name, login), _loader(destination, login) as loader:
+        found = loader.check_profile_id(name)
+        return _fetch(loader, found.get_posts(), destination, found.username, wanted, pinned=3)
+
+
+def collect_hashtag(
+    tag: str, destination: Path, folder: str, login: Login | None = None, wanted: Wanted = _EVERYTHING
+) -> Collected:
+    """Fetch photos of a hashtag, without videos and texts, into ``destination/<folder>/``: a class of training photos.
+
+    Args:
+        tag: The hashtag, with or without ``#``.
+        destination: The folder of classes.
+        folder: The class's name.
+        login: Who asks; Instagram shows hashtags to nobody else.
+        wanted: Which of its posts.
+
+    Raises:
+        CollectError: Instagram refuses, now or at all; the message says what to do.
+    """
+    name = tag.lstrip("#＃").strip()
+    if not name or any(character.isspace() or character in "/?#" for character in name):
+        raise CollectError(_("{name}: no hashtag").format(name=tag))
+    if login is None:
+        raise CollectError(
+            _("#{tag}: Instagram shows hashtags only to those logged in; add --login USER").format(tag=name)
+        )
+    import instaloader
+
+    with _explained(f"#{name}", login), _loader(destination, login, photos_only=True) as loader:
+        posts = instaloader.Hashtag.from_name(loader.context, name).get_posts_resumable()
+        return _fetch(loader, posts, destination, folder, wanted)
+
+
+def _fetch(
+    loader: "Instaloader",
+    posts: "NodeIterator[Post]",
+    destination: Path,
+    folder: str,
+    wanted: Wanted,
+    pinned: int = 0,
+) -> Collected:
+    """Go through posts; ``pinned`` of them may come first although they are old."""
+    met = 0
+
+    def tell(post: "Post") -> bool:
+        nonlocal met
+        met += 1
+        wanted.on_post()
+        return True
+
+    loader.posts_download_loop(
+        posts,
+        folder,
+        fast_update=wanted.fast_update,
+        post_filter=tell,
+        max_count=wanted.count,
+        takewhile=None if wanted.since is None else lambda post: post.date_local >= wanted.since,
+        possibly_pinned=pinned,
+    )
+    return Collected(destination / folder, met, tuple(loader.context.error_log))
+
+
+@contextmanager
+def _loader(destination: Path, login: Login | None, photos_only: bool = False) -> Iterator["Instaloader"]:
+    import instaloader
+
+    # instaloader formats this path, so braces in it must be doubled.
+    root = str(destination).replace("{", "{{").replace("}", "}}")
+    loader = instaloader.Instaloader(
+        quiet=True,
+        dirname_pattern=f"{root}/{{target}}",
+        # Photos of a hashtag are of many people, of whom two may well post in one second.
+        filename_pattern="{shortcode}" if photos_only else None,
+        download_videos=not photos_only,
+        download_video_thumbnails=not photos_only,
+        save_metadata=not photos_only,
+        post_metadata_txt_pattern="" if photos_only else None,
+    )
+    with loader:
+        if login is not None:
+            _log_in(loader, login)
+        yield loader
+
+
+def _log_in(loader: "Instaloader", login: Login) -> None:
+    import instaloader
+
+    with suppress(OSError, EOFError, LookupError, TypeError, ValueError, AttributeError, ImportError, PickleError):
+        loader.load_session_from_file(login.user)
+        return
+    # There is no session, or one that today's instaloader cannot read.
+    try:
+        _try(lambda: loader.login(login.user, login.ask_password()), _TRIES)
+    except instaloader.TwoFactorAuthRequiredException:
+        _try(lambda: loader.two_factor_login(login.ask_code()), _TRIES)
+    except KeyError as error:  # Instagram gave none of the cookies that its login page always gives
+        raise CollectError(_("Instagram does not show its login page now; run it again in some hours")) from error
+    loader.save_session_to_file()
+
+
+def _try(step: Callable[[], None], times: int) -> None:
+    import instaloader
+
+    try:
+        step()
+    except instaloader.BadCredentialsException:
+        if times == 1:
+            raise
+        _try(step, times - 1)
+
+
+@contextmanager
+def _explained(target: str, login: Login | None) -> Iterator[None]:
+    """Turn what instaloader raises into one line that says what to do."""
+    import instaloader
+    import requests
+
+    try:
+        yield
+    except (instaloader.InstaloaderException, instaloader.AbortDownloadException) as error:
+        raise CollectError(_advice(target, login, error)) from error
+    except requests.RequestException as error:
+        raise CollectError(
+            _("{target}: no connection to Instagram ({error}); run it again to go on").format(
+                target=target, error=type(error).__name__
+            )
+        ) from error
+    except OSError as error:
+        raise CollectError(
+            _("{file}: {error}; run it again to go on").format(
+                file=error.filename or target, error=error.strerror or error
+            )
+        ) from error
+    except (LookupError, TypeError, AttributeError, AssertionError, ValueError, lzma.LZMAError) as error:
+        raise CollectError(
+            _(
+                "{target}: Instagram answered in a way that instaloader {version} does not know; update instaloader"
+            ).format(target=target, version=instaloader.__version__)
+        ) from error
+
+
+def _advice(target: str, login: Login | None, error: Exception) -> str:
+    import instaloader
+
+    text = str(error)
+    if isinstance(error, instaloader.ProfileNotExistsException):
+        return _("{target}: there is no such profile, or it has blocked you").format(target=target)
+    if isinstance(error, instaloader.PrivateProfileNotFollowedException):
+        return _("{target}: the profile is private; log in as somebody who follows it").format(target=target)
+    if isinstance(error, instaloader.BadCredentialsException):
+        return _("{user}: wrong password or code").format(user=login.user if login else target)
+    if checkpoint := _CHECKPOINT.search(text):
+        return _("Instagram wants to see that it is you: open {address} in a browser, then run it again").format(
+            address=f"https://www.instagram.com{checkpoint[1]}" if checkpoint[1].startswith("/") else checkpoint[1]
+        )
+    if any(word in text for word in ("checkpoint_required", "challenge_required", "feedback_required")):
+        return _("Instagram wants to see that it is you: open its app, confirm, wait a while, then run it again")
+    if isinstance(error, instaloader.LoginException):
+        return _("{user}: Instagram refuses the login ({error})").format(user=login.user if login else "", error=text)
+    if "429" in text or isinstance(error, instaloader.TooManyRequestsException):
+        return _("{target}: too many requests for Instagram's taste; run it again in some hours to go on").format(
+            target=target
+        )
+    if isinstance(error, instaloader.QueryReturnedNotFoundException):
+        return _("{target}: Instagram knows nothing by this name").format(target=target)
+    if isinstance(error, instaloader.LoginRequiredException) or "401" in text or "403" in text or "login page" in text:
+        if login is None:
+            return _("{target}: Instagram shows this only to those logged in; add --login USER").format(target=target)
+        return _("{target}: Instagram has logged {user} out; delete {file} and run it again to log in").format(
+            target=target, user=login.user, file=_session_file(login.user)
+        )
+    return _("{target}: {error}; run it again to go on").format(target=target, error=text)
+
+
+def _session_file(user: str) -> str:
+    from instaloader.instaloader import get_default_session_filename
+
+    return get_default_session_filename(user)
