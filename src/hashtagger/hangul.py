@@ -1,0 +1,178 @@
+"""Hangul below the syllable: jamo, the two-set (두벌식) keyboard, drawled syllables and romanization."""
+
+import re
+
+_INITIALS = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
+_VOWELS = "ㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ"
+_FINALS = ["", *"ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ"]
+
+_KEYS = dict(
+    zip(
+        "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣㄳㄵㄶㄺㄻㄼㄽㄾㄿㅀㅄ",
+        [
+            "r",
+            "R",
+            "s",
+            "e",
+            "E",
+            "f",
+            "a",
+            "q",
+            "Q",
+            "t",
+            "T",
+            "d",
+            "w",
+            "W",
+            "c",
+            "z",
+            "x",
+            "v",
+            "g",
+            "k",
+            "o",
+            "i",
+            "O",
+            "j",
+            "p",
+            "u",
+            "P",
+            "h",
+            "hk",
+            "ho",
+            "hl",
+            "y",
+            "n",
+            "nj",
+            "np",
+            "nl",
+            "b",
+            "m",
+            "ml",
+            "l",
+            "rt",
+            "sw",
+            "sg",
+            "fr",
+            "fa",
+            "fq",
+            "ft",
+            "fx",
+            "fv",
+            "fg",
+            "qt",
+        ],
+        strict=True,
+    )
+)
+_JAMO = {keys: jamo for jamo, keys in _KEYS.items()}
+# Shift changes nothing on these keys, so a capital is the same jamo.
+_JAMO |= {key.upper(): jamo for key, jamo in _JAMO.items() if len(key) == 1 and key.upper() not in _JAMO}
+
+_VOWEL_KEYS = "[hjklyuiopbnmOPHJKLYUIBNM]"
+_TYPED = re.compile(
+    "([rRseEfaqQtTdwWczxvgSFADCZXVG])"
+    "([hH][kKoOlL]|[nN][jJpPlL]|[mM][lL]|" + _VOWEL_KEYS + ")"
+    "((?:rt|s[wg]|f[raqtxvg]|qt|[rRsefaqtTdwczxvgSFADCZXVG])(?!" + _VOWEL_KEYS + "))?"
+)
+_TYPED_WHOLLY = re.compile(f"(?:{_TYPED.pattern})+")
+_JAMO_RUN = re.compile("[ㄱ-ㅎㅏ-ㅣ]{2,}")
+
+
+def split_syllable(syllable: str) -> tuple[str, str, str]:
+    """Take a syllable (가..힣) apart into its initial, vowel and final, the last perhaps empty."""
+    rest, final = divmod(ord(syllable) - 0xAC00, 28)
+    initial, vowel = divmod(rest, 21)
+    return _INITIALS[initial], _VOWELS[vowel], _FINALS[final]
+
+
+def join_syllable(initial: str, vowel: str, final: str = "") -> str:
+    """Put a syllable together; the reverse of :func:`split_syllable`."""
+    return chr(0xAC00 + (_INITIALS.index(initial) * 21 + _VOWELS.index(vowel)) * 28 + _FINALS.index(final))
+
+
+class _Spelled(dict[int, str]):
+    """Character to jamo, worked out once a character."""
+
+    def __missing__(self, code: int) -> str:
+        text = "".join(split_syllable(chr(code))) if 0xAC00 <= code <= 0xD7A3 else chr(code)
+        self[code] = text
+        return text
+
+
+_SPELLED = _Spelled()
+
+
+def spell(text: str) -> str:
+    """Write text as compatibility jamo: ``"봄"`` is ``"ㅂㅗㅁ"``; other characters stay as they are."""
+    return text.translate(_SPELLED)
+
+
+def to_keys(text: str) -> str:
+    """Name the two-set keys that type a Korean text: ``"강아지"`` is ``"rkddkwl"``."""
+    return "".join(_KEYS.get(jamo, jamo) for jamo in spell(text))
+
+
+def from_keys(keys: str) -> str | None:
+    """Read Latin letters as two-set keystrokes; None unless whole syllables come out.
+
+    ``"rkddkwl"`` is ``"강아지"``. Capitals are shifted keys where shift matters.
+    """
+    if not _TYPED_WHOLLY.fullmatch(keys):
+        return None
+    return _TYPED.sub(_typed_syllable, keys)
+
+
+def _typed_syllable(match: re.Match[str]) -> str:
+    initial, vowel, final = match.groups(default="")
+    return join_syllable(
+        _JAMO[initial],
+        _JAMO.get(vowel) or _JAMO[vowel.lower()],
+        _JAMO.get(final) or _JAMO[final.lower()] if final else "",
+    )
+
+
+def join_jamo(text: str) -> str:
+    """Join letters typed apart: ``"ㄱㅕㄹㅎㅗㄴ"`` is ``"결혼"``; what makes no syllable stays."""
+    return _JAMO_RUN.sub(lambda run: _TYPED.sub(_typed_syllable, to_keys(run[0])), text)
+
+
+def undrawl(text: str) -> str:
+    """Shorten drawled syllables: ``"가앙아지"`` is ``"강아지"``, ``"여르음"`` is ``"여름"``."""
+    out: list[str] = []
+    for char in text:
+        if out and "아" <= char <= "잏" and "가" <= out[-1] <= "힣":
+            initial, vowel, final = split_syllable(out[-1])
+            _, echo, echo_final = split_syllable(char)
+            if not final and echo == vowel:
+                out[-1] = join_syllable(initial, vowel, echo_final)
+                continue
+        out.append(char)
+    return "".join(out)
+
+
+_ROMAN = {
+    **{"ㄱ": "g|k", "ㄲ": "kk|gg|k|g", "ㄴ": "n", "ㄷ": "d|t", "ㄸ": "tt|dd|t|d", "ㄹ": "r|l", "ㅁ": "m", "ㅂ": "b|p"},
+    **{"ㅃ": "pp|bb|p|b", "ㅅ": "ss|sh|s", "ㅆ": "ss|s", "ㅇ": "", "ㅈ": "j|z|ch", "ㅉ": "jj|j", "ㅊ": "ch|c"},
+    **{"ㅋ": "kk|k|c", "ㅌ": "tt|t|d", "ㅍ": "pp|p|f", "ㅎ": "h|"},
+    **{"ㅏ": "ah|a", "ㅐ": "ae|ai|e|a", "ㅑ": "ya|ia", "ㅓ": "eo|uh|u|o", "ㅔ": "eh|ae|e", "ㅕ": "yeo|yuh|yo|yu|eo|io"},
+    **{"ㅖ": "ye|e", "ㅗ": "oh|o", "ㅘ": "wa", "ㅛ": "yo", "ㅜ": "oo|u|woo", "ㅠ": "yoo|yu", "ㅡ": "eu|oo|u|e"},
+    **{"ㅢ": "ui|eui|i", "ㅣ": "ee|i|y"},
+}
+_ROMAN_FINAL = {
+    **{"": "", "ㄱ": "ck|kk|k|g|c", "ㄲ": "ck|kk|k|gg|g", "ㄴ": "nn|n", "ㄹ": "ll|l|r", "ㅁ": "mm|m", "ㅂ": "p|b"},
+    **{"ㅅ": "t|s", "ㅇ": "ng", "ㅈ": "t|j", "ㅊ": "t|ch"},
+}
+
+
+def romanization_pattern(word: str) -> str:
+    """Write a regular expression of the ways people romanize a Korean word, letter by letter.
+
+    ``"강아지"`` matches gangaji, kangaji, gang-a-jee; Revised Romanization, McCune-Reischauer and the
+    habits of those who know neither.
+    """
+    parts = []
+    for syllable in word:
+        initial, vowel, final = split_syllable(syllable)
+        parts.append("".join(f"(?:{choice})" for choice in (_ROMAN[initial], _ROMAN[vowel], _ROMAN_FINAL[final])))
+    return "[-_]?".join(parts)

@@ -1,0 +1,133 @@
+"""What the normalizer knows, as tables for looking up: from a vocabulary, the language file and the user's own."""
+
+import os
+import sys
+import unicodedata
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hashtagger.errors import VocabularyError
+from hashtagger.i18n import _
+from hashtagger.tagtext import clean
+from hashtagger.vocabulary import Label, Vocabulary
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_LANGUAGE = Path(__file__).parent / "data" / "tag_language.toml"
+
+Keys = tuple[str, ...]
+
+ANYWHERE, END, SHY = "anywhere", "end", "shy"
+
+
+class Word(NamedTuple):
+    """A word that compounds are made of: what it costs to use, the labels it speaks for, and where it may."""
+
+    cost: int
+    keys: Keys
+    where: str
+
+
+UNKNOWN_COST = 10  # of a character that no word covers
+_SHORT_COST, _WORD_COST, _LABEL_COST = 6, 2, 3
+
+
+def fold(tag: str) -> str:
+    """Clean a tag and leave out its underscores: two tags that fold alike are one."""
+    return clean(tag).replace("_", "")
+
+
+class Lexicon:
+    """Tables of one vocabulary.
+
+    Attributes:
+        exact: Whole folded tags and the keys they stand for; ``()`` where the user excluded them.
+        words: Words of compounds; those without keys win over label words they overlap.
+        lengths: For a first character, how long the words are that start with it, longest first.
+        stems: What stands for a label only before a suffix.
+        suffixes: What people hang behind tags (스타그램, 그램 ...).
+        tags: Folded canonical tags and their keys.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, user: "str | os.PathLike[str] | None" = None) -> None:
+        language = read_language()
+        self.exact: dict[str, Keys] = {}
+        self.words: dict[str, Word] = {}
+        self.stems: dict[str, Keys] = {}
+        self.suffixes = frozenset(language["suffixes"])
+        self.tags = {fold(label.tag): (label.key,) for label in vocabulary}
+        for word in (*language["neutral"], *language["traps"]):
+            self.words[word] = Word(_WORD_COST if len(word) > 1 else _SHORT_COST, (), ANYWHERE)
+        for label in vocabulary:
+            self._add_label(label)
+        # A canonical tag is its own, whatever other label lists it.
+        self.exact.update(self.tags)
+        if user is not None:
+            self._add_user(Path(user), vocabulary)
+        lengths: dict[str, set[int]] = {}
+        for word in self.words:
+            lengths.setdefault(word[0], set()).add(len(word))
+        self.lengths = {first: sorted(found, reverse=True) for first, found in lengths.items()}
+
+    def _add_label(self, label: Label) -> None:
+        words = _strings(label.details, "words")
+        for tag in (label.tag, *label.variants, *words):
+            _add(self.exact, fold(tag), label.key)
+        for where, listed in (
+            (ANYWHERE, (label.tag, *words)),
+            (END, _strings(label.details, "ends")),
+            (SHY, _strings(label.details, "shy")),
+        ):
+            if where == ANYWHERE and "shy" in label.details:
+                listed = words
+            for word in map(fold, listed):
+                known = self.words.get(word)
+                keys = known.keys if known else ()
+                self.words[word] = Word(_LABEL_COST if len(word) > 1 else _SHORT_COST, (*keys, label.key), where)
+        for stem in (label.tag, *_strings(label.details, "stems")):
+            _add(self.stems, fold(stem), label.key)
+
+    def _add_user(self, path: Path, vocabulary: Vocabulary) -> None:
+        table = _read(path)
+        for key, variants in table.get("variants", {}).items():
+            vocabulary[key]
+            for variant in variants:
+                self.exact[fold(variant)] = (key,)
+                self.words[fold(variant)] = Word(_LABEL_COST, (key,), ANYWHERE)
+        for tag in _strings(table, "exclude"):
+            self.exact[fold(tag)] = ()
+            self.words[fold(tag)] = Word(_WORD_COST, (), ANYWHERE)
+
+
+def _add(table: dict[str, Keys], word: str, key: str) -> None:
+    known = table.get(word, ())
+    if key not in known:
+        table[word] = (*known, key)
+
+
+def _strings(table: Mapping[str, Any], name: str) -> list[str]:
+    return [unicodedata.normalize("NFC", str(value)) for value in table.get(name, ())]
+
+
+@lru_cache(maxsize=1)
+def read_language() -> Mapping[str, list[str]]:
+    """Read the words and suffixes of Korean tags, and the tags that only fish for attention."""
+    table: Mapping[str, list[str]] = tomllib.loads(_LANGUAGE.read_text(encoding="utf-8"))
+    return table
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise VocabularyError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise VocabularyError(
+            _("{path}: not a TOML file of your own tags: {error}").format(path=path, error=error)
+        ) from error
+    return table

@@ -1,0 +1,303 @@
+"""Normalizer: which of a vocabulary's labels a tag means, and the rule that says so."""
+
+import os
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
+
+from hashtagger import hangul
+from hashtagger.lexicon import ANYWHERE, END, SHY, UNKNOWN_COST, Keys, Lexicon
+from hashtagger.tagtext import clean, extract_tags
+from hashtagger.typos import TypoIndex
+from hashtagger.vocabulary import Vocabulary, load_vocabulary
+
+__all__ = ["Normalized", "Normalizer", "extract_tags", "normalize"]
+
+_CACHED = 200_000
+_HANGUL = re.compile("[가-힣]+")
+_LETTERS = re.compile("[A-Za-z]+")
+_LONE_JAMO = re.compile("[ㄱ-ㅎㅏ-ㅣ]")
+_OUTER_JAMO = re.compile("^[ㄱ-ㅎㅏ-ㅣ]+(?=[가-힣])|(?<=[가-힣])[ㄱ-ㅎㅏ-ㅣ]+$")
+_RUNS = re.compile(r"[a-zà-ɏ]+|[^\W_a-zà-ɏ]+")
+_REPEATED = re.compile(r"(.+?)\1+")
+_LAST_REPEATED = re.compile(r"(.)\1+$")
+_EDGE = 6  # so long a Latin word speaks for its label at either end of a tag, whatever the rest is
+
+
+class Normalized(NamedTuple):
+    """What a tag means.
+
+    Attributes:
+        original: The tag as given.
+        tag: The canonical tag of the best label; the cleaned tag where none is known.
+        canonical: Keys of the labels meant, best first; empty where none is known.
+        rule: Name of the rule that decided, one of :data:`RULES`.
+        score: How sure that rule is, 0..1; 0 where nothing is known.
+    """
+
+    original: str
+    tag: str
+    canonical: Keys
+    rule: str
+    score: float
+
+
+RULES = {
+    "exact": 1.0,
+    "variant": 0.99,
+    "family": 0.97,
+    "compound": 0.94,
+    "jamo": 0.95,
+    "drawl": 0.92,
+    "keyboard": 0.9,
+    "romanized": 0.85,
+    "typo": 0.8,
+    "excluded": 0.0,
+    "unknown": 0.0,
+}
+"""Every rule and how sure it is, as measured on tags whose meaning is known."""
+
+_Verdict = tuple[Keys, str]
+_NOTHING: _Verdict = ((), "unknown")
+
+
+class Normalizer:
+    """Tells which labels of a vocabulary tags mean.
+
+    Args:
+        vocabulary: Name, TOML file or Vocabulary.
+        user: TOML file of your own: a table ``variants`` of lists of tags by key, and a list ``exclude`` of tags
+            that mean none of the labels.
+
+    Raises:
+        VocabularyError: No such vocabulary, or a file that cannot be read or names an unknown key.
+    """
+
+    def __init__(
+        self,
+        vocabulary: "str | os.PathLike[str] | Vocabulary" = "hashtags_ko",
+        user: "str | os.PathLike[str] | None" = None,
+    ) -> None:
+        self.vocabulary = load_vocabulary(vocabulary)
+        self._lexicon = Lexicon(self.vocabulary, user)
+        self._tag_of = {label.key: label.tag for label in self.vocabulary}
+        self._misspelt_suffixes = self._lexicon.suffixes.union(*map(_misspellings, ("스타그램", "stagram", "stargram")))
+        self._suffix_lengths = sorted(set(map(len, self._misspelt_suffixes)), reverse=True)
+        canonical = [tag for tag in self._lexicon.tags if _HANGUL.fullmatch(tag)]
+        self._romanized = [
+            (re.compile(hangul.romanization_pattern(tag)), self._lexicon.tags[tag]) for tag in canonical if len(tag) > 1
+        ]
+        worth = (word for word, entry in self._lexicon.words.items() if entry.keys and entry.where == ANYWHERE)
+        self._typos = TypoIndex((word for word in worth if self._is_distinct(word)), two_from=11)
+        latin = (word for word in self._lexicon.exact if word.isascii() and len(word) >= 7)
+        self._latin_typos = TypoIndex(latin, two_from=12)
+        self._latin_slips = {
+            slip: keys
+            for word, keys in self._lexicon.exact.items()
+            if word.isascii() and (slip := hangul.from_keys(word))
+        }
+        self._cache: dict[str, Normalized] = {}
+
+    def normalize(self, tag: str) -> Normalized:
+        """Tell what one tag means, with or without its ``#``; it answers whatever text it is given."""
+        found = self._cache.get(tag)
+        if found is None:
+            found = self._normalize(tag)
+            if len(self._cache) >= _CACHED:
+                self._cache.clear()
+            self._cache[tag] = found
+        return found
+
+    def normalize_many(self, tags: Iterable[str]) -> list[Normalized]:
+        """Tell what each tag means, in the order given."""
+        seen = self._cache.get
+        return [seen(tag) or self.normalize(tag) for tag in tags]
+
+    def _is_distinct(self, word: str) -> bool:
+        """Tell whether a Korean word is long enough for its misspellings not to be other words."""
+        if not _HANGUL.fullmatch(word) or word.endswith("그램"):
+            return False
+        return len(hangul.spell(word)) >= 7 or (word in self._lexicon.tags and len(word) > 1)
+
+    def _normalize(self, tag: str) -> Normalized:
+        cleaned = clean(tag)
+        if "#" in cleaned:
+            verdicts = [self._judge(part, part) for part in cleaned.split("#")]
+            keys = tuple(dict.fromkeys(key for found, _ in verdicts for key in found))
+            rule = next((rule for found, rule in verdicts if found), "unknown")
+        else:
+            keys, rule = self._judge(cleaned, tag)
+        return Normalized(tag, self._tag_of[keys[0]] if keys else cleaned, keys, rule, RULES[rule])
+
+    def _judge(self, cleaned: str, typed: str) -> _Verdict:
+        text = cleaned.replace("_", "")
+        keys = self._lexicon.exact.get(text)
+        if keys is not None:
+            return keys, ("exact" if text in self._lexicon.tags else "variant") if keys else "excluded"
+        word = self._lexicon.words.get(text)
+        if word is not None and not word.keys:
+            return _NOTHING
+        family = self._family(text)
+        if family is not None:
+            return (family, "family") if family else _NOTHING
+        keys = self._compound(text) if text == cleaned else self._of_parts(cleaned) or self._compound(text)
+        if keys:
+            return keys, "compound"
+        return self._judge_latin(text, typed) if text.isascii() else self._judge_other(text)
+
+    def _judge_latin(self, text: str, typed: str) -> _Verdict:
+        typed = typed.strip("#_ ")
+        if _LETTERS.fullmatch(typed):
+            # Caps lock swaps what shift does, so that what was typed lies in the other case.
+            for keys_typed in dict.fromkeys((typed, typed.swapcase(), text)):
+                korean = hangul.from_keys(keys_typed)
+                keys = korean and (self._lexicon.exact.get(korean) or self._family(korean))
+                if keys:
+                    return keys, "keyboard"
+            keys = self._typo(hangul.from_keys(text) or "")
+            if keys:
+                return keys, "keyboard"
+        for pattern, keys in self._romanized:
+            if pattern.fullmatch(text):
+                return keys, "romanized"
+        near = self._latin_typos.nearest(text) if len(text) >= 7 else None
+        return (self._lexicon.exact[near[0]], "typo") if near else _NOTHING
+
+    def _judge_other(self, text: str) -> _Verdict:
+        exact = self._lexicon.exact
+        if text in self._latin_slips:
+            return self._latin_slips[text], "keyboard"
+        if _LONE_JAMO.search(text):
+            for joined in (hangul.join_jamo(text), _OUTER_JAMO.sub("", text)):
+                keys = exact.get(joined) or self._family(joined)
+                if keys:
+                    return keys, "jamo"
+            keys = exact.get(hangul.to_keys(text))
+            if keys:
+                return keys, "keyboard"
+        for shorter in (hangul.undrawl(text), _LAST_REPEATED.sub(r"\1", text), _once(text)):
+            keys = exact.get(shorter)
+            if keys:
+                return keys, "drawl"
+        keys = self._typo(text)
+        return (keys, "typo") if keys else _NOTHING
+
+    def _typo(self, text: str) -> Keys:
+        if not (2 <= len(text) <= 8 and _HANGUL.fullmatch(text)):
+            return ()
+        near = self._typos.nearest(text)
+        return self._lexicon.exact[near[0]] if near else ()
+
+    def _family(self, text: str) -> Keys | None:
+        """Read a tag of the -스타그램 family by its stem; None where it is none, () where its stem means no label."""
+        found: Keys | None = None
+        for length in self._suffix_lengths:
+            if length < len(text) and text[-length:] in self._misspelt_suffixes:
+                stem = text[:-length]
+                keys = self._lexicon.stems.get(stem) or self._lexicon.exact.get(stem) or ()
+                if keys:
+                    return keys
+                if stem in self._lexicon.words:
+                    return ()
+                keys = self._compound(stem) or (self._typo(stem) if length > 2 else ())
+                if keys:
+                    return keys
+                found = () if length > 2 else found
+        return found
+
+    def _of_parts(self, cleaned: str) -> Keys:
+        """Read a tag that underscores divide, part by part, the last first."""
+        parts = [part for part in cleaned.split("_") if part]
+        found: list[str] = []
+        for part in reversed(parts):
+            if len(part) > 1:
+                found += self._lexicon.exact.get(part) or self._family(part) or self._compound(part)
+        return tuple(dict.fromkeys(found))
+
+    def _compound(self, text: str) -> Keys:
+        if text.isascii() or _RUNS.fullmatch(text):
+            return self._read(text)
+        found: list[str] = []
+        for run in reversed(_RUNS.findall(text)):
+            found += self._lexicon.exact.get(run, ()) or self._read(run)
+        return tuple(dict.fromkeys(found))
+
+    def _read(self, text: str) -> Keys:
+        """Divide a compound into the fewest known words, and ask those that speak for a label, the last first."""
+        words, lengths = self._lexicon.words, self._lexicon.lengths
+        size = len(text)
+        cost = [0] + [UNKNOWN_COST * (size + 1)] * size
+        came = [0] * (size + 1)
+        promising = False
+        for start in range(size):
+            here = cost[start]
+            char = text[start]
+            step = here + (1 if char.isdigit() else UNKNOWN_COST)
+            if step < cost[start + 1]:
+                cost[start + 1], came[start + 1] = step, start
+            for length in lengths.get(char, ()):
+                end = start + length
+                if end <= size:
+                    word = words.get(text[start:end])
+                    if word is not None:
+                        promising = promising or bool(word.keys)
+                        if here + word.cost < cost[end]:
+                            cost[end], came[end] = here + word.cost, start
+        if not promising:
+            return ()
+        latin = text[0] < "\u0250"
+        found: list[str] = []
+        shy: list[tuple[str, int, int]] = []
+        covered = True
+        end = size
+        while end:
+            start = came[end]
+            word = words.get(text[start:end])
+            if word is None:
+                covered = covered and text[start].isdigit()
+            elif word.keys:
+                bold = word.where == ANYWHERE or (word.where == END and end == size)
+                if latin:
+                    bold = bold and end - start >= _EDGE and (start == 0 or end == size)
+                if bold:
+                    found += word.keys
+                elif latin or word.where == SHY:
+                    shy += [(key, start, end) for key in word.keys]
+            end = start
+        if shy and covered:
+            found += [key for key, _, _ in shy]
+        return tuple(dict.fromkeys(found))
+
+
+def _once(text: str) -> str:
+    """Say a repeated text once: 꽃꽃꽃 is 꽃."""
+    match = _REPEATED.fullmatch(text)
+    return match[1] if match else text
+
+
+_JAMO = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅛㅜㅝㅠㅡㅣ"
+
+
+@lru_cache(maxsize=4)
+def _misspellings(word: str) -> frozenset[str]:
+    """Write what a word becomes by one slip: in Latin letters, or in jamo where whole syllables come out."""
+    letters = hangul.spell(word)
+    forms = set()
+    for i in range(len(letters) + 1):
+        head, tail = letters[:i], letters[i:]
+        forms |= {head + tail[1:], head + tail[1:2] + tail[:1] + tail[2:]}
+        for letter in "abcdefghijklmnopqrstuvwxyz" if word.isascii() else _JAMO:
+            forms |= {head + letter + tail[1:], head + letter + tail}
+    joined = map(hangul.join_jamo, forms)
+    return frozenset(form for form in joined if form.isascii() or _HANGUL.fullmatch(form))
+
+
+@lru_cache(maxsize=1)
+def _default() -> Normalizer:
+    return Normalizer()
+
+
+def normalize(tag: str) -> Normalized:
+    """Tell which of the twenty hashtags a tag means; see :class:`Normalizer`."""
+    return _default().normalize(tag)

@@ -1,0 +1,94 @@
+"""The normalizer on tags as people write them; the wider measure is benchmarks/normalize.py."""
+
+import pytest
+
+from hashtagger.normalize import Normalizer, extract_tags, normalize
+
+
+@pytest.mark.parametrize(
+    ("tag", "canonical", "rule"),
+    [
+        ("#강아지", ("dog",), "exact"),
+        ("#댕댕이", ("dog",), "variant"),
+        ("#오운완", ("exercise",), "variant"),
+        ("#품절녀", ("wedding",), "variant"),
+        ("#럽스타그램", ("couple",), "variant"),
+        ("멍스타그렘", ("dog",), "family"),
+        ("장미그램", ("flower",), "family"),
+        ("seoul_dog_life", ("dog",), "compound"),
+        ("제주카페투어", ("cafe",), "compound"),
+        ("大阪カフェ", ("cafe",), "compound"),
+        ("#신혼여행", ("wedding",), "variant"),
+        ("ㄱㅗㅇㅑㅇㅇㅣ", ("cat",), "jamo"),
+        ("가앙아지", ("dog",), "drawl"),
+        ("rkddkwl", ("dog",), "keyboard"),
+        ("RKDDKWL", ("dog",), "keyboard"),
+        ("EjrqhRdl", ("tteokbokki",), "keyboard"),
+        ("ㅅㄱㅁㅍ디", ("travel",), "keyboard"),
+        ("gangaji", ("dog",), "romanized"),
+        ("운됭", ("exercise",), "typo"),
+    ],
+)
+def test_the_rules_know_a_tag(tag: str, canonical: tuple[str, ...], rule: str) -> None:
+    found = normalize(tag)
+    assert (found.canonical, found.rule) == (canonical, rule)
+    assert 0.5 < found.score <= 1
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "꽃게",
+        "카페인",
+        "운동화",
+        "산책스타그램",
+        "제주도서귀포",
+        "승리네일상",
+        "그냥맛집",
+        "파스타그램",
+        "부산행",
+        "vacation",
+        "facebook",
+        "펫스타그램",
+        "커피",
+        "휴가",
+        "다이어트",
+        "봄이",
+        "먹어봄",
+        "우동",
+        "ㅋㅍ",
+        "snail",
+    ],
+)
+def test_what_only_looks_like_a_label_stays_unmapped(tag: str) -> None:
+    found = normalize(tag)
+    assert found.canonical == ()
+    assert found.tag == tag
+    assert found.score == 0
+
+
+def test_a_trap_does_not_hide_the_word_it_resembles() -> None:
+    assert normalize("먼치킨").canonical == ("cat",)
+    assert normalize("네일상담").canonical == ("nail_art",)
+    assert normalize("가을산행").canonical == ("hiking",)
+
+
+def test_compounds_give_their_head_first() -> None:
+    assert normalize("애견동반카페").canonical == ("cafe", "dog")
+    assert normalize("책육아").canonical[0] == "parenting"
+    assert normalize("#강아지＃고양이").canonical == ("dog", "cat")
+
+
+def test_the_canonical_tag_or_the_cleaned_one_comes_back() -> None:
+    assert normalize("#댕댕이").tag == "강아지"
+    assert normalize("#제주바다❤️").tag == "제주바다"
+    assert normalize("#댕댕이").original == "#댕댕이"
+
+
+def test_normalize_many_keeps_the_order() -> None:
+    tags = ["#치킨", "모름", "#치킨", "까페"]
+    assert [n.tag for n in Normalizer().normalize_many(tags)] == ["치킨", "모름", "치킨", "카페"]
+
+
+def test_extract_tags() -> None:
+    assert extract_tags("오늘 #댕댕이랑 #카페") == ["댕댕이랑", "카페"]
