@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from instaloader import Instaloader, NodeIterator, Post
 
 _PROFILE = re.compile(r"(?:https?://(?:www\.)?instagram\.com/|@)?(?P<name>[A-Za-z0-9._]{1,30})/?(?:\?.*)?")
+_STATUS = re.compile(r"\b(401|403|429) [A-Z]")
 _CHECKPOINT = re.compile(r"browser to (\S+)")
 _TRIES = 3
 """How often a wrong password or code may be corrected."""
@@ -137,7 +138,7 @@ def _fetch(
     pinned: int = 0,
 ) -> Collected:
     """Go through posts; ``pinned`` of them may come first although they are old."""
-    met = 0
+    met, since = 0, wanted.since
 
     def tell(post: "Post") -> bool:
         nonlocal met
@@ -151,7 +152,7 @@ def _fetch(
         fast_update=wanted.fast_update,
         post_filter=tell,
         max_count=wanted.count,
-        takewhile=None if wanted.since is None else lambda post: post.date_local >= wanted.since,
+        takewhile=lambda post: since is None or post.date_local >= since,
         possibly_pinned=pinned,
     )
     return Collected(destination / folder, met, tuple(loader.context.error_log))
@@ -229,17 +230,24 @@ def _explained(target: str, login: Login | None) -> Iterator[None]:
             )
         ) from error
     except (LookupError, TypeError, AttributeError, AssertionError, ValueError, lzma.LZMAError) as error:
-        raise CollectError(
-            _(
-                "{target}: Instagram answered in a way that instaloader {version} does not know; update instaloader"
-            ).format(target=target, version=instaloader.__version__)
-        ) from error
+        raise CollectError(_unknown_answer(target)) from error
+
+
+def _unknown_answer(target: str) -> str:
+    import instaloader
+
+    return _(
+        "{target}: Instagram answered in a way that instaloader {version} does not know; update instaloader"
+    ).format(target=target, version=instaloader.__version__)
 
 
 def _advice(target: str, login: Login | None, error: Exception) -> str:
     import instaloader
 
-    text = str(error)
+    text = " ".join(str(error).split())
+    status = _STATUS.search(text)
+    if isinstance(error, instaloader.BadResponseException):
+        return _unknown_answer(target)
     if isinstance(error, instaloader.ProfileNotExistsException):
         return _("{target}: there is no such profile, or it has blocked you").format(target=target)
     if isinstance(error, instaloader.PrivateProfileNotFollowedException):
@@ -254,13 +262,13 @@ def _advice(target: str, login: Login | None, error: Exception) -> str:
         return _("Instagram wants to see that it is you: open its app, confirm, wait a while, then run it again")
     if isinstance(error, instaloader.LoginException):
         return _("{user}: Instagram refuses the login ({error})").format(user=login.user if login else "", error=text)
-    if "429" in text or isinstance(error, instaloader.TooManyRequestsException):
+    if status and status[1] == "429":
         return _("{target}: too many requests for Instagram's taste; run it again in some hours to go on").format(
             target=target
         )
     if isinstance(error, instaloader.QueryReturnedNotFoundException):
         return _("{target}: Instagram knows nothing by this name").format(target=target)
-    if isinstance(error, instaloader.LoginRequiredException) or "401" in text or "403" in text or "login page" in text:
+    if isinstance(error, instaloader.LoginRequiredException) or "login page" in text or status:
         if login is None:
             return _("{target}: Instagram shows this only to those logged in; add --login USER").format(target=target)
         return _("{target}: Instagram has logged {user} out; delete {file} and run it again to log in").format(
