@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from hashtagger.i18n import _
 from hashtagger.organize import files, names
@@ -104,12 +104,13 @@ def _write_down(db: sqlite3.Connection, destination: Path, jobs: list[Job], made
         "UPDATE file SET content = ?, digest = ?, sidecar = ? WHERE id = ?",
         [(job.content, job.digest, job.sidecar_digest, job.number) for job in jobs],
     )
-    folders = {folder: destination / path for job in jobs for folder, path, _n in job.places if folder not in made}
-    missing = [(folder,) for folder, path in folders.items() if not path.exists()]
-    db.executemany("UPDATE folder SET made = 1 WHERE id = ?", missing)
+    folders = {folder: PurePosixPath(path) for job in jobs for folder, path, _n in job.places if folder not in made}
+    for path in folders.values():
+        missing = [(str(part),) for part in (path, *path.parents) if not (destination / part).exists()]
+        db.executemany("INSERT OR IGNORE INTO made VALUES(?)", missing)
     db.execute("COMMIT")
     for folder, path in folders.items():
-        path.mkdir(parents=True, exist_ok=True)
+        (destination / path).mkdir(parents=True, exist_ok=True)
         made.add(folder)
 
 

@@ -20,8 +20,9 @@ _VERSION = 1
 
 _SCHEMA = """
 CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
--- Folders of the tree, relative to the destination; `made` by us, so that undo may remove them.
-CREATE TABLE folder(id INTEGER PRIMARY KEY, path TEXT NOT NULL, key TEXT NOT NULL UNIQUE, made INT NOT NULL DEFAULT 0);
+-- Folders of the tree, relative to the destination; and those that were not there before us, so that undo removes them.
+CREATE TABLE folder(id INTEGER PRIMARY KEY, path TEXT NOT NULL, key TEXT NOT NULL UNIQUE);
+CREATE TABLE made(path TEXT PRIMARY KEY) WITHOUT ROWID;
 -- `same_as`: an earlier post with the same time and the same files, met again in another source.
 CREATE TABLE post(id INTEGER PRIMARY KEY, taken_at TEXT NOT NULL, month INT NOT NULL, caption TEXT NOT NULL,
     permalink TEXT, place TEXT, guess INT NOT NULL, same_as INT);

@@ -1,0 +1,31 @@
+"""`hashtagger verify`: compare a sorted tree with what was put there."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from hashtagger.i18n import _
+from hashtagger.organize import verify
+
+
+@click.command(help=_("Read every file of DEST again and compare it with what was put there."))
+@click.argument("dest", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help=_("Print the result as JSON."))
+@click.pass_context
+def command(ctx: click.Context, dest: Path, as_json: bool) -> None:
+    """Verify and print; exits with 1 when something is missing or changed."""
+    verified = verify(dest)
+    if as_json:
+        click.echo(json.dumps(asdict(verified), ensure_ascii=False))
+    else:
+        for problem in verified.problems:
+            click.echo(f"{problem.location}: {problem.cause}", err=True)
+        click.echo(
+            _("{places} files at their places, {pending} still to come, {n} problems").format(
+                places=verified.places - len(verified.problems), pending=verified.pending, n=len(verified.problems)
+            )
+        )
+    if verified.problems:
+        ctx.exit(1)

@@ -1,0 +1,217 @@
+"""Undo: everything that organizing did to a destination, taken back; what has been changed since stays."""
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from hashtagger.errors import OrganizeError
+from hashtagger.i18n import _
+from hashtagger.organize import files
+from hashtagger.organize.apply import SIDECAR, STAGE
+from hashtagger.organize.journal import FOLDER, NAME, connect, get_meta, journal_path, only_one
+from hashtagger.posts.post import Problem
+
+_BATCH = 512
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What an undo has come to.
+
+    Attributes:
+        removed: Paths taken away.
+        restored: Moved files that are back at their source.
+        problems: What was left where it is, and why.
+    """
+
+    removed: int
+    restored: int
+    problems: list[Problem]
+
+
+@dataclass(frozen=True)
+class _Place:
+    folder: int
+    key: str
+    path: str
+    state: int
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A file of the journal: what it came from, what tells that something is a copy of it, and where it went."""
+
+    number: int
+    source: Path
+    member: str
+    size: int | None
+    mtime: int | None
+    how: str
+    digest: str | None
+    sidecar: str | None
+    places: list[_Place]
+
+    def is_at(self, path: Path) -> bool:
+        return files.is_ours(path, self.digest, self.source, self.size, self.mtime)
+
+    def source_is_there(self) -> bool:
+        """Whether the source is as it was; of an archive, whether the archive is there."""
+        with suppress(OSError):
+            stat = self.source.stat()
+            return stat.st_mtime_ns == self.mtime and (bool(self.member) or stat.st_size == self.size)
+        return False
+
+
+def undo(destination: "str | os.PathLike[str]") -> Undone:
+    """Put a destination, and the sources of moved files, back to what they were before organizing.
+
+    Moved files go back to where they came from; copies and links go, and the folders that were made. What has been
+    changed since, and a copy whose source is gone, stay where they are and are named. An undo that was interrupted
+    is taken up by the same call.
+
+    Raises:
+        OrganizeError: Nothing was organized there, or it cannot be written.
+    """
+    root = Path(destination).absolute()
+    if not journal_path(root).exists():
+        raise OrganizeError(_("{path}: nothing was organized here").format(path=root))
+    try:
+        with only_one(root), closing(connect(journal_path(root))) as db:
+            undone, waiting = _undo(db, root)
+            made = (get_meta(db, "made") or "").split("\n")
+        if not waiting:
+            _remove_own(root, [Path(path) for path in made if path])
+    except (OSError, sqlite3.OperationalError) as error:
+        cause = getattr(error, "strerror", None) or str(error)
+        raise OrganizeError(
+            _("{path}: {cause}; nothing is lost, run the same command again to go on").format(
+                path=getattr(error, "filename", None) or root, cause=cause
+            )
+        ) from error
+    return undone
+
+
+def _undo(db: sqlite3.Connection, root: Path) -> tuple[Undone, bool]:
+    """Undo all that can be; tells also whether copies stay whose source is gone, so that the journal must too."""
+    problems: list[Problem] = []
+    removed = restored = last = 0
+    waiting = False
+    shutil.rmtree(root / FOLDER / STAGE, ignore_errors=True)
+    while stored := _read(db, last):
+        last = stored[-1].number
+        back = sum(_restore(db, root, file, problems) for file in stored if file.how == "move")
+        if back:
+            files.sync()
+            restored += back
+        going = []
+        for file in stored:
+            kept = [place.path for place in file.places if (root / place.path).exists()]
+            if kept and not file.source_is_there():
+                problems.append(Problem(str(root / kept[0]), _("its source is gone or changed: kept")))
+                waiting = True
+            else:
+                going.append(file)
+        db.execute("BEGIN")
+        db.executemany(
+            "UPDATE place SET state = 0 WHERE folder = ? AND key = ?",
+            [(place.folder, place.key) for file in going for place in file.places],
+        )
+        db.execute("COMMIT")
+        removed += sum(_remove(root, file, problems) for file in going)
+    removed += _remove_pages(db, root, problems)
+    for (path,) in db.execute("SELECT path FROM made ORDER BY LENGTH(path) DESC").fetchall():
+        with suppress(OSError):
+            (root / path).rmdir()  # It goes only when nothing else is in it.
+    return Undone(removed, restored, problems), waiting
+
+
+def _read(db: sqlite3.Connection, last: int) -> list[_Stored]:
+    """Read the next files, with their places in whatever state."""
+    rows = db.execute(
+        """SELECT f.id, f.path, f.member, f.size, f.mtime, f.how, f.digest, f.sidecar, p.folder, p.key,
+           d.path || '/' || p.name, p.state FROM file f JOIN place p ON p.file = f.id JOIN folder d ON d.id = p.folder
+           WHERE f.id IN (SELECT id FROM file WHERE id > ? AND same_as IS NULL ORDER BY id LIMIT ?) ORDER BY f.id""",
+        (last, _BATCH),
+    )
+    found = []
+    for _number, group in groupby(rows, key=lambda row: row[0]):
+        places: list[Any] = list(group)
+        first = places[0]
+        found.append(_Stored(first[0], Path(first[1]), *first[2:8], places=[_Place(*row[8:]) for row in places]))
+    return found
+
+
+def _restore(db: sqlite3.Connection, root: Path, file: _Stored, problems: list[Problem]) -> int:
+    """Bring a moved file, and those that held the same content, back to where they were; tells how many."""
+    origin = next((root / place.path for place in file.places if file.is_at(root / place.path)), None)
+    sources = db.execute("SELECT path, mtime FROM file WHERE member = '' AND ? IN (id, same_as)", (file.number,))
+    missing = [(Path(path), mtime) for path, mtime in sources.fetchall() if not os.path.lexists(path)]
+    if origin is None:
+        return 0
+    for path, mtime in missing:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path != file.source or not files.link(origin, path):
+            temporary = path.with_name(".hashtagger-restoring")
+            temporary.unlink(missing_ok=True)
+            with origin.open("rb") as stream:
+                files.write_checked(iter(lambda: stream.read(files.CHUNK), b""), temporary)
+            shutil.copystat(origin, temporary)
+            os.utime(temporary, ns=(origin.stat().st_atime_ns, mtime))
+            files.rename(temporary, path)
+    db.execute("UPDATE file SET released = 0 WHERE ? IN (id, same_as)", (file.number,))
+    return len(missing)
+
+
+def _remove(root: Path, file: _Stored, problems: list[Problem]) -> int:
+    """Take a file away from its places, with its sidecars, where they are still as we left them."""
+    removed = 0
+    checked: set[tuple[int, int]] = set()
+    for place in file.places:
+        path = root / place.path
+        if not os.path.lexists(path):
+            pass
+        elif _inode(path) in checked or file.is_at(path):
+            checked.add(_inode(path))
+            path.unlink()
+            removed += 1
+        elif place.state:
+            problems.append(Problem(str(path), _("changed since: kept")))
+        beside = path.with_name(path.name + SIDECAR)
+        if file.sidecar and beside.is_file():
+            if files.digest_at(beside) == file.sidecar:
+                beside.unlink()
+            elif place.state:
+                problems.append(Problem(str(beside), _("changed since: kept")))
+    return removed
+
+
+def _inode(path: Path) -> tuple[int, int]:
+    stat = path.lstat()
+    return stat.st_dev, stat.st_ino
+
+
+def _remove_pages(db: sqlite3.Connection, root: Path, problems: list[Problem]) -> int:
+    removed = 0
+    for path, *digests in db.execute("SELECT path, digest, coming FROM page").fetchall():
+        if (root / path).is_file():
+            if files.digest_at(root / path) in digests:
+                (root / path).unlink()
+                removed += 1
+            else:
+                problems.append(Problem(str(root / path), _("changed since: kept")))
+    return removed
+
+
+def _remove_own(root: Path, made: list[Path]) -> None:
+    """Remove our own folder, the journal last, then the folders above that we made."""
+    own = root / FOLDER
+    for path in sorted(own.iterdir(), key=lambda path: path.name == NAME):
+        path.unlink()
+    for path in (own, *reversed(made)):
+        with suppress(OSError):
+            path.rmdir()
