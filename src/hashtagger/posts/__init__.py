@@ -52,27 +52,17 @@ def open_source(
         raise SourceError(
             _("{path}: this export is in HTML; ask Instagram for it again with JSON as the format").format(path=shown)
         )
+    if len(paths) == 1 and paths[0].is_dir():
+        from hashtagger.posts import instaloader, photos
+
+        if instaloader.is_instaloader_folder(paths[0]):
+            return instaloader.InstaloaderSource(paths[0], zone, stories=stories)
+        if photos.has_media(paths[0]):
+            return photos.PhotoSource(paths[0], zone)
     if broken:
         raise SourceError(f"{broken[0].location}: {broken[0].cause}")
-    if any(one.is_file() for one in paths):
-        raise SourceError(
-            _(
-                "{path}: no Instagram export; a ZIP archive with content/posts_1.json, "
-                "your_instagram_activity/…/posts_1.json or media.json was looked for. "
-                "Of an export in several archives give the folder that holds them all"
-            ).format(path=shown)
-        )
-    if len(paths) > 1:
-        raise SourceError(_("{path}: several paths must be the parts of one Instagram export").format(path=shown))
-    from hashtagger.posts import instaloader, photos
-
-    if instaloader.is_instaloader_folder(paths[0]):
-        return instaloader.InstaloaderSource(paths[0], zone, stories=stories)
-    if photos.has_media(paths[0]):
-        return photos.PhotoSource(paths[0], zone)
-    raise SourceError(
-        _(
-            "{path}: no posts here; an Instagram export (posts_1.json or media.json), instaloader's files "
-            "(….json.xz, …_UTC.jpg) or photos were looked for"
-        ).format(path=shown)
+    looked_for = _(
+        "{path}: no posts here; looked for an Instagram export (posts_1.json or media.json; of one in several archives "
+        "give the folder that holds them all), for what instaloader saves (.json.xz, _UTC.jpg) and for photos"
     )
+    raise SourceError(looked_for.format(path=shown))

@@ -92,7 +92,7 @@ class ExportSource:
         insights = [listing for listing in listings if listing.kind == _INSIGHTS]
         listings = [listing for listing in listings if listing.kind != _INSIGHTS]
         captions = self._captions(insights)
-        seen, shared = self._survey(listings)
+        seen, shared = self._survey(listings, moments=bool(insights))
         for draft in self._merged(listings, shared):
             if captions and not draft.caption:
                 keys = [*draft.keys, *_moment_key(draft)]
@@ -138,14 +138,16 @@ class ExportSource:
         if unread and report:
             self._problem(location, _("{count} entries describe no post").format(count=unread))
 
-    def _survey(self, listings: Sequence[_Listing]) -> tuple[set[int], set[int]]:
-        """Learn which keys there are, and which of them more than one entry has."""
+    def _survey(self, listings: Sequence[_Listing], *, moments: bool) -> tuple[set[int], set[int]]:
+        """Learn which keys (and moments) there are, and which keys more than one entry has."""
         seen: set[int] = set()
         shared: set[int] = set()
         for listing in listings:
             for draft in self._drafts(listing, wanted=False):
                 shared |= draft.keys & seen
                 seen |= draft.keys
+                if moments:
+                    seen.update(_moment_key(draft))
         return seen, shared
 
     def _merged(self, listings: Sequence[_Listing], shared: set[int]) -> Iterator[Draft]:
@@ -180,7 +182,7 @@ class ExportSource:
     def _only_in_insights(self, insights: Sequence[_Listing], seen: set[int]) -> Iterator[Post]:
         for listing in insights:
             for draft in self._drafts(listing):
-                if draft.references and seen.isdisjoint(draft.keys):
+                if draft.references and seen.isdisjoint([*draft.keys, *_moment_key(draft)]):
                     seen.update(draft.keys)
                     yield from self._post(draft)
 

@@ -14,7 +14,7 @@ from typing import Any
 from hashtagger.i18n import _
 from hashtagger.posts.dates import from_name, from_timestamp
 from hashtagger.posts.mojibake import repair
-from hashtagger.posts.photos import media_file, modified, posts_of_photos, walk
+from hashtagger.posts.photos import media_file, posts_of_photos, walk
 from hashtagger.posts.post import Media, Post, Problem
 from hashtagger.posts.tags import caption_tags
 
@@ -93,6 +93,7 @@ class InstaloaderSource:
                 if kind not in self._kinds:
                     # A profile's or a hashtag's own sidecar; a photo that happens to share its name is no part of it.
                     rest += [] if kind == "StoryItem" else [name for __, name in group.media]
+                    rest += [group.sidecar] if group.sidecar and kind == "" else []
                     continue
                 post = self._post(folder, base, group, _facts(structure, self._zone) if structure else _Facts())
                 if post is None:
@@ -119,8 +120,10 @@ class InstaloaderSource:
         if not media and not facts.taken_at and not _DATED.fullmatch(base):
             return None
         moment, guess = facts.taken_at or from_name(base, self._zone), False
-        if moment is None:
-            guess, moment = True, modified(media[0], self._zone, self.problems) if media else None
+        if moment is None and media:
+            # Neither sidecar nor name tells, so the picture itself must.
+            alone = next(posts_of_photos(folder, [Path(media[0].location).name], self._zone, []), None)
+            moment, guess = (alone.taken_at, alone.time_is_guess) if alone else (None, False)
         if moment is None:
             return None
         place = facts.place or _read_text(folder, group.place, self.problems).split("\n", 1)[0].strip() or None
@@ -231,20 +234,18 @@ def _structure(path: Path, problems: list[Problem]) -> dict[str, Any] | None:
     except (OSError, lzma.LZMAError, EOFError, ValueError, RecursionError) as error:
         problems.append(Problem(str(path), _("damaged: {error}").format(error=error)))
         return None
-    if not isinstance(structure, dict):
-        return None
-    return structure
+    return structure if isinstance(structure, dict) else {}
 
 
 def _node_type(structure: dict[str, Any] | None) -> str | None:
-    """Tell what a sidecar describes; one of instaloader 3 is a post's node without more."""
+    """Tell what a sidecar describes, ``""`` for JSON of others; one of instaloader 3 is a post's node without more."""
     if structure is None:
         return None
     about = structure.get("instaloader")
     kind = about.get("node_type") if isinstance(about, dict) else None
     if isinstance(kind, str) and isinstance(structure.get("node"), dict):
         return kind
-    return "Post" if isinstance(structure.get("shortcode"), str) else None
+    return "Post" if isinstance(structure.get("shortcode"), str) else ""
 
 
 def _facts(structure: dict[str, Any], zone: tzinfo) -> _Facts:

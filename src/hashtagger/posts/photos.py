@@ -105,7 +105,7 @@ def _post(folder: Path, names: list[str], zone: tzinfo, problems: list[Problem])
     guess = False
     moment = known.exif_time or known.xmp_time or from_name(Path(main[0].name).stem, zone)
     if moment is None:
-        guess, moment = True, modified(main[0], zone, problems)
+        guess, moment = True, _modified(main[0], zone, problems)
     if moment is None:
         return None
     return Post(moment, tuple(media), known.caption, caption_tags(known.caption, known.keywords), None, guess)
@@ -148,8 +148,7 @@ def _read(media: Iterable[Media], zone: tzinfo, problems: list[Problem]) -> Iter
         yield found
 
 
-def modified(media: Media, zone: tzinfo, problems: list[Problem]) -> datetime | None:
-    """Tell when a file was last changed; ``None``, and a problem, where even that cannot be had."""
+def _modified(media: Media, zone: tzinfo, problems: list[Problem]) -> datetime | None:
     assert media.path is not None, "only files on disk are dated by the disk"
     try:
         return datetime.fromtimestamp(media.path.stat().st_mtime, zone)
