@@ -116,8 +116,8 @@ class _Text:
                 raise ValueError("it ends too early" if error.pos >= len(self._buffer) else error.msg) from error
             except RecursionError as error:
                 raise ValueError("it is nested too deeply") from error
-            # A number at the end of what was read may go on.
-            if end == len(self._buffer) and self._fill(want):
+            # A number at the end of what was read may go on, even after "1e+".
+            if len(self._buffer) - end < 4 and self._fill(want):
                 continue
             self._position = end
             return value
@@ -129,6 +129,9 @@ class _Text:
             raise ValueError("one entry is too large")
         data = self._stream.read(size)
         self._ended = not data
-        self._buffer = self._buffer[self._position :] + self._decoder.decode(data, final=self._ended)
+        more = self._decoder.decode(data, final=self._ended)
+        if self._ended and not more:
+            return False
+        self._buffer = self._buffer[self._position :] + more
         self._position = 0
-        return not self._ended
+        return True

@@ -1,0 +1,38 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hashtagger.posts.mojibake import repair
+
+
+def damaged(text: str) -> str:
+    return text.encode().decode("latin-1")
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_what_the_export_does_is_undone(text):
+    assert repair(damaged(text)) == text
+
+
+@given(st.text(st.characters(codec="utf-8", min_codepoint=256), min_size=1))
+def test_text_that_is_right_already_stays(text):
+    assert repair(text) == text
+
+
+@pytest.mark.parametrize("text", ["café", "résumé naïve", "강아지", "plain", "", "½ price", "ñ", "Ünïcödé"])
+def test_right_text_with_western_letters_stays(text):
+    assert repair(text) == text
+
+
+def test_half_a_character_at_the_end_costs_only_itself():
+    assert repair(damaged("강아지")[:-1]) == "강아"
+    assert repair(damaged("개 🐶")[:-2]) == "개 "
+
+
+def test_decomposed_korean_stays_decomposed():
+    assert repair(damaged("제주")) == "제주"
+
+
+def test_half_surrogates_become_writable_and_pairs_are_joined():
+    assert repair("\ud83d") == "\ufffd"
+    assert repair("개\ud83d\udc36") == "개🐶"
