@@ -261,6 +261,8 @@ def training_loader(
         num_workers=workers(),
         collate_fn=collate,
         worker_init_fn=partial(_seed_worker, seed),
+        # One of its own, since a loader otherwise takes a draw from the generator that MixUp uses.
+        generator=torch.Generator(),
         pin_memory=torch.cuda.is_available(),
         prefetch_factor=4,
     )

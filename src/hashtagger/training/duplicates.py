@@ -25,7 +25,8 @@ def perceptual_hash(image: "Image") -> int:
 
     grey = np.asarray(image.convert("L").resize((32, 32), Resampling.LANCZOS), dtype=np.float64)
     angles = np.pi / 32 * np.outer(np.arange(8), np.arange(32) + 0.5)
-    low = np.cos(angles) @ grey @ np.cos(angles).T
+    # Rounded, so that a photo of one colour gives zeros and not the sum's last bits.
+    low = np.round(np.cos(angles) @ grey @ np.cos(angles).T, 3)
     bits = low.ravel() > np.median(low.ravel()[1:])
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 

@@ -179,8 +179,8 @@ class Tagger(L.LightningModule):
 
     @property
     def is_best(self) -> bool:
-        """Whether the last epoch validated best of all so far."""
-        return self.history[-1]["val_top1"] >= max(row["val_top1"] for row in self.history)
+        """Whether the last epoch validated better than all before."""
+        return all(self.history[-1]["val_top1"] > row["val_top1"] for row in self.history[:-1])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the history beside the weights."""

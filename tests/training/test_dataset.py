@@ -1,0 +1,143 @@
+import json
+from collections import Counter
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hashtagger.errors import TrainingError
+from hashtagger.training.augment import Augment
+from hashtagger.training.dataset import (
+    Photo,
+    choose_keys,
+    read_photos,
+    reading_loader,
+    sampling_weights,
+    split_photos,
+    targets,
+    training_loader,
+)
+
+
+def test_class_folders_are_read_without_hidden_files(folders):
+    (folders / "flower" / "._00.png").write_bytes(b"x")
+    (folders / "flower" / ".DS_Store").write_bytes(b"x")
+    photos = read_photos(folders)
+    assert Counter(photo.key for photo in photos) == {"flower": 20, "palace": 10}
+    assert choose_keys(photos, "") == ("flower", "palace")
+
+
+def test_a_manifest_is_read_relative_to_itself(tmp_path):
+    lines = [
+        {"file": "a/1.png", "key": "dog", "split": "val", "source": "s", "also": ["summer"]},
+        {"file": "a/2.png", "key": "other"},
+    ]
+    path = tmp_path / "manifest.jsonl"
+    path.write_text("\n\n".join(json.dumps(line) for line in lines), encoding="utf-8")
+    expected = [Photo(tmp_path / "a/1.png", "dog", "val", "s", ("summer",)), Photo(tmp_path / "a/2.png", "other")]
+    assert read_photos(tmp_path) == read_photos(path) == expected
+    assert len(choose_keys(expected, "hashtags_ko")) == 20
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"file": "x"}', '{"file": 3, "key": "dog"}'])
+def test_a_wrong_line_of_a_manifest_is_named(tmp_path, line):
+    path = tmp_path / "manifest.jsonl"
+    path.write_text('{"file": "a.png", "key": "dog"}\n' + line, encoding="utf-8")
+    with pytest.raises(TrainingError, match="line 2"):
+        read_photos(path)
+
+
+def test_what_holds_no_photos_is_refused(tmp_path, folders):
+    with pytest.raises(TrainingError, match="no such folder"):
+        read_photos(tmp_path / "absent")
+    with pytest.raises(TrainingError, match="no photos"):
+        read_photos(tmp_path)
+    with pytest.raises(TrainingError, match="30 photos have keys that vocabulary hashtags_ko lacks: palace|flower"):
+        choose_keys([replace(photo, key="palace") for photo in read_photos(folders)], "hashtags_ko")
+
+
+def test_the_split_is_stratified_and_depends_on_the_seed_alone(folders):
+    photos = read_photos(folders)
+    split = split_photos(photos, 0.3, seed=1)
+    assert Counter((photo.key, photo.split) for photo in split) == {
+        ("flower", "train"): 14,
+        ("flower", "val"): 6,
+        ("palace", "train"): 7,
+        ("palace", "val"): 3,
+    }
+    assert split == split_photos(photos, 0.3, seed=1)
+    assert split != split_photos(photos, 0.3, seed=2)
+    assert [replace(photo, split="") for photo in split] == photos
+
+
+def test_a_split_that_is_given_stays(folders):
+    photos = [replace(photo, split="val") for photo in read_photos(folders)]
+    assert split_photos(photos, 0.3, seed=0) == photos
+
+
+def test_near_duplicates_stay_on_one_side(folders, tmp_path):
+    photos = read_photos(folders)
+    copies = []
+    for number, photo in enumerate(photos):
+        path = tmp_path / f"{number}.jpg"
+        Image.open(photo.path).resize((64, 64)).save(path, quality=70)
+        copies.append(replace(photo, path=path))
+    for seed in range(3):
+        split = split_photos(photos + copies, 0.3, seed=seed)
+        assert {photo.split for photo in split} == {"train", "val"}
+        for photo, copy in zip(split[:30], split[30:], strict=True):
+            assert photo.split == copy.split
+
+
+def test_one_sources_photos_stay_on_one_side_on_demand(folders):
+    photos = [replace(photo, source=f"s{number % 7}") for number, photo in enumerate(read_photos(folders))]
+    split = split_photos(photos, 0.3, seed=0, group_by_source=True)
+    sides = {source: {photo.split for photo in split if photo.source == source} for source in {p.source for p in split}}
+    assert all(len(side) == 1 for side in sides.values())
+    assert {"train"} in sides.values()
+    assert {"val"} in sides.values()
+
+
+def test_targets():
+    photos = [Photo(Path("a"), "dog"), Photo(Path("b"), "dog", also=("sea", "walk")), Photo(Path("c"), "other")]
+    keys = ("dog", "sea", "walk", "cat")
+    assert np.allclose(
+        targets(photos, keys, loss="softmax", also_share=0.4),
+        [[1, 0, 0, 0], [0.6, 0.2, 0.2, 0], [0.25, 0.25, 0.25, 0.25]],
+    )
+    assert targets(photos, keys, loss="sigmoid").tolist() == [[1, 0, 0, 0], [1, 1, 1, 0], [0, 0, 0, 0]]
+
+
+def test_balance_draws_classes_by_a_power_of_their_size(folders):
+    photos = read_photos(folders)
+    for power, ratio in ((0, 2), (0.5, 2**0.5), (1, 1)):
+        weights = sampling_weights(photos, power)
+        assert sum(weights[:20]) / sum(weights[20:]) == pytest.approx(ratio)
+
+
+def test_an_epoch_is_the_same_each_time_it_is_read(folders, recipe):
+    photos = read_photos(folders)
+
+    def epoch(seed):
+        loader = training_loader(photos, Augment(recipe, 24), batch=8, balance=0.5, seed=seed)
+        return [(pixels.numpy(), index.tolist()) for pixels, index, _problems in loader], loader
+
+    first, loader = epoch(3)
+    assert len(first) == 3
+    assert first[0][0].shape == (8, 3, 24, 24)
+    for again in (epoch(3)[0], [(pixels.numpy(), index.tolist()) for pixels, index, _problems in loader]):
+        assert all(np.array_equal(a[0], b[0]) and a[1] == b[1] for a, b in zip(first, again, strict=True))
+    assert first[0][1] != epoch(4)[0][0][1]
+
+
+def test_unreadable_photos_are_listed_and_the_others_read(folders, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"not a photo")
+    photos = [Photo(tmp_path / "broken.png", "flower"), *read_photos(folders)[:3]]
+    loader = reading_loader(photos, partial(np.array, dtype=np.uint8), batch=4, shorter_side=48)
+    ((pixels, index, problems),) = list(loader)
+    assert pixels.shape == (3, 48, 48, 3)
+    assert index.tolist() == [1, 2, 3]
+    assert problems == [f"{tmp_path / 'broken.png'}: not a photo"]

@@ -1,0 +1,157 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from hashtagger.cli import group
+from hashtagger.errors import TrainingError
+from hashtagger.models.weights import CHECKSUMS, load_weights, save_weights
+from hashtagger.training.dataset import read_photos
+from hashtagger.training.evaluate import evaluate
+from hashtagger.training.recipe import Recipe
+from hashtagger.training.train import train
+
+
+@pytest.fixture(scope="module")
+def weights(folders, tmp_path_factory):
+    """Weights that know flower from palace fairly well, with a logit scale that makes them far too sure."""
+    out = tmp_path_factory.mktemp("weights")
+    recipe = Recipe(
+        vocabulary="",
+        model_options={"channels": [8, 8, 8, 16, 16, 16, 16, 16]},
+        sizes=(32,),
+        epochs=(8,),
+        batch=8,
+        precision="32-true",
+        learning_rate=0.05,
+        crop=(0.5, 1.0),
+    )
+    train(folders, out, recipe, devices="cpu")
+    network, config = load_weights(out / "weights.safetensors")
+    with torch.no_grad():
+        network.fc.weight.mul_(20)
+        network.fc.bias.mul_(20)
+    path = out / "sure.safetensors"
+    save_weights(path, network, config)
+    (out / CHECKSUMS).write_text(f"{'0' * 64}  other-file\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def manifest(folders, tmp_path):
+    lines = []
+    for number, photo in enumerate(read_photos(folders)):
+        split = ("train", "val", "val", "val_other")[number % 4]
+        lines.append({"file": str(photo.path), "key": photo.key, "split": split, "source": f"s{number % 2}"})
+    lines[5]["also"] = ["palace"]
+    lines += [{**lines[number], "key": "other", "split": "val"} for number in (0, 4)]
+    path = tmp_path / "manifest.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    return path
+
+
+def test_figures_agree_with_a_count_by_hand(weights, manifest, tmp_path):
+    from hashtagger.images import load_image
+    from hashtagger.models.preprocess import preprocess
+
+    report = evaluate(manifest, tmp_path / "out", weights)
+    network, config = load_weights(weights)
+    hits, confidence = [], []
+    for photo in read_photos(manifest):
+        if photo.split == "val" and photo.key != "other":
+            logits = network(torch.from_numpy(preprocess(load_image(photo.path), config))[None])[0]
+            hits.append(config.keys[logits.argmax()] in (photo.key, *photo.also))
+            confidence.append(logits.softmax(0).max().item())
+    val = report["sets"]["val"]
+    assert val["photos"] == len(hits) == 15
+    assert val["top1"]["value"] == pytest.approx(np.mean(hits))
+    assert val["top1"]["low"] <= val["top1"]["value"] <= val["top1"]["high"]
+    assert val["top3"]["value"] == 1
+    assert val["top1"]["value"] >= val["top1_without_also"]["value"]
+    assert sum(map(sum, val["confusion"])) == 15
+    assert {key: row["photos"] for key, row in val["labels"].items()} == {"flower": 10, "palace": 5}
+    assert sum(row["photos"] for row in val["sources"].values()) == 15
+    assert sum(count for count, _mean, _part in val["bins"]) == 15
+    mean = sum(count * m for count, m, _part in val["bins"]) / 15
+    assert mean == pytest.approx(np.mean(confidence), abs=1e-3)
+    assert set(report["sets"]) == {"val", "val_other"}
+    assert report["other"]["photos"] == 2
+    assert report["temperature"] == 1.0
+
+
+def test_a_report_is_written(weights, manifest, tmp_path):
+    report = evaluate(manifest, tmp_path, weights)
+    names = ["reliability.png", "confusion.png", "coverage.png", "mistakes-val.png", "mistakes-val_other.png"]
+    assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in names)
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["sets"].keys() == report["sets"].keys()
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    top1 = report["sets"]["val"]["top1"]
+    assert f"| top-1 | {top1['value']:.3f} [{top1['low']:.3f}, {top1['high']:.3f}] |" in text
+    assert "| palace | 5 |" in text
+
+
+def test_calibration_goes_into_the_weights_and_nothing_else_changes(weights, manifest, tmp_path):
+    path = tmp_path / "copy.safetensors"
+    path.write_bytes(weights.read_bytes())
+    (tmp_path / CHECKSUMS).write_text(f"{'0' * 64}  {path.name}\n{'1' * 64}  another\n", encoding="utf-8")
+    with pytest.raises(Exception, match="SHA-256"):
+        load_weights(path)
+    (tmp_path / CHECKSUMS).unlink()
+    before, _config = load_weights(path)
+    (tmp_path / CHECKSUMS).write_text(f"{'1' * 64}  another\n", encoding="utf-8")
+    report = evaluate(manifest, tmp_path / "out", path, calibrate=True)
+    after, config = load_weights(path)
+    assert config.temperature == report["temperature"] > 1.2
+    assert config.threshold == report["threshold"]
+    assert config.figures["val"]["top1"]["value"] == pytest.approx(report["sets"]["val"]["top1"]["value"], abs=1e-4)
+    assert all(
+        torch.equal(a, b) for a, b in zip(before.state_dict().values(), after.state_dict().values(), strict=True)
+    )
+    abstention = report["sets"]["val"]["abstention"]
+    assert abstention["at_weights_threshold"]["threshold"] == abstention["at_90_percent_precision"]["threshold"]
+    precision = abstention["at_weights_threshold"]["precision"]
+    assert precision is None or precision["value"] >= 0.9
+    assert evaluate(manifest, tmp_path / "again", path)["sets"]["val"] == report["sets"]["val"]
+
+
+def test_the_checksum_beside_the_weights_is_renewed(weights, manifest, tmp_path):
+    import hashlib
+
+    path = tmp_path / "copy.safetensors"
+    path.write_bytes(weights.read_bytes())
+    sums = tmp_path / CHECKSUMS
+    sums.write_text(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n{'1' * 64}  another\n")
+    evaluate(manifest, tmp_path / "out", path, calibrate=True)
+    load_weights(path)
+    assert sums.read_text().endswith(f"{'1' * 64}  another\n")
+
+
+def test_class_folders_are_one_set(weights, folders, tmp_path):
+    report = evaluate(folders, tmp_path, weights)
+    assert list(report["sets"]) == ["all"]
+    assert report["sets"]["all"]["photos"] == 30
+    assert report["other"] == {"photos": 0, "said": 0, "labels": {}}
+    assert "silent_on_other" not in report["sets"]["all"]["abstention"]["at_weights_threshold"]
+
+
+def test_labels_that_the_network_lacks_are_refused(weights, manifest, tmp_path):
+    text = manifest.read_text().replace('"key": "palace", "split": "val"', '"key": "castle", "split": "val"')
+    manifest.write_text(text)
+    with pytest.raises(TrainingError, match="castle"):
+        evaluate(manifest, tmp_path / "out", weights)
+
+
+def test_the_command_prints_one_json_document_and_lists_unreadable_photos(weights, manifest, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"")
+    with manifest.open("a") as file:
+        file.write('\n{"file": "broken.png", "key": "flower", "split": "val"}')
+    arguments = ["evaluate", str(manifest), "--weights", str(weights), "--out", str(tmp_path / "out"), "--json"]
+    result = CliRunner().invoke(group, arguments)
+    assert result.exit_code == 0
+    report = json.loads(result.stdout)
+    assert report["sets"]["val"]["photos"] == 15
+    assert "broken.png: empty" in result.stderr
+    shown = CliRunner().invoke(group, arguments[:-1])
+    assert "val: 15 photos, top-1" in shown.stdout

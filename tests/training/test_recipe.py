@@ -1,0 +1,55 @@
+import dataclasses
+
+import pytest
+
+from hashtagger.errors import TrainingError
+from hashtagger.training.recipe import Recipe, available, load_recipe
+
+
+@pytest.mark.parametrize("name", available())
+def test_packed_recipes_load_and_survive_being_written(name, tmp_path):
+    recipe = load_recipe(name)
+    path = tmp_path / "recipe.toml"
+    path.write_text(recipe.to_toml(), encoding="utf-8")
+    assert load_recipe(path) == recipe
+
+
+def test_options_of_the_model_survive_being_written(tmp_path, recipe):
+    path = tmp_path / "recipe.toml"
+    path.write_text(recipe.to_toml(), encoding="utf-8")
+    assert load_recipe(path) == recipe
+
+
+def test_size_at_goes_through_the_stages():
+    recipe = Recipe(sizes=(32, 48, 64), epochs=(2, 0, 1))
+    assert [recipe.size_at(epoch) for epoch in range(4)] == [32, 32, 64, 64]
+    assert recipe.total_epochs == 3
+    assert recipe.final_size == 64
+    assert dataclasses.replace(recipe, image_size=80).final_size == 80
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("colour = 1", "has no 'colour'"),
+        ("batch = 'many'", "batch = 'many'"),
+        ("batch = true", "batch = True"),
+        ("sizes = [32.5]", "sizes"),
+        ("sizes = [32, 64]", "must be as many"),
+        ("loss = 'hinge'", "softmax, sigmoid"),
+        ("batch = ", "recipe.toml"),
+    ],
+)
+def test_a_wrong_file_is_refused_in_one_line(tmp_path, text, said):
+    path = tmp_path / "recipe.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(TrainingError) as raised:
+        load_recipe(path)
+    assert said in str(raised.value)
+
+
+def test_an_unknown_name_tells_the_known_ones(tmp_path):
+    with pytest.raises(TrainingError, match="hashtags_ko_cpu"):
+        load_recipe("nothing")
+    with pytest.raises(TrainingError, match=r"absent\.toml: No such file"):
+        load_recipe(tmp_path / "absent.toml")

@@ -1,0 +1,236 @@
+import csv
+import dataclasses
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from hashtagger.cli import group
+from hashtagger.cli.train import adapt
+from hashtagger.errors import TrainingError, WeightsError
+from hashtagger.models import create_model
+from hashtagger.models.weights import load_weights
+from hashtagger.training.dataset import read_photos
+from hashtagger.training.module import Tagger, warmup_cosine
+from hashtagger.training.recipe import Recipe, load_recipe
+from hashtagger.training.train import init_weights, train
+
+
+def state(run):
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=False)
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def finished(folders, tmp_path_factory, request):
+    """One whole run, and its recipe."""
+    recipe = Recipe(
+        vocabulary="",
+        model_options={"channels": [4, 4, 8, 8, 8, 8, 8, 8]},
+        sizes=(24, 32),
+        epochs=(1, 2),
+        batch=8,
+        precision="32-true",
+        balance=0.5,
+        warmup=0.5,
+        ema=0.9,
+        crop=(0.3, 1.0),
+        trivial_augment=0.5,
+        mixup=0.3,
+        mix_off=1,
+    )
+    out = tmp_path_factory.mktemp("finished")
+    return train(folders, out, recipe, devices="cpu"), recipe, out
+
+
+def test_a_run_leaves_all_that_it_should(finished, folders):
+    run, recipe, out = finished
+    with (out / "metrics.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["epoch"], row["size"]) for row in rows] == [("1", "24"), ("2", "32"), ("3", "32")]
+    assert load_recipe(out / "recipe.toml") == recipe
+    assert json.loads((out / "run.json").read_text(encoding="utf-8"))["best"] == run["best"]
+    assert run["photos"] == {"train": {"flower": 14, "palace": 7}, "val": {"flower": 6, "palace": 3}}
+    assert {path.name for path in (out / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert (out / "curves.png").stat().st_size > 5000
+    network, config = load_weights(out / "weights.safetensors")
+    assert config.keys == ("flower", "palace")
+    assert config.image_size == 32
+    assert config.figures["val"]["val_top1"] == pytest.approx(run["best"]["val_top1"], abs=1e-4)
+    assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 2)
+
+
+def test_weights_are_the_best_epochs_average(finished):
+    run, _recipe, out = finished
+    checkpoint = torch.load(out / "checkpoints" / "best.ckpt", weights_only=False)
+    assert checkpoint["epoch"] + 1 == run["best"]["epoch"]
+    network, _config = load_weights(out / "weights.safetensors")
+    kept = checkpoint["state_dict"]
+    for name, tensor in network.state_dict().items():
+        assert torch.allclose(tensor, kept[f"average.{name}"], rtol=1e-3, atol=1e-4), name
+    assert not torch.equal(kept["average.fc.weight"], kept["network.fc.weight"])
+
+
+def test_a_killed_run_resumes_exactly_and_the_seed_decides(finished, folders, tmp_path, monkeypatch):
+    _run, recipe, out = finished
+    start = Tagger.on_train_epoch_start
+
+    def killed(self):
+        if self.current_epoch == 1:
+            raise KilledError
+        start(self)
+
+    monkeypatch.setattr(Tagger, "on_train_epoch_start", killed)
+    with pytest.raises(KilledError):
+        train(folders, tmp_path, recipe, devices="cpu")
+    assert state(tmp_path)["epoch"] == 0
+    monkeypatch.setattr(Tagger, "on_train_epoch_start", start)
+    with pytest.raises(TrainingError, match="--resume"):
+        train(folders, tmp_path, recipe, devices="cpu")
+    # What the command line says is passed over: the run goes on by its own recipe.
+    train(folders, tmp_path, dataclasses.replace(recipe, seed=5), resume=True, devices="cpu")
+    whole, resumed = state(out), state(tmp_path)
+    assert whole["state_dict"].keys() == resumed["state_dict"].keys()
+    differing = [
+        name for name, tensor in whole["state_dict"].items() if not torch.equal(tensor, resumed["state_dict"][name])
+    ]
+    assert differing == []
+    assert (tmp_path / "metrics.csv").read_bytes() == (out / "metrics.csv").read_bytes()
+
+
+def test_another_seed_gives_another_network(finished, folders, tmp_path):
+    _run, recipe, out = finished
+    train(folders, tmp_path, dataclasses.replace(recipe, seed=1, epochs=(1, 0)), devices="cpu")
+    assert (tmp_path / "metrics.csv").read_text().splitlines()[1] != (out / "metrics.csv").read_text().splitlines()[1]
+
+
+def test_sigmoid_adamw_plateau_and_early_stopping(folders, tmp_path, recipe):
+    recipe = dataclasses.replace(
+        recipe,
+        sizes=(32,),
+        epochs=(9,),
+        loss="sigmoid",
+        optimizer="adamw",
+        schedule="plateau",
+        learning_rate=0.0,
+        ema=0.0,
+        patience=0,
+        stop_after=2,
+    )
+    run = train(folders, tmp_path, recipe, devices="cpu")
+    rows = (tmp_path / "metrics.csv").read_text().splitlines()
+    # A learning rate of 0 never gets better, but batch norm's statistics may move the first epochs.
+    assert len(rows) - 1 < 9
+    assert run["best"]["epoch"] == len(rows) - 1 - 2
+
+
+def test_the_average_follows_the_weights(folders, recipe):
+    network = create_model("drn_c_26", num_classes=2, **recipe.model_options)
+    photos = read_photos(folders)
+    tagger = Tagger(network, recipe, _config(recipe), photos, photos, lambda _module: None)
+    tagger._fabric = None
+    before = {name: tensor.clone() for name, tensor in tagger.average.state_dict().items()}
+    with torch.no_grad():
+        for tensor in network.state_dict().values():
+            tensor.add_(1)
+    tagger.on_train_batch_end()
+    # At step 0 the decay is 1/10.
+    for name, tensor in tagger.average.state_dict().items():
+        expected = before[name] + (0.9 if tensor.is_floating_point() else 1)
+        assert torch.allclose(tensor, expected.to(tensor.dtype)), name
+
+
+def _config(recipe):
+    from hashtagger.models.weights import ModelConfig
+
+    return ModelConfig("drn_c_26", "", ("flower", "palace"), 32, model_args=dict(recipe.model_options))
+
+
+def test_norms_and_biases_have_no_decay(folders, recipe, tmp_path):
+    run_state = None
+    train(folders, tmp_path, dataclasses.replace(recipe, epochs=(1, 0)), devices="cpu")
+    run_state = state(tmp_path)["optimizer_states"][0]["param_groups"]
+    network = create_model("drn_c_26", num_classes=2, **recipe.model_options)
+    weights = sum(parameter.ndim > 1 for parameter in network.parameters())
+    assert [(len(group["params"]), group["weight_decay"]) for group in run_state] == [
+        (weights, recipe.weight_decay),
+        (len(list(network.parameters())) - weights, 0.0),
+    ]
+
+
+def test_learning_rate_rises_then_falls_to_nothing():
+    course = [warmup_cosine(step, warmup=4, total=20) for step in range(21)]
+    assert course[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert course[12] == pytest.approx(0.5)
+    assert course[20] == 0
+    assert course[4:] == sorted(course[4:], reverse=True)
+
+
+def test_init_takes_over_what_fits(finished, tmp_path, recipe):
+    _run, _recipe, out = finished
+    network = create_model("drn_c_26", num_classes=3, **recipe.model_options)
+    fresh = init_weights(network, out / "weights.safetensors")
+    assert fresh == ["fc.weight", "fc.bias"]
+    given, _config = load_weights(out / "weights.safetensors")
+    assert torch.equal(network.conv1.weight, given.conv1.weight)
+    with pytest.raises(WeightsError, match="no tensor fits"):
+        init_weights(torch.nn.Linear(2, 2), out / "weights.safetensors")
+    (tmp_path / "broken.safetensors").write_bytes(b"x" * 20)
+    with pytest.raises(WeightsError, match="broken"):
+        init_weights(network, tmp_path / "broken.safetensors")
+
+
+def test_bf16_on_a_manifest_with_unreadable_photos(folders, tmp_path, recipe):
+    (tmp_path / "broken.png").write_bytes(b"")
+    lines = [{"file": str(tmp_path / "broken.png"), "key": "flower", "split": split} for split in ("train", "val")]
+    for number, photo in enumerate(read_photos(folders)):
+        lines.append({"file": str(photo.path), "key": photo.key, "split": "val" if number % 3 == 0 else "train"})
+    lines.append({"file": str(photo.path), "key": "other", "split": "train"})
+    manifest = tmp_path / "manifest.jsonl"
+    manifest.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    out = tmp_path / "run"
+    recipe = dataclasses.replace(recipe, sizes=(24,), epochs=(1,), precision="bf16-mixed", balance=0)
+    run = train(manifest, out, recipe, devices="cpu")
+    assert run["problems"] == [f"{tmp_path / 'broken.png'}: empty"]
+    assert run["photos"]["train"]["other"] == 1
+    assert load_weights(run["weights"])[1].keys == ("flower", "palace")
+
+
+def test_the_command_adapts_the_recipe():
+    recipe = Recipe(sizes=(64, 96), epochs=(8, 3), image_size=112)
+    assert adapt(recipe, None, None, None) == recipe
+    assert adapt(recipe, None, "9", None).epochs == (5, 4)
+    assert adapt(recipe, None, "4,5", None).epochs == (4, 5)
+    three = adapt(recipe, "resnet18", None, "64,96,128")
+    assert (three.model, three.sizes, three.epochs, three.final_size) == ("resnet18", (64, 96, 128), (4, 4, 3), 128)
+    with pytest.raises(TrainingError, match="--size 'big'"):
+        adapt(recipe, None, None, "big")
+    with pytest.raises(TrainingError, match="as many"):
+        adapt(recipe, None, "4,5", "64,96,128")
+
+
+def test_the_command_refuses_in_one_line(tmp_path, folders):
+    for arguments, said in (
+        ([str(tmp_path / "absent")], "no such folder"),
+        ([str(folders)], "vocabulary hashtags_ko lacks: flower, palace"),
+        ([str(folders), "--devices", "some"], "vocabulary hashtags_ko lacks"),
+    ):
+        result = CliRunner().invoke(group, ["train", *arguments, "--out", str(tmp_path / "run")])
+        assert result.exit_code == 1
+        assert said.replace("flower, ", "") in result.output.replace("flower, ", "")
+        assert "Traceback" not in result.output
+
+
+def test_the_commands_import_nothing_heavy():
+    code = (
+        "import sys, hashtagger.cli.train, hashtagger.cli.evaluate;"
+        "print([m for m in ('torch', 'lightning', 'numpy', 'matplotlib', 'sklearn', 'PIL') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
