@@ -76,7 +76,8 @@ def test_flipped_byte_is_an_error_of_two_kinds_or_harmless(tmp_path_factory, pos
 
 
 @pytest.mark.parametrize(
-    "name", ["../a.jpg", "/etc/passwd", "media/../../a", "C:/a", "c:\\a", "\\\\server\\a", "", ".", "a\0b", "https://x/y"]
+    "name",
+    ["../a.jpg", "/etc/passwd", "media/../../a", "C:/a", "c:\\a", "\\\\server\\a", "", ".", "a\0b", "https://x/y"],
 )
 def test_climbing_names_are_refused(name):
     assert archive.safe_name(name) is None

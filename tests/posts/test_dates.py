@@ -47,7 +47,9 @@ def test_names_of_cameras_messengers_and_screenshots(name):
     assert from_name(name, SEOUL).replace(microsecond=0) == datetime(2023, 4, 20, 23, 13, 20, tzinfo=SEOUL)
 
 
-@pytest.mark.parametrize("name", ["IMG-20230420-WA0001", "photo-2023-04-20", "20230420", "2023.4.20", "20230420_999999"])
+@pytest.mark.parametrize(
+    "name", ["IMG-20230420-WA0001", "photo-2023-04-20", "20230420", "2023.4.20", "20230420_999999"]
+)
 def test_date_alone_is_its_midnight(name):
     assert from_name(name, SEOUL) == datetime(2023, 4, 20, tzinfo=SEOUL)
 
@@ -78,7 +80,9 @@ def test_times_as_exif_xmp_and_exports_write_them(text, expected):
     assert from_text(text, SEOUL).isoformat() == expected
 
 
-@pytest.mark.parametrize("text", ["0000:00:00 00:00:00", "    :  :     :  :  ", "2023", "2023:13:01 00:00:00", 5, None, ""])
+@pytest.mark.parametrize(
+    "text", ["0000:00:00 00:00:00", "    :  :     :  :  ", "2023", "2023:13:01 00:00:00", 5, None, ""]
+)
 def test_what_is_no_time(text):
     assert from_text(text, SEOUL) is None
 

@@ -36,7 +36,9 @@ def test_wrapper_comes_as_the_elements_of_its_lists():
     assert read(data) == [("photos", {"path": "x"}), ("videos", 2), ("videos", 3)]
 
 
-@pytest.mark.parametrize("post", [{"title": "x", "media": [{"uri": "a"}]}, {"uri": "a", "tags": {}}, {"label_values": []}])
+@pytest.mark.parametrize(
+    "post", [{"title": "x", "media": [{"uri": "a"}]}, {"uri": "a", "tags": {}}, {"label_values": []}]
+)
 def test_single_post_instead_of_an_array(post):
     assert read(json.dumps(post)) == [(None, post)]
 
@@ -57,7 +59,7 @@ def test_entries_before_the_damage_are_kept(rest):
     kept = []
     with pytest.raises(ValueError, match=r"."):
         for __, value in entries(io.BytesIO(f'[{{"uri": "a"}}, {rest}'.encode())):
-            kept.append(value)  # noqa: PERF401
+            kept.append(value)
     assert kept[0] == {"uri": "a"}
 
 

@@ -191,9 +191,10 @@ def folders_of_exports(path: Path) -> list[Folder]:
 
 def _subfolders(path: Path) -> list[Path]:
     try:
-        return sorted(child for child in path.iterdir() if not _hidden(child.name) and child.is_dir())
+        children = sorted(path.iterdir())
     except OSError:  # a folder that may not be read holds no export for us
         return []
+    return [child for child in children if not _hidden(child.name) and child.name not in PRIVATE and child.is_dir()]
 
 
 def archives_of_exports(path: Path) -> list[Archive]:
@@ -207,6 +208,8 @@ def archives_of_exports(path: Path) -> list[Archive]:
     media: dict[str, None] = {}
     for name in archive.open_archive(path).namelist():
         parts = name.split("/")
+        if not PRIVATE.isdisjoint(parts):
+            continue
         for depth in range(min(len(parts), 4)):
             prefix = "".join(part + "/" for part in parts[:depth])
             if is_listing("/".join(parts[depth:])):
