@@ -92,7 +92,8 @@ def test_timm_interface(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "reductions"), [("drn_a_50", [2, 4, 8, 8, 8]), ("drn_c_26", [1, 2, 4, 8, 8, 8, 8, 8])]
+    ("name", "reductions"),
+    [("drn_a_50", [2, 4, 8, 8, 8]), ("drn_c_26", [1, 2, 4, 8, 8, 8, 8, 8]), ("drn_d_22", [1, 2, 4, 8, 8, 8, 8, 8])],
 )
 def test_features_only(name, reductions):
     model = timm.create_model(name, features_only=True)
@@ -132,3 +133,22 @@ def test_official_checkpoints_are_known():
         assert timm.get_pretrained_cfg(name).url.startswith(f"{authors}{name}-")
     assert len(timm.list_models("drn_*")) == 12
     assert hashtagger.models.drn.default_cfgs.keys() >= set(names)
+
+
+@pytest.mark.parametrize("name", ["drn_a_50", "drn_c_26", "drn_d_22"])
+def test_pretrained_files_load_through_timm(name, tmp_path):
+    """A checkpoint as published, from before PyTorch counted batches, with and without its classifier."""
+    torch.manual_seed(0)
+    published = timm.create_model(name)
+    state = {k: v for k, v in published.state_dict().items() if not k.endswith("num_batches_tracked")}
+    torch.save(state, tmp_path / "published.pth")
+    source = {"file": str(tmp_path / "published.pth")}
+    whole = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=source)
+    tags = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=source, num_classes=20)
+    grey = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=source, in_chans=1)
+    for key, tensor in state.items():
+        assert torch.equal(whole.state_dict()[key], tensor), key
+        if not key.startswith("fc."):
+            assert torch.equal(tags.state_dict()[key], tensor), key
+    assert tags(torch.randn(1, 3, 32, 32)).shape == (1, 20)
+    assert grey(torch.randn(1, 1, 32, 32)).shape == (1, 1000)
