@@ -116,7 +116,9 @@ def test_same_post_in_several_lists_comes_once_with_its_caption(tmp_path):
         "content/posts_1.json": [{"media": [item(A), item(B)]}, {"media": [item(C, "셋")]}],
         "content/archived_posts.json": {"ig_archived_post_media": [{"media": [item(B, "보관 #겨울")]}]},
         "past_instagram_insights/posts.json": {
-            "organic_insights_posts": [{"media_map_data": {"Media Thumbnail": item(C, "셋 옛말")}, "string_map_data": {}}]
+            "organic_insights_posts": [
+                {"media_map_data": {"Media Thumbnail": item(C, "셋 옛말")}, "string_map_data": {}},
+            ]
         },
         A: JPEG, B: JPEG, C: MP4,
     }  # fmt: skip
@@ -204,7 +206,10 @@ def test_layout_of_2018(tmp_path):
                 row("photos/201811/b.jpg"),
                 row("photos/201811/c.jpg", "산책 #강아지"),
             ],
-            "videos": [row("videos/201811/d.mp4", "산책 #강아지"), row("videos/201811/e.mp4", "", "2019-05-06T16:08:09+00:00")],
+            "videos": [
+                row("videos/201811/d.mp4", "산책 #강아지"),
+                row("videos/201811/e.mp4", "", "2019-05-06T16:08:09+00:00"),
+            ],
             "stories": [row("stories/201901/s.jpg", "")],
             "profile": [row("profile/p.jpg", is_active_profile=True)],
             "direct": [row("direct/201801/x.jpg")],

@@ -94,7 +94,8 @@ def _read_image(path: Path, zone: tzinfo) -> Metadata:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd tags
         with Image.open(path) as image:
-            exif = image.getexif()
+            # Pillow would decode all of a PNG to look for EXIF behind the picture, where hardly a program puts it.
+            exif = image.getexif() if image.format != "PNG" or "exif" in image.info else Image.Exif()
             iptc: dict[tuple[int, int], Any] = getiptcinfo(image) or {}
             xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or exif.get(_XMP_TAG)
             described = _from_xmp(xmp.encode() if isinstance(xmp, str) else xmp, zone) if xmp else Metadata()
@@ -108,7 +109,12 @@ def _read_container(path: Path, zone: tzinfo) -> Metadata:
 
     exif = Image.Exif()
     xmp = Metadata()
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with (
+        warnings.catch_warnings(),
+        path.open("rb") as stream,
+        mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data,
+    ):
+        warnings.simplefilter("ignore")
         if (start := data.find(b"Exif\0\0")) >= 0:
             exif.load(data[start : start + (1 << 18)])
         elif data[:2] in (b"II", b"MM"):

@@ -1,0 +1,179 @@
+import os
+import struct
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from hashtagger.posts import open_source
+
+XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:exif="http://ns.adobe.com/exif/1.0/"
+ xmlns:lr="http://ns.adobe.com/lightroom/1.0/" exif:DateTimeOriginal="2019-05-06T07:08:09+00:00">
+<dc:description><rdf:Alt><rdf:li xml:lang="x-default">바다에서 #노을</rdf:li></rdf:Alt></dc:description>
+{subject}<lr:hierarchicalSubject><rdf:Bag><rdf:li>여행|제주</rdf:li></rdf:Bag></lr:hierarchicalSubject>
+</rdf:Description></rdf:RDF></x:xmpmeta>"""
+SUBJECT = "<dc:subject><rdf:Bag><rdf:li>#강아지</rdf:li><rdf:li> 산책 </rdf:li></rdf:Bag></dc:subject>"
+
+
+def photo(path: Path, *, taken: str | None = None, offset: str | None = None, mtime: float = 1e9, **save) -> Path:
+    exif = Image.Exif()
+    if taken is not None:
+        exif.get_ifd(0x8769).update({0x9003: taken, **({0x9011: offset} if offset else {})})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8)).save(path, exif=exif.tobytes(), **save)
+    os.utime(path, (mtime, mtime))
+    return path
+
+
+def file(path: Path, content: bytes = b"x") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def read(folder: Path, **options):
+    source = open_source(folder, **options)
+    return list(source.posts()), source.problems
+
+
+def test_exif_time_is_in_the_users_zone_unless_it_says_otherwise(tmp_path):
+    photo(tmp_path / "a.jpg", taken="2023:04:20 23:13:20")
+    photo(tmp_path / "b.jpg", taken="2023:04:20 10:13:20", offset="-04:00")
+    photo(tmp_path / "c.png", taken="2023:04:20 23:13:20")
+    posts, problems = read(tmp_path)
+    assert {post.taken_at.isoformat() for post in posts} == {"2023-04-20T23:13:20+09:00"}
+    assert problems == []
+    assert read(tmp_path, timezone="Europe/Paris")[0][0].taken_at.isoformat() == "2023-04-20T23:13:20+02:00"
+
+
+def test_times_are_taken_from_exif_then_xmp_then_name_then_file(tmp_path):
+    photo(tmp_path / "20200101_000000_a.jpg", taken="2023:04:20 23:13:20", xmp=XMP.format(subject="").encode())
+    photo(tmp_path / "20200101_000000_b.jpg", xmp=XMP.format(subject="").encode())
+    photo(tmp_path / "20200101_000000_c.jpg", taken="0000:00:00 00:00:00")
+    photo(tmp_path / "d.jpg", mtime=datetime(2022, 2, 28, 15, 30, tzinfo=timezone.utc).timestamp())
+    posts, __ = read(tmp_path)
+    assert [(post.taken_at.isoformat(), post.time_is_guess) for post in posts] == [
+        ("2023-04-20T23:13:20+09:00", False),
+        ("2019-05-06T16:08:09+09:00", False),
+        ("2020-01-01T00:00:00+09:00", False),
+        ("2022-03-01T00:30:00+09:00", True),
+    ]
+
+
+def test_tags_and_words_of_xmp_in_the_photo_and_beside_it(tmp_path):
+    photo(tmp_path / "in.jpg", xmp=XMP.format(subject=SUBJECT).encode())
+    photo(tmp_path / "beside.jpg")
+    file(tmp_path / "beside.xmp", XMP.format(subject=SUBJECT).encode())
+    photo(tmp_path / "after.JPG")
+    file(tmp_path / "after.JPG.xmp", XMP.format(subject="").encode())
+    posts, problems = read(tmp_path)
+    assert {post.media[0].name: post.tags for post in posts} == {
+        "in.jpg": ("강아지", "산책", "노을"),
+        "beside.jpg": ("강아지", "산책", "노을"),
+        "after.JPG": ("제주", "노을"),
+    }
+    assert {post.caption for post in posts} == {"바다에서 #노을"}
+    assert problems == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp949"])
+def test_iptc_keywords(tmp_path, encoding):
+    def record(number: int, text: str) -> bytes:
+        raw = text.encode(encoding)
+        return struct.pack(">BBBH", 0x1C, 2, number, len(raw)) + raw
+
+    iptc = record(25, "강아지") + record(25, "산책") + record(120, "글")
+    block = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(iptc)) + iptc + b"\0" * (len(iptc) % 2)
+    segment = b"Photoshop 3.0\0" + block
+    path = photo(tmp_path / "a.jpg")
+    data = path.read_bytes()
+    path.write_bytes(data[:2] + b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment + data[2:])
+    posts, __ = read(tmp_path)
+    assert (posts[0].tags, posts[0].caption) == (("강아지", "산책"), "글")
+
+
+def test_files_of_one_name_are_one_post(tmp_path):
+    file(tmp_path / "IMG_1.HEIC", b"\0\0\0\x18ftypheic" + exif_block("2023:04:20 23:13:20"))
+    file(tmp_path / "IMG_1.MOV", b"\0\0\0\x14ftypqt  ")
+    file(tmp_path / "IMG_1.AAE")
+    photo(tmp_path / "IMG_2.JPG", taken="2023:04:20 23:13:20")
+    file(tmp_path / "IMG_2.CR2", b"II*\0")
+    file(tmp_path / "img_2.xmp", XMP.format(subject=SUBJECT).encode())
+    file(tmp_path / "20230420_231320.dng", b"II*\0\x08\0\0\0\0\0")
+    posts, __ = read(tmp_path)
+    kinds = {post.media[0].name: [media.kind for media in post.media] for post in posts}
+    assert kinds == {
+        "IMG_1.HEIC": ["photo", "video", "other"],
+        "IMG_2.JPG": ["photo", "other", "other"],
+        "20230420_231320.dng": ["other"],
+    }
+    assert {post.taken_at.isoformat() for post in posts} == {"2023-04-20T23:13:20+09:00"}
+    assert not any(post.time_is_guess for post in posts)
+
+
+def exif_block(taken: str) -> bytes:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = taken
+    return b" some boxes " + exif.tobytes() + b" more boxes"
+
+
+def test_hidden_files_and_junk_are_passed_over_in_silence(tmp_path):
+    photo(tmp_path / "a.jpg")
+    for name in (".DS_Store", "._a.jpg", "Thumbs.db", "desktop.ini", ".hidden/b.jpg", "__MACOSX/c.jpg", "@eaDir/d.jpg"):
+        file(tmp_path / name)
+    posts, problems = read(tmp_path)
+    assert [len(post.media) for post in posts] == [1]
+    assert problems == []
+
+
+def test_what_is_no_media_is_named_and_left(tmp_path):
+    photo(tmp_path / "a.jpg")
+    photo(tmp_path / "noextension", format="JPEG")
+    for name in ("memo.txt", "archive.zip", "lonely.xmp", "odd"):
+        file(tmp_path / name)
+    posts, problems = read(tmp_path)
+    assert [post.media[0].name for post in posts] == ["a.jpg", "noextension.jpg"]
+    assert {Path(problem.location).name for problem in problems} == {"memo.txt", "archive.zip", "lonely.xmp", "odd"}
+
+
+def test_damaged_photos_are_named_and_still_carried_along(tmp_path):
+    file(tmp_path / "20230420_231320.jpg", b"")
+    file(tmp_path / "cut.jpg", photo(tmp_path / "whole.jpg", taken="2023:04:20 23:13:20").read_bytes()[:30])
+    file(tmp_path / "empty.heic", b"")
+    posts, problems = read(tmp_path)
+    assert {media.name for post in posts for media in post.media} == {
+        "20230420_231320.jpg",
+        "cut.jpg",
+        "whole.jpg",
+        "empty.heic",
+    }
+    assert {Path(problem.location).name for problem in problems} == {"20230420_231320.jpg", "cut.jpg", "empty.heic"}
+    assert posts[0].taken_at.isoformat() == "2023-04-20T23:13:20+09:00"
+
+
+def test_sidecar_with_entities_is_not_expanded(tmp_path):
+    photo(tmp_path / "a.jpg")
+    file(tmp_path / "a.xmp", b'<!DOCTYPE x [<!ENTITY a "aaaa">]><x>&a;</x>')
+    posts, problems = read(tmp_path)
+    assert len(posts) == 1
+    assert "damaged" in problems[0].cause
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_links_are_not_followed_in_circles(tmp_path):
+    photo(tmp_path / "a" / "a.jpg")
+    (tmp_path / "a" / "round").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "linked.jpg").symlink_to(tmp_path / "a" / "a.jpg")
+    (tmp_path / "broken.jpg").symlink_to(tmp_path / "none.jpg")
+    posts, problems = read(tmp_path)
+    assert sorted(post.media[0].name for post in posts) == ["a.jpg", "linked.jpg"]
+    assert {Path(problem.location).name for problem in problems} == {"round", "broken.jpg"}
+
+
+def test_real_photos(sample_photos):
+    posts, problems = read(sample_photos["flower"].parent)
+    assert {post.media[0].name for post in posts} >= {"flower.jpg", "china.jpg"}
+    assert all(post.taken_at.tzinfo is not None for post in posts)
+    assert all("flower" not in problem.location for problem in problems)
