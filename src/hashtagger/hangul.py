@@ -76,7 +76,7 @@ _TYPED = re.compile(
     "((?:rt|s[wg]|f[raqtxvg]|qt|[rRsefaqtTdwczxvgSFADCZXVG])(?!" + _VOWEL_KEYS + "))?"
 )
 _TYPED_WHOLLY = re.compile(f"(?:{_TYPED.pattern})+")
-_JAMO_RUN = re.compile("[ㄱ-ㅎㅏ-ㅣ]{2,}")
+_DRAWN = re.compile("[가-힣][아-잏]")
 
 
 def split_syllable(syllable: str) -> tuple[str, str, str]:
@@ -133,12 +133,14 @@ def _typed_syllable(match: re.Match[str]) -> str:
 
 
 def join_jamo(text: str) -> str:
-    """Join letters typed apart: ``"ㄱㅕㄹㅎㅗㄴ"`` is ``"결혼"``; what makes no syllable stays."""
-    return _JAMO_RUN.sub(lambda run: _TYPED.sub(_typed_syllable, to_keys(run[0])), text)
+    """Join letters typed apart: ``"ㄱㅕㄹㅎㅗㄴ"`` is ``"결혼"``; unless whole syllables come out, nothing changes."""
+    return from_keys(to_keys(text)) or text
 
 
 def undrawl(text: str) -> str:
     """Shorten drawled syllables: ``"가앙아지"`` is ``"강아지"``, ``"여르음"`` is ``"여름"``."""
+    if not _DRAWN.search(text):
+        return text
     out: list[str] = []
     for char in text:
         if out and "아" <= char <= "잏" and "가" <= out[-1] <= "힣":

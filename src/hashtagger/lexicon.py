@@ -3,7 +3,7 @@
 import os
 import sys
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -48,9 +48,12 @@ class Lexicon:
     Attributes:
         exact: Whole folded tags and the keys they stand for; ``()`` where the user excluded them.
         words: Words of compounds; those without keys win over label words they overlap.
-        lengths: For a first character, how long the words are that start with it, longest first.
+        label_words: Those of them that speak for a label.
+        lengths: For a first character, how long the words are that start with it.
+        label_lengths: The same of the label words.
         stems: What stands for a label only before a suffix.
         suffixes: What people hang behind tags (스타그램, 그램 ...).
+        endings: Particles and fond endings.
         tags: Folded canonical tags and their keys.
     """
 
@@ -60,6 +63,7 @@ class Lexicon:
         self.words: dict[str, Word] = {}
         self.stems: dict[str, Keys] = {}
         self.suffixes = frozenset(language["suffixes"])
+        self.endings = frozenset(language["endings"])
         self.tags = {fold(label.tag): (label.key,) for label in vocabulary}
         for word in (*language["neutral"], *language["traps"]):
             self.words[word] = Word(_WORD_COST if len(word) > 1 else _SHORT_COST, (), ANYWHERE)
@@ -69,10 +73,9 @@ class Lexicon:
         self.exact.update(self.tags)
         if user is not None:
             self._add_user(Path(user), vocabulary)
-        lengths: dict[str, set[int]] = {}
-        for word in self.words:
-            lengths.setdefault(word[0], set()).add(len(word))
-        self.lengths = {first: sorted(found, reverse=True) for first, found in lengths.items()}
+        self.label_words = frozenset(word for word, entry in self.words.items() if entry.keys)
+        self.lengths = _lengths(self.words)
+        self.label_lengths = _lengths(self.label_words)
 
     def _add_label(self, label: Label) -> None:
         words = _strings(label.details, "words")
@@ -102,6 +105,13 @@ class Lexicon:
         for tag in _strings(table, "exclude"):
             self.exact[fold(tag)] = ()
             self.words[fold(tag)] = Word(_WORD_COST, (), ANYWHERE)
+
+
+def _lengths(words: Iterable[str]) -> dict[str, list[int]]:
+    found: dict[str, set[int]] = {}
+    for word in words:
+        found.setdefault(word[0], set()).add(len(word))
+    return {first: sorted(lengths) for first, lengths in found.items()}
 
 
 def _add(table: dict[str, Keys], word: str, key: str) -> None:

@@ -84,14 +84,14 @@ class Normalizer:
         self._tag_of = {label.key: label.tag for label in self.vocabulary}
         self._misspelt_suffixes = self._lexicon.suffixes.union(*map(_misspellings, ("스타그램", "stagram", "stargram")))
         self._suffix_lengths = sorted(set(map(len, self._misspelt_suffixes)), reverse=True)
-        canonical = [tag for tag in self._lexicon.tags if _HANGUL.fullmatch(tag)]
-        self._romanized = [
-            (re.compile(hangul.romanization_pattern(tag)), self._lexicon.tags[tag]) for tag in canonical if len(tag) > 1
-        ]
-        worth = (word for word, entry in self._lexicon.words.items() if entry.keys and entry.where == ANYWHERE)
-        self._typos = TypoIndex((word for word in worth if self._is_distinct(word)), two_from=11)
+        self._suffix_ends = frozenset(suffix[-1] for suffix in self._misspelt_suffixes)
+        # A syllable alone (봄, 꽃) romanizes to too many other words.
+        self._romanized_tags = [tag for tag in self._lexicon.tags if len(tag) > 1 and _HANGUL.fullmatch(tag)]
+        self._romanized = re.compile("|".join(f"({hangul.romanization_pattern(tag)})" for tag in self._romanized_tags))
+        words = (word for word, entry in self._lexicon.words.items() if entry.keys and entry.where == ANYWHERE)
+        self._typos = TypoIndex(filter(self._is_distinct, words))
         latin = (word for word in self._lexicon.exact if word.isascii() and len(word) >= 7)
-        self._latin_typos = TypoIndex(latin, two_from=12)
+        self._latin_typos = TypoIndex(word for word in latin if not self._is_mostly_neutral(word))
         self._latin_slips = {
             slip: keys
             for word, keys in self._lexicon.exact.items()
@@ -115,10 +115,17 @@ class Normalizer:
         return [seen(tag) or self.normalize(tag) for tag in tags]
 
     def _is_distinct(self, word: str) -> bool:
-        """Tell whether a Korean word is long enough for its misspellings not to be other words."""
-        if not _HANGUL.fullmatch(word) or word.endswith("그램"):
-            return False
-        return len(hangul.spell(word)) >= 7 or (word in self._lexicon.tags and len(word) > 1)
+        """Tell whether a Korean word is its own enough for its misspellings not to be other words."""
+        if word in self._lexicon.tags:
+            return len(word) > 1
+        return bool(_HANGUL.fullmatch(word)) and len(hangul.spell(word)) >= 7 and not self._is_mostly_neutral(word)
+
+    def _is_mostly_neutral(self, word: str) -> bool:
+        """Tell whether half of a word or more is a common word (네일맛집, instabook)."""
+        known = self._lexicon.words
+        shortest = max(2, (len(word) + 1) // 2)
+        parts = (word[i:j] for i in range(len(word)) for j in range(i + shortest, len(word) + 1))
+        return any(part in known and not known[part].keys for part in parts)
 
     def _normalize(self, tag: str) -> Normalized:
         cleaned = clean(tag)
@@ -141,7 +148,7 @@ class Normalizer:
         family = self._family(text)
         if family is not None:
             return (family, "family") if family else _NOTHING
-        keys = self._compound(text) if text == cleaned else self._of_parts(cleaned) or self._compound(text)
+        keys = (self._of_parts(cleaned) if text != cleaned else ()) or self._compound(text) or self._inflected(text)
         if keys:
             return keys, "compound"
         return self._judge_latin(text, typed) if text.isascii() else self._judge_other(text)
@@ -158,11 +165,11 @@ class Normalizer:
             keys = self._typo(hangul.from_keys(text) or "")
             if keys:
                 return keys, "keyboard"
-        for pattern, keys in self._romanized:
-            if pattern.fullmatch(text):
-                return keys, "romanized"
+        keys = self._romanization(text)
+        if keys:
+            return keys, "romanized"
         near = self._latin_typos.nearest(text) if len(text) >= 7 else None
-        return (self._lexicon.exact[near[0]], "typo") if near else _NOTHING
+        return (self._lexicon.exact[near], "typo") if near else _NOTHING
 
     def _judge_other(self, text: str) -> _Verdict:
         exact = self._lexicon.exact
@@ -183,28 +190,48 @@ class Normalizer:
         keys = self._typo(text)
         return (keys, "typo") if keys else _NOTHING
 
+    def _romanization(self, text: str) -> Keys:
+        match = self._romanized.fullmatch(text)
+        return self._lexicon.tags[self._romanized_tags[match.lastindex - 1]] if match and match.lastindex else ()
+
     def _typo(self, text: str) -> Keys:
         if not (2 <= len(text) <= 8 and _HANGUL.fullmatch(text)):
             return ()
         near = self._typos.nearest(text)
-        return self._lexicon.exact[near[0]] if near else ()
+        return self._lexicon.exact[near] if near else ()
 
     def _family(self, text: str) -> Keys | None:
         """Read a tag of the -스타그램 family by its stem; None where it is none, () where its stem means no label."""
-        found: Keys | None = None
-        for length in self._suffix_lengths:
-            if length < len(text) and text[-length:] in self._misspelt_suffixes:
+        if text[-1:] not in self._suffix_ends:
+            return None
+        lexicon = self._lexicon
+        ended = False
+        for suffixes in (lexicon.suffixes, self._misspelt_suffixes):
+            for length in self._suffix_lengths:
+                if length >= len(text) or text[-length:] not in suffixes:
+                    continue
                 stem = text[:-length]
-                keys = self._lexicon.stems.get(stem) or self._lexicon.exact.get(stem) or ()
+                keys = lexicon.stems.get(stem) or lexicon.exact.get(stem)
                 if keys:
                     return keys
-                if stem in self._lexicon.words:
+                if stem in lexicon.words and not lexicon.words[stem].keys:
                     return ()
-                keys = self._compound(stem) or (self._typo(stem) if length > 2 else ())
+                keys = self._compound(stem)
+                if not keys and length > 2:
+                    keys = self._romanization(stem) if stem.isascii() else self._typo(stem)
                 if keys:
                     return keys
-                found = () if length > 2 else found
-        return found
+                ended = ended or length > 2
+        return () if ended else None
+
+    def _inflected(self, text: str) -> Keys:
+        """Read a known tag with a particle or a fond ending: 멍멍쓰, 댕댕이들."""
+        for length in (1, 2):
+            if len(text) >= length + 2 and text[-length:] in self._lexicon.endings:
+                keys = self._lexicon.exact.get(text[:-length])
+                if keys:
+                    return keys
+        return ()
 
     def _of_parts(self, cleaned: str) -> Keys:
         """Read a tag that underscores divide, part by part, the last first."""
@@ -223,13 +250,23 @@ class Normalizer:
             found += self._lexicon.exact.get(run, ()) or self._read(run)
         return tuple(dict.fromkeys(found))
 
+    def _holds_label_word(self, text: str) -> bool:
+        words, lengths = self._lexicon.label_words, self._lexicon.label_lengths
+        for start, char in enumerate(text):
+            if char in lengths:
+                for length in lengths[char]:
+                    if text[start : start + length] in words:
+                        return True
+        return False
+
     def _read(self, text: str) -> Keys:
         """Divide a compound into the fewest known words, and ask those that speak for a label, the last first."""
+        if not self._holds_label_word(text):
+            return ()
         words, lengths = self._lexicon.words, self._lexicon.lengths
         size = len(text)
         cost = [0] + [UNKNOWN_COST * (size + 1)] * size
         came = [0] * (size + 1)
-        promising = False
         for start in range(size):
             here = cost[start]
             char = text[start]
@@ -240,15 +277,10 @@ class Normalizer:
                 end = start + length
                 if end <= size:
                     word = words.get(text[start:end])
-                    if word is not None:
-                        promising = promising or bool(word.keys)
-                        if here + word.cost < cost[end]:
-                            cost[end], came[end] = here + word.cost, start
-        if not promising:
-            return ()
-        latin = text[0] < "\u0250"
+                    if word is not None and here + word.cost < cost[end]:
+                        cost[end], came[end] = here + word.cost, start
         found: list[str] = []
-        shy: list[tuple[str, int, int]] = []
+        shy: list[str] = []
         covered = True
         end = size
         while end:
@@ -257,16 +289,17 @@ class Normalizer:
             if word is None:
                 covered = covered and text[start].isdigit()
             elif word.keys:
+                latin = text[start] < "\u0250"
                 bold = word.where == ANYWHERE or (word.where == END and end == size)
                 if latin:
                     bold = bold and end - start >= _EDGE and (start == 0 or end == size)
                 if bold:
                     found += word.keys
                 elif latin or word.where == SHY:
-                    shy += [(key, start, end) for key in word.keys]
+                    shy += word.keys
             end = start
         if shy and covered:
-            found += [key for key, _, _ in shy]
+            found += shy
         return tuple(dict.fromkeys(found))
 
 

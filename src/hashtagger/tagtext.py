@@ -26,7 +26,10 @@ class _Kept(dict[int, str | None]):
         return kept
 
 
-_KEPT = _Kept(_BLANK)
+# Letters that are drawn to look like others, which Unicode does not hold to be the same.
+_DRAWN = dict(zip(map(ord, "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ"), "abcdefghijklmnoprstuvwyz", strict=True))
+_DRAWN |= {first + i: chr(ord("a") + i) for first in (0x1F150, 0x1F170) for i in range(26)}
+_KEPT = _Kept({**_BLANK, **_DRAWN})
 
 
 def _clean_once(text: str) -> str:

@@ -1,69 +1,53 @@
-"""Finds the known word that a misspelt one is near to, without comparing it with all of them."""
+"""Finds the known word that a misspelt one is one slip away from, without comparing it with all of them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from hashtagger.hangul import spell
 
 
-def distance(a: str, b: str) -> int:
-    """Count the insertions, deletions, substitutions and swaps of neighbours between two strings (OSA distance)."""
-    before: list[int] = []
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, start=1):
-        above, row, earlier = row, [i], before
-        for j, y in enumerate(b, start=1):
-            cost = min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (x != y))
-            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
-                cost = min(cost, earlier[j - 2] + 1)
-            row.append(cost)
-        before = above
-    return row[-1]
+def one_slip(a: str, b: str) -> bool:
+    """Tell whether two strings are one insertion, deletion, substitution or swap of neighbours apart, or equal."""
+    if len(a) > len(b):
+        a, b = b, a
+    start = 0
+    while start < len(a) and a[start] == b[start]:
+        start += 1
+    if len(a) < len(b):
+        return len(b) - len(a) == 1 and a[start:] == b[start + 1 :]
+    return a[start + 1 :] == b[start + 1 :] or (
+        a[start : start + 2] == b[start : start + 2][::-1] and a[start + 2 :] == b[start + 2 :]
+    )
 
 
 class TypoIndex:
-    """Known words by what is left of them when a letter or two is missing.
+    """Known words by what is left of them when a letter is missing.
 
-    Symmetric deletion (Garbe 2012, SymSpell): two words within n edits share a form that takes at most n
-    deletions from either, so that looking one up costs its own deletions, however many words are known.
+    Symmetric deletion (Garbe 2012, SymSpell): two words one edit apart share a form that takes at most one
+    deletion from either, so that looking one up costs its own deletions, however many words are known.
     Korean is compared letter by letter (jamo), so 강아치 is one edit from 강아지.
 
     Args:
-        words: What may be meant.
-        two_from: Words of so many letters may be misspelt twice.
+        words: What may be meant; of two that are as near, the first given is meant.
     """
 
-    def __init__(self, words: Iterable[str], *, two_from: int) -> None:
-        self._two_from = two_from
-        self._forms: dict[str, list[str]] = {}
-        self._words: dict[str, str] = {}
+    def __init__(self, words: Iterable[str]) -> None:
+        self._forms: dict[str, list[tuple[str, str]]] = {}
+        self._longest = 0
         for word in words:
             letters = spell(word)
-            self._words.setdefault(letters, word)
-            for form in _deletions(letters, 2 if len(letters) >= two_from else 1):
-                self._forms.setdefault(form, []).append(letters)
+            self._longest = max(self._longest, len(letters) + 1)
+            for form in {letters, *(letters[:i] + letters[i + 1 :] for i in range(len(letters)))}:
+                self._forms.setdefault(form, []).append((letters, word))
 
-    def nearest(self, text: str) -> tuple[str, int] | None:
-        """Name the nearest known word and how many edits away it is; None where none is near enough."""
+    def nearest(self, text: str) -> str | None:
+        """Name the known word that a text misspells; None where there is none."""
         letters = spell(text)
-        best: tuple[int, str] | None = None
-        seen: set[str] = set()
+        if len(letters) > self._longest:
+            return None
         forms = self._forms
-        for form in _deletions(letters, 2 if len(letters) >= self._two_from else 1):
-            for word in forms.get(form, ()):
-                if word in seen:
-                    continue
-                seen.add(word)
-                edits = distance(letters, word)
-                if edits <= (2 if len(word) >= self._two_from else 1) and (best is None or (edits, word) < best):
-                    best = (edits, word)
-        return None if best is None else (self._words[best[1]], best[0])
-
-
-def _deletions(letters: str, depth: int) -> Iterator[str]:
-    yield letters
-    for i in range(len(letters)):
-        shorter = letters[:i] + letters[i + 1 :]
-        yield shorter
-        if depth == 2:
-            for j in range(i, len(shorter)):
-                yield shorter[:j] + shorter[j + 1 :]
+        for form in (letters, *[letters[:i] + letters[i + 1 :] for i in range(len(letters))]):
+            if form in forms:
+                for known, word in forms[form]:
+                    if one_slip(letters, known):
+                        return word
+        return None
