@@ -55,20 +55,44 @@ def read_photos(data: "str | os.PathLike[str]") -> list[Photo]:
     Raises:
         TrainingError: There are no such photos, or a line of the manifest does not say what it must.
     """
+    root, entries = read_entries(data)
+    return [
+        Photo(
+            path=root / entry["file"],
+            key=entry["key"],
+            split=entry.get("split") or "",
+            source=entry.get("source") or "",
+            also=tuple(entry.get("also") or ()),
+        )
+        for entry in entries
+    ]
+
+
+def read_entries(data: "str | os.PathLike[str]") -> tuple[Path, list[dict[str, Any]]]:
+    """Read a manifest's lines whole, or make the like for class folders.
+
+    Returns:
+        The folder that their ``file`` is relative to, and the entries.
+
+    Raises:
+        TrainingError: As :func:`read_photos`.
+    """
     data = Path(data)
     manifest = data / MANIFEST if data.is_dir() else data
+    root = manifest.parent
     if manifest.is_file():
-        photos = list(_read_manifest(manifest))
+        entries = list(_read_manifest(manifest))
     elif data.is_dir():
-        photos = [Photo(path, path.relative_to(data).parts[0]) for path in find_photos(data) if path.parent != data]
+        files = [path.relative_to(data) for path in find_photos(data) if path.parent != data]
+        entries = [{"file": file.as_posix(), "key": file.parts[0]} for file in files]
     else:
         raise TrainingError(_("{path}: no such folder or manifest").format(path=data))
-    if not photos:
+    if not entries:
         raise TrainingError(_("{path}: no photos in class folders or a manifest").format(path=data))
-    return photos
+    return root, entries
 
 
-def _read_manifest(manifest: Path) -> Iterable[Photo]:
+def _read_manifest(manifest: Path) -> Iterable[dict[str, Any]]:
     try:
         lines = manifest.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -78,17 +102,13 @@ def _read_manifest(manifest: Path) -> Iterable[Photo]:
             continue
         try:
             entry = json.loads(line)
-            yield Photo(
-                path=manifest.parent / entry["file"],
-                key=entry["key"],
-                split=entry.get("split") or "",
-                source=entry.get("source") or "",
-                also=tuple(entry.get("also") or ()),
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except ValueError:
+            entry = None
+        if not isinstance(entry, dict) or not all(isinstance(entry.get(name), str) for name in ("file", "key")):
             raise TrainingError(
                 _("{path}: line {number} is no JSON object with file and key").format(path=manifest, number=number)
-            ) from error
+            )
+        yield entry
 
 
 def choose_keys(photos: Sequence[Photo], vocabulary: str) -> tuple[str, ...]:

@@ -127,11 +127,27 @@ def evaluate(
 
 
 def predict(network: "nn.Module", config: ModelConfig, photos: Sequence[Photo]) -> tuple[Answers, list[str]]:
-    """Run a network over photos, on the GPU where there is one; progress goes to stderr.
+    """Ask a network about photos, on the GPU where there is one; progress goes to stderr.
 
     Returns:
         The answers for the photos that can be read, and a line for each of the others.
     """
+    import numpy as np
+
+    logits, index, problems = run_network(network, config, photos)
+    if not index:
+        raise TrainingError(_("none of the photos can be read; the first: {cause}").format(cause=problems[0]))
+    read = [photos[number] for number in index]
+    column = {key: number for number, key in enumerate(config.keys)}
+    truth = np.array([column.get(photo.key, -1) for photo in read])
+    right = targets(read, config.keys, loss="sigmoid").numpy() > 0
+    return Answers(read, logits, truth, right), problems
+
+
+def run_network(
+    network: "nn.Module", config: ModelConfig, photos: Sequence[Photo]
+) -> "tuple[Array, list[int], list[str]]":
+    """Collect a network's outputs, float (photos read, outputs), the numbers of those photos, and the problems."""
     import numpy as np
     import torch
     from tqdm import tqdm
@@ -139,21 +155,17 @@ def predict(network: "nn.Module", config: ModelConfig, photos: Sequence[Photo]) 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     loader = reading_loader(photos, partial(preprocess, config=config), batch=64, shorter_side=config.image_size)
-    logits, index, problems = [], [], []
+    outputs: list[Array] = [np.zeros((0, len(config.keys)), np.float32)]
+    index: list[int] = []
+    problems: list[str] = []
     with torch.inference_mode():
         for pixels, numbers, failed in tqdm(loader, desc=_("photos"), unit="batch", file=sys.stderr):
             problems += failed
             if len(numbers):
                 answer = network(pixels.to(device, memory_format=torch.channels_last))
-                logits.append(answer.float().cpu().numpy())
+                outputs.append(answer.float().cpu().numpy())
                 index += numbers.tolist()
-    if not index:
-        raise TrainingError(_("none of the photos can be read; the first: {cause}").format(cause=problems[0]))
-    read = [photos[number] for number in index]
-    column = {key: number for number, key in enumerate(config.keys)}
-    truth = np.array([column.get(photo.key, -1) for photo in read])
-    right = targets(read, config.keys, loss="sigmoid").numpy() > 0
-    return Answers(read, np.concatenate(logits), truth, right), problems
+    return np.concatenate(outputs[1:] or outputs), index, problems
 
 
 def fit(answers: Answers, other: Answers) -> tuple[float, float]:

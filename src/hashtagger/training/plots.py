@@ -98,3 +98,14 @@ def draw_mistakes(mistakes: Sequence[tuple[Path, str]], path: Path, per_row: int
         axes.imshow(load_image(photo, shorter_side=160))
         axes.set_title(caption, fontsize=7)
     figure.savefig(path, dpi=100)
+
+
+def draw_balance(counts: Mapping[str, int], path: Path) -> None:
+    """Draw the photos of each label as bars, most first."""
+    ordered = sorted(counts.items(), key=lambda pair: pair[1])
+    figure, (axes,) = _figure(1, 6, max(2.0, 0.3 * len(ordered)))
+    bars = axes.barh([key for key, _count in ordered], [count for _key, count in ordered])
+    axes.bar_label(bars, padding=3)
+    axes.set_xlabel("photos")
+    axes.margins(x=0.1)
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,269 @@
+"""Find what is wrong with labelled photos, for a person to review; nothing is ever deleted."""
+
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hashtagger.errors import ImageError, TrainingError
+from hashtagger.i18n import _
+from hashtagger.images import load_image
+from hashtagger.training.dataset import MANIFEST, Photo, read_entries, read_photos
+from hashtagger.training.duplicates import merge, near_pairs, perceptual_hash
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+FINDINGS = "findings.jsonl"
+ACTIONS = ("drop", "relabel", "keep")
+KINDS = ("unreadable", "duplicate", "near-duplicate", "text", "flat", "label", "outlier")
+
+TEXT = 0.12
+"""Part of a photo's area that looks like print from which on it counts as text-heavy."""
+FLAT = 0.6
+"""Part of a photo's area without any detail from which on it counts as flat."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a photo that a person should see.
+
+    Attributes:
+        file: The photo, as the data names it.
+        key: Its label.
+        kind: One of :data:`KINDS`.
+        score: How sure the finding is, within its kind; higher is surer.
+        action: What ``--apply`` does with it: ``"drop"``, ``"relabel"`` (to ``suggestion``) or ``"keep"``.
+        suggestion: Another label that fits better; ``""`` where there is none.
+        twin: The photo that it is a duplicate of; ``""`` where it is none.
+        reason: In words.
+    """
+
+    file: str
+    key: str
+    kind: str
+    score: float
+    action: str
+    suggestion: str = ""
+    twin: str = ""
+    reason: str = ""
+
+
+def clean(
+    data: "str | os.PathLike[str]",
+    out: "str | os.PathLike[str]",
+    *,
+    weights: "str | os.PathLike[str] | None" = None,
+) -> dict[str, Any]:
+    """Look through labelled photos and write down what should be reviewed.
+
+    The folder ``out`` gets ``findings.jsonl``, ranked, an object a line; ``review.html``, the same as a page
+    of pictures on which each action can be changed; and ``balance.png``. Unreadable photos and duplicates are
+    proposed to be dropped, all else to be kept until a person says otherwise.
+
+    Args:
+        data: Class folders or a manifest, as :func:`~hashtagger.training.dataset.read_photos` takes them.
+        out: Folder of the findings; made if missing.
+        weights: Weights file of the network whose features tell which labels are likely wrong; by default
+            the packed one.
+
+    Returns:
+        ``photos``, ``balance`` (photos a label), ``findings`` (number of each kind) and ``review`` (the page).
+
+    Raises:
+        TrainingError: There are no photos.
+        WeightsError: The weights cannot be read.
+    """
+    from hashtagger.training.plots import draw_balance
+    from hashtagger.training.review import write_page
+
+    _root, entries = read_entries(data)
+    files = [str(entry["file"]) for entry in entries]
+    photos = read_photos(data)
+    findings, usable = _look(photos, files)
+    findings += _label_findings([photos[i] for i in usable], [files[i] for i in usable], weights)
+    findings.sort(key=lambda finding: (KINDS.index(finding.kind), -finding.score))
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps(asdict(finding), ensure_ascii=False) for finding in findings]
+    (out / FINDINGS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    balance = Counter(photo.key for photo in photos)
+    draw_balance(balance, out / "balance.png")
+    paths = {file: photo.path for file, photo in zip(files, photos, strict=True)}
+    write_page(findings, paths, out / "review.html")
+    return {
+        "photos": len(photos),
+        "balance": dict(balance.most_common()),
+        "findings": {kind: sum(finding.kind == kind for finding in findings) for kind in KINDS},
+        "review": str(out / "review.html"),
+    }
+
+
+def apply_findings(data: "str | os.PathLike[str]", out: "str | os.PathLike[str]") -> dict[str, Any]:
+    """Write ``manifest.jsonl`` into ``out``: the data without what its ``findings.jsonl`` drops, relabelled.
+
+    Returns:
+        ``kept``, ``dropped`` and ``relabelled`` photos, and ``manifest``, the file.
+
+    Raises:
+        TrainingError: There are no findings, or they say something that cannot be done.
+    """
+    root, entries = read_entries(data)
+    out = Path(out)
+    target = out / MANIFEST
+    dropped: set[str] = set()
+    relabelled: dict[str, str] = {}
+    for number, finding in _read_findings(out / FINDINGS):
+        action, file, suggestion = (finding.get(name) for name in ("action", "file", "suggestion"))
+        if action not in ACTIONS or not file or (action == "relabel" and not suggestion):
+            raise TrainingError(
+                _("{path}: line {number}: the action must be drop, keep, or relabel with a suggestion").format(
+                    path=out / FINDINGS, number=number
+                )
+            )
+        if action == "drop":
+            dropped.add(file)
+        elif action == "relabel":
+            relabelled[file] = str(suggestion)
+    if target.exists() and root.resolve() == out.resolve():
+        raise TrainingError(_("{path}: is the data's own manifest; choose another folder").format(path=target))
+    kept = []
+    for entry in entries:
+        file = entry["file"]
+        if file not in dropped:
+            entry = {**entry, "key": relabelled.get(file, entry["key"])}
+            kept.append({**entry, "file": Path(os.path.relpath(root / file, out)).as_posix()})
+    lines = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in kept)
+    target.write_text(lines, encoding="utf-8")
+    return {
+        "kept": len(kept),
+        "dropped": len(entries) - len(kept),
+        "relabelled": len(relabelled.keys() - dropped),
+        "manifest": str(target),
+    }
+
+
+def _read_findings(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    if not path.is_file():
+        raise TrainingError(_("{path}: no findings; run without --apply first").format(path=path))
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if line.strip():
+            try:
+                finding = json.loads(line)
+            except ValueError:
+                finding = {}
+            yield number, finding if isinstance(finding, dict) else {}
+
+
+def _look(photos: Sequence[Photo], files: Sequence[str]) -> tuple[list[Finding], list[int]]:
+    """What shows without knowing labels; and the numbers of the photos that are neither broken nor doubled."""
+    from tqdm import tqdm
+
+    findings: list[Finding] = []
+    hashes: list[int | None] = []
+    contents: list[str] = []
+    for photo, file in zip(tqdm(photos, desc=_("photos"), file=sys.stderr), files, strict=True):
+        try:
+            image = load_image(photo.path, shorter_side=160)
+        except ImageError as error:
+            hashes.append(None)
+            contents.append("")
+            findings.append(Finding(file, photo.key, "unreadable", 1.0, "drop", reason=str(error)))
+            continue
+        hashes.append(perceptual_hash(image))
+        contents.append(_digest(photo.path))
+        text, flat = text_and_flat(image)
+        if text >= TEXT:
+            findings.append(Finding(file, photo.key, "text", text, "keep", reason=_("looks like print")))
+        elif flat >= FLAT:
+            findings.append(Finding(file, photo.key, "flat", flat, "keep", reason=_("hardly any detail")))
+    twins = _twins(photos, hashes, contents)
+    for number, twin in twins.items():
+        exact = contents[number] == contents[twin]
+        apart = 0 if exact else (hashes[number] or 0) ^ (hashes[twin] or 0)
+        other = photos[twin].key
+        findings.append(
+            Finding(
+                files[number],
+                photos[number].key,
+                "duplicate" if exact else "near-duplicate",
+                # Where labels differ one of them is wrong: those come first.
+                1 - apart.bit_count() / 64 + (other != photos[number].key),
+                "drop",
+                suggestion=other if other != photos[number].key else "",
+                twin=files[twin],
+            )
+        )
+    usable = [number for number, value in enumerate(hashes) if value is not None and number not in twins]
+    return findings, usable
+
+
+def _twins(photos: Sequence[Photo], hashes: Sequence[int | None], contents: Sequence[str]) -> dict[int, int]:
+    """For each duplicate the photo to keep in its place; photos that are not for training are kept first."""
+    first: dict[str, int] = {}
+    exact = [(first.setdefault(content, number), number) for number, content in enumerate(contents) if content]
+    groups: dict[int, list[int]] = {}
+    for number, group in enumerate(merge(len(photos), [*exact, *near_pairs(hashes)])):
+        groups.setdefault(group, []).append(number)
+    twins = {}
+    for members in groups.values():
+        kept = min(members, key=lambda number: (photos[number].split in ("", "train"), number))
+        twins.update({number: kept for number in members if number != kept})
+    return twins
+
+
+def _digest(path: Path) -> str:
+    import hashlib
+
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def text_and_flat(image: Any) -> tuple[float, float]:
+    """Part of a photo's area that looks like print, and part that shows nothing, each 0..1.
+
+    Blocks of 8x8 pixels (the shorter side being 160) are print when they have two tones, far apart, that
+    change places often; they show nothing when all their pixels are nearly of one tone.
+    """
+    import numpy as np
+
+    scale = 160 / min(image.size)
+    width, height = (max(8, round(side * scale)) // 8 * 8 for side in image.size)
+    grey = np.asarray(image.convert("L").resize((width, height)), dtype=np.float32)
+    blocks = grey.reshape(height // 8, 8, width // 8, 8).transpose(0, 2, 1, 3)
+    low, high = blocks.min((2, 3), keepdims=True), blocks.max((2, 3), keepdims=True)
+    contrast = high - low
+    tone = (blocks - low) / np.maximum(contrast, 1)
+    two_tones = ((tone < 0.25) | (tone > 0.75)).mean((2, 3)) >= 0.6
+    changes = np.diff(tone > 0.5, axis=3).sum((2, 3)) >= 12
+    contrast = contrast[:, :, 0, 0]
+    return float(((contrast >= 70) & two_tones & changes).mean()), float((contrast <= 6).mean())
+
+
+def _label_findings(
+    photos: Sequence[Photo], files: Sequence[str], weights: "str | os.PathLike[str] | None"
+) -> list[Finding]:
+    """Likely wrong labels, and photos unlike all others of their label."""
+    from hashtagger.models.weights import find_weights, load_weights
+    from hashtagger.training import label_check
+    from hashtagger.training.evaluate import run_network
+
+    network, config = load_weights(weights or find_weights())
+    network.reset_classifier(0)  # type: ignore[operator]
+    features, index, _problems = run_network(network, config, photos)
+    photos, files = [photos[i] for i in index], [files[i] for i in index]
+    keys = [photo.key for photo in photos]
+    findings = []
+    for number, suggestion, score in label_check.wrong_labels(features, keys):
+        if suggestion not in photos[number].also:
+            reason = _("looks like {key}").format(key=suggestion)
+            findings.append(Finding(files[number], keys[number], "label", score, "keep", suggestion, reason=reason))
+    for number, score in label_check.outliers(features, keys):
+        reason = _("unlike the others of its label")
+        findings.append(Finding(files[number], keys[number], "outlier", score, "keep", reason=reason))
+    return findings

@@ -1,0 +1,166 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image, ImageDraw, ImageFont
+
+from hashtagger.cli import group
+from hashtagger.errors import TrainingError
+from hashtagger.models import create_model
+from hashtagger.models.weights import ModelConfig, save_weights
+from hashtagger.training import label_check
+from hashtagger.training.clean import apply_findings, clean, text_and_flat
+from hashtagger.training.dataset import read_photos
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """An untrained network: its colours alone tell flower from palace."""
+    options = {"channels": [8, 8, 8, 16, 16, 16, 16, 16]}
+    torch.manual_seed(0)
+    network = create_model("drn_c_26", num_classes=2, **options)
+    path = tmp_path_factory.mktemp("weights") / "w.safetensors"
+    save_weights(path, network, ModelConfig("drn_c_26", "", ("flower", "palace"), 32, model_args=options))
+    return path
+
+
+def page_of_text():
+    page = Image.new("RGB", (360, 480), "white")
+    draw = ImageDraw.Draw(page)
+    for y in range(20, 460, 26):
+        draw.text((14, y), "The quick brown fox jumps over lazy dog", fill="black", font=ImageFont.load_default(18))
+    return page
+
+
+@pytest.fixture
+def planted(folders, tmp_path):
+    """Class folders with a wrong file of each kind."""
+    data = tmp_path / "data"
+    shutil.copytree(folders, data)
+    shutil.copy(data / "flower" / "03.png", data / "flower" / "copy.png")
+    Image.open(data / "flower" / "04.png").resize((64, 64)).save(data / "palace" / "small.jpg", quality=75)
+    (data / "palace" / "broken.jpg").write_bytes(b"\xff\xd8 no photo")
+    (data / "palace" / "._01.png").write_bytes(b"hidden")
+    page_of_text().save(data / "flower" / "ad.png")
+    Image.new("RGB", (50, 50), "navy").save(data / "palace" / "blank.png")
+    return data
+
+
+def findings_of(out):
+    return [json.loads(line) for line in (out / "findings.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_planted_faults_are_found(planted, weights, tmp_path):
+    result = clean(planted, tmp_path / "out", weights=weights)
+    assert result["photos"] == 35
+    assert result["balance"] == {"flower": 22, "palace": 13}
+    found = {(entry["kind"], entry["file"]): entry for entry in findings_of(tmp_path / "out")}
+    assert found["unreadable", "palace/broken.jpg"]["action"] == "drop"
+    assert found["duplicate", "flower/copy.png"]["twin"] == "flower/03.png"
+    doubled = found["near-duplicate", "palace/small.jpg"]
+    assert (doubled["twin"], doubled["suggestion"]) == ("flower/04.png", "flower")
+    assert found["text", "flower/ad.png"]["action"] == "keep"
+    assert found["flat", "palace/blank.png"]["action"] == "keep"
+    assert result["findings"]["duplicate"] == result["findings"]["near-duplicate"] == 1
+    assert not any("._" in file for _kind, file in found)
+    assert (tmp_path / "out" / "balance.png").read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / "out" / "review.html").read_text(encoding="utf-8")
+    assert page.count("<figure>") == len(found)
+    assert page.count("data:image/jpeg") >= len(found)
+    assert "$" not in page.split("<script>")[0].split("base64")[0]
+
+
+def test_applying_drops_and_relabels_in_a_manifest_only(planted, weights, tmp_path):
+    out = tmp_path / "out"
+    clean(planted, out, weights=weights)
+    before = sorted(path for path in planted.rglob("*") if path.is_file())
+    reviewed = findings_of(out)
+    reviewed = [
+        {**entry, "action": "relabel", "suggestion": "palace"} if entry["file"] == "flower/ad.png" else entry
+        for entry in reviewed
+        if entry["file"] != "palace/small.jpg"
+    ]
+    (out / "findings.jsonl").write_text("\n".join(map(json.dumps, reviewed)), encoding="utf-8")
+    assert apply_findings(planted, out) == {
+        "kept": 33,
+        "dropped": 2,
+        "relabelled": 1,
+        "manifest": str(out / "manifest.jsonl"),
+    }
+    photos = {photo.path.resolve(): photo.key for photo in read_photos(out)}
+    assert photos[(planted / "flower" / "ad.png").resolve()] == "palace"
+    assert (planted / "palace" / "small.jpg").resolve() in photos
+    assert (planted / "flower" / "copy.png").resolve() not in photos
+    assert sorted(path for path in planted.rglob("*") if path.is_file()) == before
+
+
+def test_a_manifests_other_fields_are_kept_and_training_gives_way_to_validation(folders, weights, tmp_path):
+    files = [photo.path for photo in read_photos(folders)]
+    entries = [{"file": str(file), "key": file.parent.name, "split": "train", "license": "CC0"} for file in files]
+    shutil.copy(files[0], tmp_path / "same.png")
+    entries.append({"file": "same.png", "key": "flower", "split": "val", "license": "CC-BY"})
+    manifest = tmp_path / "photos.jsonl"
+    manifest.write_text("\n".join(map(json.dumps, entries)), encoding="utf-8")
+    out = tmp_path / "out"
+    clean(manifest, out, weights=weights)
+    assert apply_findings(manifest, out)["dropped"] == 1
+    kept = [json.loads(line) for line in (out / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert {entry["license"] for entry in kept if entry["split"] == "val"} == {"CC-BY"}
+    assert len(kept) == 30
+    assert len(read_photos(out / "manifest.jsonl")) == 30
+    assert all(photo.path.is_file() for photo in read_photos(out))
+
+
+def test_wrong_labels_are_found_by_confident_learning():
+    generator = np.random.default_rng(0)
+    truth = np.repeat(["a", "b", "c"], 60)
+    features = generator.normal(0, 1, (180, 8)) + 8 * np.eye(3, 8)[np.unique(truth, return_inverse=True)[1]]
+    given = truth.copy()
+    given[[5, 70, 130]] = ["b", "c", "a"]
+    found = label_check.wrong_labels(features.astype(np.float32), given.tolist())
+    assert {(number, label) for number, label, _margin in found[:3]} == {(5, "a"), (70, "b"), (130, "c")}
+    assert len(found) <= 8
+    margins = [margin for *_rest, margin in found]
+    assert margins == sorted(margins, reverse=True)
+
+
+def test_outliers_are_found_and_small_labels_left_alone():
+    generator = np.random.default_rng(0)
+    features = generator.normal(0, 0.1, (50, 6)) + np.array([1, 1, 0, 0, 0, 0])
+    features[17] = [0, 0, 0, 1, 1, 0]
+    keys = ["a"] * 45 + ["b"] * 5
+    assert label_check.outliers(features, keys)[0][0] == 17
+    assert all(number < 45 for number, _score in label_check.outliers(features, keys))
+    assert label_check.wrong_labels(features, keys) == []
+
+
+def test_text_and_flat(sample_photos):
+    text, flat = text_and_flat(page_of_text())
+    assert text > 0.3
+    for path in sample_photos.values():
+        text, flat = text_and_flat(Image.open(path))
+        assert text < 0.05
+        assert flat < 0.6
+    assert text_and_flat(Image.new("RGB", (300, 20), "red")) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("line", ["[]", "{", '{"file": "a", "action": "burn"}', '{"file": "a", "action": "relabel"}'])
+def test_findings_that_cannot_be_applied_are_refused(folders, tmp_path, line):
+    with pytest.raises(TrainingError, match="no findings"):
+        apply_findings(folders, tmp_path)
+    (tmp_path / "findings.jsonl").write_text('{"file": "a", "action": "keep"}\n' + line, encoding="utf-8")
+    with pytest.raises(TrainingError, match="line 2"):
+        apply_findings(folders, tmp_path)
+    assert not (tmp_path / "manifest.jsonl").exists()
+
+
+def test_the_command(planted, weights, tmp_path):
+    arguments = ["clean", str(planted), "--out", str(tmp_path / "out"), "--weights", str(weights)]
+    result = CliRunner().invoke(group, [*arguments, "--json"])
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["findings"]["unreadable"] == 1
+    result = CliRunner().invoke(group, [*arguments, "--apply"])
+    assert "32 photos kept, 3 dropped, 0 relabelled" in result.stdout
