@@ -5,7 +5,7 @@ import io
 import os
 import zipfile
 import zlib
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, BinaryIO
 
 _LARGEST_MEMBER = 64 << 30
@@ -90,7 +90,7 @@ def safe_name(name: str) -> str | None:
     Absolute paths, drive letters, ``..``, web addresses and NUL all count as climbing.
     """
     plain = name.replace("\\", "/")
-    parts = PurePosixPath(plain).parts
+    parts = [part for part in plain.split("/") if part not in ("", ".")]
     if not parts or plain.startswith("/") or ".." in parts or ":" in parts[0] or "\0" in plain:
         return None
     return "/".join(parts)

@@ -63,7 +63,8 @@ _BRANDS: dict[bytes, tuple[MediaKind, str]] = {
 
 def extension(name: str) -> str:
     """Give a name's extension in lower case without its dot; ``""`` when it has none."""
-    return PurePath(name).suffix[1:].lower()
+    stem, dot, ending = name.rpartition(".")
+    return ending.lower() if stem and dot else ""
 
 
 def of_name(name: str) -> MediaKind | None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -94,8 +95,8 @@ class Folder:
         """Name the files below a folder of it, hidden and private ones left out."""
         for current, folders, names in os.walk(self.root / folder):
             folders[:] = [name for name in sorted(folders) if not _hidden(name) and name not in PRIVATE]
-            inside = Path(current).relative_to(self.root)
-            yield from ((inside / name).as_posix() for name in sorted(names) if not _hidden(name))
+            inside = Path(current).relative_to(self.root).as_posix()
+            yield from (f"{inside}/{name}" for name in sorted(names) if not _hidden(name))
 
     def open(self, name: str) -> BinaryIO:
         """Open a file of it."""
@@ -105,13 +106,13 @@ class Folder:
         """Find a media file."""
         path = self.root / name
         try:
-            if not path.is_file():
-                return None
-            size = path.stat().st_size
+            status = path.stat()
         except (OSError, ValueError):  # a name longer than the file system allows is not there either
             return None
+        if not stat.S_ISREG(status.st_mode):
+            return None
         named, kind = sniff.name_and_kind(path.name, lambda: path.open("rb"), hint)
-        return Media(named, str(path), kind or "other", path=path, size=size)
+        return Media(named, str(path), kind or "other", path=path, size=status.st_size)
 
     def modified(self, name: str, zone: tzinfo) -> datetime | None:
         """Tell when a file of it was last changed."""
