@@ -53,3 +53,13 @@ def test_an_unknown_name_tells_the_known_ones(tmp_path):
         load_recipe("nothing")
     with pytest.raises(TrainingError, match=r"absent\.toml: No such file"):
         load_recipe(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize("name", available())
+def test_packed_recipes_make_a_network(name):
+    from hashtagger.models import create_model
+
+    recipe = load_recipe(name)
+    network = create_model(recipe.model, num_classes=3, drop_rate=recipe.drop_rate, **recipe.model_options)
+    assert network.num_classes == 3
+    assert len(recipe.mean) == len(recipe.std) == 3

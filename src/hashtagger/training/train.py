@@ -5,9 +5,11 @@ import csv
 import dataclasses
 import importlib.util
 import json
+import logging
 import os
 import platform
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -142,6 +144,8 @@ def _fit(
     ]
     if recipe.stop_after:
         callbacks.append(EarlyStopping("val_top1", mode="max", patience=recipe.stop_after))
+    # Of Lightning's own remarks (on loggers to try, on the average that is never in training mode) none is the user's.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     trainer = L.Trainer(
         **_hardware(devices),
         precision=recipe.precision,  # type: ignore[arg-type]
@@ -155,7 +159,9 @@ def _fit(
         enable_model_summary=False,
         default_root_dir=out,
     )
-    trainer.fit(tagger, ckpt_path=checkpoint)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        trainer.fit(tagger, ckpt_path=checkpoint)
     return tagger
 
 
