@@ -4,6 +4,7 @@ Staging runs in a few threads; only this module touches the tree. Whatever is fo
 nothing, or something whose hash tells whether it is ours.
 """
 
+import os
 import shutil
 import sqlite3
 import time
@@ -16,11 +17,10 @@ from hashtagger.i18n import _
 from hashtagger.organize import files, names
 from hashtagger.organize.journal import FOLDER, State
 from hashtagger.organize.places import free_name
-from hashtagger.organize.stage import Job, staged_batches
+from hashtagger.organize.stage import SIDECAR, Job, staged_batches
 from hashtagger.posts.post import Problem
 
 _SYNC_SECONDS = 60
-SIDECAR = ".xmp"
 STAGE = "stage"
 
 
@@ -49,7 +49,7 @@ def apply(
     problems: list[Problem] = []
     made: set[int] = set()
     synced = time.monotonic()
-    for jobs in staged_batches(db, stage, top, embed):
+    for jobs in staged_batches(db, destination, stage, top, embed):
         problems += [Problem(job.media.location, job.error) for job in jobs if job.error]
         ready = [job for job in jobs if not job.error]
         _write_down(db, destination, ready, made)
@@ -131,8 +131,10 @@ def _land(db: sqlite3.Connection, destination: Path, job: Job) -> None:
 def _land_at(job: Job, final: Path) -> bool:
     """Land a file with its sidecar; ``False`` when either name is taken by something that is not ours."""
     beside = final.with_name(final.name + SIDECAR)
-    if job.sidecar is not None and beside.exists() and files.digest_at(beside) != job.sidecar_digest:
-        return False
+    if job.sidecar is not None and os.path.lexists(beside):
+        if not beside.is_file() or files.digest_at(beside) != job.sidecar_digest:
+            return False
+        beside.unlink()  # The same again, left over without its photo.
     try:
         _put(job.staged, final)
     except FileExistsError:

@@ -81,13 +81,16 @@ def _problem(row: _Row, error: Exception) -> Problem:
 
 
 def _mark_posts(db: sqlite3.Connection, first_new: int) -> None:
-    """Mark posts all of whose files are those of one other post of the same time: the same post, met again."""
+    """Mark posts all of whose files are those of an earlier post of the same time: the same post, met again."""
     db.execute(
         """UPDATE post SET same_as = again.earlier FROM (
-             SELECT f.post AS later, MIN(g.post) AS earlier FROM file f LEFT JOIN file g ON g.id = f.same_as
-             WHERE f.post IN (SELECT post FROM file WHERE id >= ? AND same_as IS NOT NULL)
-             GROUP BY f.post HAVING COUNT(*) = COUNT(g.id) AND MIN(g.post) = MAX(g.post)
-           ) AS again JOIN post AS first ON first.id = again.earlier
-           WHERE post.id = again.later AND post.id != again.earlier AND post.taken_at = first.taken_at""",
+             SELECT later, MIN(earlier) AS earlier FROM (
+               SELECT f.post AS later, g.post AS earlier FROM file f
+               JOIN file g ON (g.id = f.same_as OR g.same_as = f.same_as) AND g.post < f.post
+               JOIN post p ON p.id = f.post JOIN post q ON q.id = g.post AND q.taken_at = p.taken_at
+               WHERE f.id >= ? AND f.same_as IS NOT NULL GROUP BY f.post, g.post
+               HAVING COUNT(DISTINCT f.id) = (SELECT COUNT(*) FROM file WHERE post = f.post)
+             ) GROUP BY later
+           ) AS again WHERE post.id = again.later""",
         (first_new,),
     )

@@ -12,7 +12,7 @@ from hashtagger.organize.layout import Layout
 from hashtagger.posts.post import Media, Post, Problem, Source
 
 if TYPE_CHECKING:
-    pass
+    from hashtagger.normalize import Normalizer
 
 _TAGS_KEPT = 65536
 
@@ -26,12 +26,10 @@ class Intake:
     """
 
     def __init__(self, db: sqlite3.Connection, layout: Layout, zone: tzinfo, how: str) -> None:
-        from hashtagger.normalize import Normalizer
-
         self.problems: list[Problem] = []
         self.new_files = 0
         self._db, self._layout, self._zone, self._how = db, layout, zone, how
-        self._normalizer: Normalizer = Normalizer()
+        self._normalizer = _normalizer()
         self._folders: dict[str, int] = {}
         self._tags: dict[str, int | None] = {}
         self._archive_mtime = lru_cache(maxsize=64)(_mtime)
@@ -120,6 +118,13 @@ class Intake:
             files,
         ).rowcount
         self._db.executemany("INSERT INTO post_tag(post, position, tag) VALUES(?,?,?)", tags)
+
+
+@lru_cache(maxsize=1)
+def _normalizer() -> "Normalizer":
+    from hashtagger.normalize import Normalizer
+
+    return Normalizer()
 
 
 def folder_id(db: sqlite3.Connection, path: str) -> int:

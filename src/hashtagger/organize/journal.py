@@ -16,6 +16,7 @@ from hashtagger.i18n import _
 
 FOLDER = ".hashtagger"
 NAME = "journal.sqlite"
+MADE = "made"  # the destination and folders above it that were not there before
 _VERSION = 1
 
 _SCHEMA = """
@@ -75,9 +76,9 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         _check_version(db, path)
-    except sqlite3.Error as error:
+    except sqlite3.DatabaseError as error:
         db.close()
-        raise OrganizeError(f"{path}: {error}") from error
+        raise _unreadable(path, error) from error
     return db
 
 
@@ -105,7 +106,7 @@ def draft(journal: Path, folder: Path) -> Iterator[sqlite3.Connection]:
                 db.execute(f"PRAGMA user_version = {_VERSION}")
             _check_version(db, journal)
         except sqlite3.DatabaseError as error:
-            raise OrganizeError(f"{journal}: {error}") from error
+            raise _unreadable(journal, error) from error
         yield db
 
 
@@ -133,6 +134,11 @@ def only_one(destination: Path) -> Iterator[None]:
         except sqlite3.OperationalError as error:
             raise OrganizeError(_("{path}: another hashtagger is at work here").format(path=destination)) from error
         yield
+
+
+def _unreadable(path: Path, error: sqlite3.DatabaseError) -> Exception:
+    """A full or failing drive stays what it is; anything else is not a journal of ours."""
+    return error if isinstance(error, sqlite3.OperationalError) else OrganizeError(f"{path}: {error}")
 
 
 def _check_version(db: sqlite3.Connection, path: Path) -> None:

@@ -72,7 +72,7 @@ def make_plan(
         intake = Intake(db, layout, zone, how)
         for post in intake.take(source):
             seen(post)
-        problems = [*source.problems, *intake.problems]
+        problems = [problem for problem in (*source.problems, *intake.problems) if not _was_moved(db, problem)]
         problems += mark_duplicates(db, new_file)
         if tag:
             problems += tag_untagged(db, new_post, history)
@@ -103,6 +103,12 @@ def placements(journal: Path) -> Iterator[Placement]:
             yield Placement(
                 f"{path}!{member}" if member else path, f"{folder}/{name}", how, state in (State.LANDED, State.SAFE)
             )
+
+
+def _was_moved(db: sqlite3.Connection, problem: Problem) -> bool:
+    """Whether a file is missing only because an earlier run moved it to the destination."""
+    query = "SELECT 1 FROM file WHERE path = ? AND member = '' AND released"
+    return db.execute(query, (str(Path(problem.location).absolute()),)).fetchone() is not None
 
 
 _TABLES = ("file", "post")

@@ -4,7 +4,7 @@ import errno
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from hashtagger import i18n
 from hashtagger.errors import OrganizeError
 from hashtagger.i18n import _
 from hashtagger.organize.apply import apply
-from hashtagger.organize.journal import FOLDER, connect, get_meta, journal_path, only_one, set_meta
+from hashtagger.organize.journal import FOLDER, MADE, connect, get_meta, journal_path, only_one
 from hashtagger.organize.layout import Layout
 from hashtagger.organize.pages import write_pages
 from hashtagger.organize.plan import make_plan, publish
@@ -105,7 +105,7 @@ def organize(
             new = db.execute("SELECT COUNT(DISTINCT file) FROM place WHERE state = 0").fetchone()[0]
             return count(db, root, min_count, problems, new_files=new, dry_run=True, _journal=path, _draft=draft)
     with _writing(root):
-        made = _make(root)
+        _make(root)
         with only_one(root):
             if journal.exists():
                 connect(journal).close()
@@ -114,8 +114,6 @@ def organize(
                 publish(root / FOLDER, journal)
             (root / FOLDER / "draft.sqlite").unlink(missing_ok=True)
             with closing(connect(journal)) as db:
-                if made and not get_meta(db, "made"):
-                    set_meta(db, "made", "\n".join(map(str, made)))
                 new = db.execute("SELECT COUNT(DISTINCT file) FROM place WHERE state = 0").fetchone()[0]
                 with _bar(progress, _("Sorting"), _("files"), total=new) as tick:
                     problems += apply(db, root, layout.tags, embed=embed, tick=tick)
@@ -149,11 +147,21 @@ def _lang_there(journal: Path) -> str | None:
             raise OrganizeError(f"{journal}: {error}") from error
 
 
-def _make(root: Path) -> list[Path]:
-    """Make the destination and our folder in it; gives the folders that were missing, outermost first."""
-    missing = [path for path in (root, *root.parents) if not path.exists()][::-1]
-    (root / FOLDER).mkdir(parents=True, exist_ok=True)
-    return missing
+def _make(root: Path) -> None:
+    """Make the destination and our folder in it, and note which folders were missing, for undo."""
+    own = root / FOLDER
+    if (own / MADE).exists():
+        return
+    missing = [path for path in (root, *root.parents) if not path.exists()]
+    try:
+        own.mkdir(parents=True, exist_ok=True)
+        (own / MADE).write_text("\n".join(map(str, missing)), encoding="utf-8")
+    except OSError:
+        (own / MADE).unlink(missing_ok=True)
+        for path in (own, *missing):
+            with suppress(OSError):
+                path.rmdir()
+        raise
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -15,9 +15,11 @@ from pathlib import Path
 from hashtagger.organize import files
 from hashtagger.organize.embed import embed
 from hashtagger.organize.intake import media_of
+from hashtagger.organize.journal import State
 from hashtagger.organize.sidecar import Description, render
 from hashtagger.posts.post import Media
 
+SIDECAR = ".xmp"
 _BATCH_FILES = 256
 _BATCH_BYTES = 1 << 28
 _WORKERS = min(4, os.cpu_count() or 1)
@@ -33,7 +35,8 @@ class Job:
 
     Attributes:
         number: Its row.
-        places: For each place its folder's row and path, and the file's name there.
+        places: For each place to reach its folder's row and path, and the file's name there.
+        there: Paths at which the file may be already, from an earlier run.
         staged: The file made ready, and
         sidecar: its XMP, where it gets one.
         error: Why its source cannot be read, else ``""``.
@@ -51,12 +54,15 @@ class Job:
     digest: str | None
     sidecar_digest: str | None
     staged: Path
-    places: list[tuple[int, str, str]] = field(default_factory=list)
+    places: list[tuple[int, str, str]]
+    there: list[Path]
     sidecar: Path | None = None
     error: str = ""
 
 
-def staged_batches(db: sqlite3.Connection, stage: Path, top: str, with_xmp: bool) -> Iterator[list[Job]]:
+def staged_batches(
+    db: sqlite3.Connection, destination: Path, stage: Path, top: str, with_xmp: bool
+) -> Iterator[list[Job]]:
     """Stage what a journal still plans, batch after batch, the next one while this one lands.
 
     Raises:
@@ -65,7 +71,7 @@ def staged_batches(db: sqlite3.Connection, stage: Path, top: str, with_xmp: bool
     with ThreadPoolExecutor(_WORKERS) as pool:
         waiting = None
         try:
-            for batch in _batches(db, stage, top):
+            for batch in _batches(db, destination, stage, top):
                 staging = [pool.submit(_stage, job, with_xmp) for job in batch]
                 if waiting is not None:
                     yield [future.result() for future in waiting]
@@ -76,7 +82,7 @@ def staged_batches(db: sqlite3.Connection, stage: Path, top: str, with_xmp: bool
             pool.shutdown(cancel_futures=True)
 
 
-def _batches(db: sqlite3.Connection, stage: Path, top: str) -> Iterator[list[Job]]:
+def _batches(db: sqlite3.Connection, destination: Path, stage: Path, top: str) -> Iterator[list[Job]]:
     last = 0
     while True:
         rows = db.execute(
@@ -93,10 +99,10 @@ def _batches(db: sqlite3.Connection, stage: Path, top: str) -> Iterator[list[Job
             if total > _BATCH_BYTES:
                 break
         last = batch[-1]
-        yield list(_jobs(db, batch, stage, top))
+        yield list(_jobs(db, batch, destination, stage, top))
 
 
-def _jobs(db: sqlite3.Connection, numbers: list[int], stage: Path, top: str) -> Iterator[Job]:
+def _jobs(db: sqlite3.Connection, numbers: list[int], destination: Path, stage: Path, top: str) -> Iterator[Job]:
     wanted = f"IN ({','.join('?' * len(numbers))})"
     tags: dict[int, dict[str, None]] = defaultdict(dict)
     for number, tag in db.execute(
@@ -107,9 +113,9 @@ def _jobs(db: sqlite3.Connection, numbers: list[int], stage: Path, top: str) -> 
         tags[number][tag] = None
     rows = db.execute(
         f"""SELECT f.id, f.name, f.kind, f.path, f.member, f.size, f.mtime, f.how, f.content, f.digest, f.sidecar,
-            o.taken_at, o.guess, o.caption, o.permalink, o.place, d.id, d.path, p.name
+            o.taken_at, o.guess, o.caption, o.permalink, o.place, p.state, d.id, d.path, p.name
             FROM file f JOIN post o ON o.id = f.post JOIN place p ON p.file = f.id JOIN folder d ON d.id = p.folder
-            WHERE f.id {wanted} AND p.state = 0 ORDER BY f.id, d.id""",
+            WHERE f.id {wanted} ORDER BY f.id, d.id""",
         numbers,
     )
     for number, group in groupby(rows, key=lambda row: row[0]):
@@ -120,23 +126,46 @@ def _jobs(db: sqlite3.Connection, numbers: list[int], stage: Path, top: str) -> 
         yield Job(
             number, media_of(name, kind, path, member, size), Path(path), size, mtime, how,
             datetime.fromisoformat(taken_at), description, content, digest, sidecar, stage / str(number),
-            [row[-3:] for row in places],
+            [row[-3:] for row in places if row[-4] == State.PLANNED],
+            [destination / row[-2] / row[-1] for row in places],
         )  # fmt: skip
 
 
 def _stage(job: Job, with_xmp: bool) -> Job:
-    packet = render(job.description) if job.media.kind != "other" else None
     try:
-        if not _stage_link(job):
+        if not _stage_again(job) and not _stage_link(job):
             _stage_copy(job, with_xmp and job.media.kind == "photo")
     except UnreadableError as error:
         job.error = str(error)
         job.staged.unlink(missing_ok=True)
         return job
-    if packet is not None:
-        job.sidecar = job.staged.with_name(f"{job.number}.xmp")
-        job.sidecar_digest = files.write_checked([packet], job.sidecar)
+    if job.media.kind != "other":
+        _stage_sidecar(job)
     return job
+
+
+def _stage_again(job: Job) -> bool:
+    """Stage what an earlier run has brought already, so that it stays one file with several names."""
+    for path in job.there:
+        if files.is_ours(path, job.digest, job.source, job.size, job.mtime):
+            _link_or_copy(path, job.staged)
+            return True
+    return False
+
+
+def _stage_sidecar(job: Job) -> None:
+    job.sidecar = job.staged.with_name(f"{job.number}{SIDECAR}")
+    for path in job.there if job.sidecar_digest else ():
+        beside = path.with_name(path.name + SIDECAR)
+        if beside.is_file() and files.digest_at(beside) == job.sidecar_digest:
+            _link_or_copy(beside, job.sidecar)
+            return
+    job.sidecar_digest = files.write_checked([render(job.description)], job.sidecar)
+
+
+def _link_or_copy(path: Path, staged: Path) -> None:
+    if not files.link(path, staged):
+        shutil.copy2(path, staged, follow_symlinks=False)
 
 
 def _stage_link(job: Job) -> bool:

@@ -12,8 +12,9 @@ from typing import Any
 from hashtagger.errors import OrganizeError
 from hashtagger.i18n import _
 from hashtagger.organize import files
-from hashtagger.organize.apply import SIDECAR, STAGE
-from hashtagger.organize.journal import FOLDER, NAME, connect, get_meta, journal_path, only_one
+from hashtagger.organize.apply import STAGE
+from hashtagger.organize.journal import FOLDER, MADE, NAME, connect, journal_path, only_one
+from hashtagger.organize.stage import SIDECAR
 from hashtagger.posts.post import Problem
 
 _BATCH = 512
@@ -83,9 +84,8 @@ def undo(destination: "str | os.PathLike[str]") -> Undone:
     try:
         with only_one(root), closing(connect(journal_path(root))) as db:
             undone, waiting = _undo(db, root)
-            made = (get_meta(db, "made") or "").split("\n")
         if not waiting:
-            _remove_own(root, [Path(path) for path in made if path])
+            _remove_own(root)
     except (OSError, sqlite3.OperationalError) as error:
         cause = getattr(error, "strerror", None) or str(error)
         raise OrganizeError(
@@ -141,8 +141,9 @@ def _read(db: sqlite3.Connection, last: int) -> list[_Stored]:
     found = []
     for _number, group in groupby(rows, key=lambda row: row[0]):
         places: list[Any] = list(group)
-        first = places[0]
-        found.append(_Stored(first[0], Path(first[1]), *first[2:8], places=[_Place(*row[8:]) for row in places]))
+        number, path, member, size, mtime, how, digest, sidecar = places[0][:8]
+        wanted = [_Place(*row[8:]) for row in places]
+        found.append(_Stored(number, Path(path), member, size, mtime, how, digest, sidecar, wanted))
     return found
 
 
@@ -207,11 +208,12 @@ def _remove_pages(db: sqlite3.Connection, root: Path, problems: list[Problem]) -
     return removed
 
 
-def _remove_own(root: Path, made: list[Path]) -> None:
+def _remove_own(root: Path) -> None:
     """Remove our own folder, the journal last, then the folders above that we made."""
     own = root / FOLDER
+    made = (own / MADE).read_text(encoding="utf-8").splitlines()
     for path in sorted(own.iterdir(), key=lambda path: path.name == NAME):
         path.unlink()
-    for path in (own, *reversed(made)):
+    for path in (own, *map(Path, made)):
         with suppress(OSError):
             path.rmdir()

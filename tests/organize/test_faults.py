@@ -1,0 +1,210 @@
+"""SIGKILL at any instant and a full disk: a second run gives the same tree, undo gives the old one."""
+
+import errno
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import traceback
+
+import pytest
+
+from hashtagger.errors import OrganizeError
+from hashtagger.organize import files, organize, undo, verify
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+STEPS = ("open", "os.", "shutil.", "sqlite3.connect")
+POINTS = 50
+
+
+def run(album, destination, mode):
+    return organize(album, destination, mode=mode, lang="ko", tag_untagged=False)
+
+
+def in_child(act, step=None, seconds=None):
+    """Run in a process of its own, killed before its n-th step on the file system, or after some time.
+
+    Returns the signal that ended it, and how many steps it took when it was not killed.
+    """
+    counted, report = os.pipe()
+    child = os.fork()
+    if not child:
+        taken = 0
+
+        def hook(event, _arguments):
+            nonlocal taken
+            if event.startswith(STEPS):
+                taken += 1
+                if taken == step:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        try:
+            sys.addaudithook(hook)
+            act()
+            os.write(report, str(taken).encode())
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    os.close(report)
+    if seconds is not None:
+        time.sleep(seconds)
+        os.kill(child, signal.SIGKILL)
+    status = os.waitpid(child, 0)[1]
+    with os.fdopen(counted) as pipe:
+        text = pipe.read()
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return (os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0), int(text or 0)
+
+
+def differences(one, other):
+    """Paths at which two pictures differ: an assertion that fails should not print whole photos."""
+    return sorted(name for a, b in zip(one, other, strict=True) for name in a | b if a.get(name) != b.get(name))
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_drive(monkeypatch):
+    """A kill loses nothing that the system has, so the tests need not wait for the drive."""
+    monkeypatch.setattr(files, "sync", lambda: None)
+
+
+@pytest.fixture
+def clean(album, tmp_path, picture):
+    """A source, a destination with a file of the user's, and what both look like before and after each mode."""
+    destination = tmp_path / "sorted"
+    (destination / "날짜").mkdir(parents=True)
+    (destination / "날짜/mine.txt").write_text("mine")
+    before = picture(album.root), picture(destination)
+
+    def after(mode):
+        run(album, destination, mode)
+        pictures = picture(album.root), picture(destination)
+        undo(destination)
+        assert differences((picture(album.root), picture(destination)), before) == []
+        return pictures
+
+    return destination, before, after
+
+
+@pytest.mark.parametrize("mode", ["copy", "move"])
+def test_killed_anywhere_it_resumes_to_the_same_tree(album, picture, clean, mode):
+    destination, before, after = clean
+    whole = after(mode)
+    _signal, steps = in_child(lambda: run(album, destination, mode))
+    assert picture(destination) == whole[1]
+    undo(destination)
+    killed = 0
+    for step in random.Random(f"organize {mode}").sample(range(1, steps + 1), POINTS // 2):
+        killed += in_child(lambda: run(album, destination, mode), step)[0] == signal.SIGKILL
+        if step % 2:
+            run(album, destination, mode)
+            assert differences((picture(album.root), picture(destination)), whole) == [], step
+            assert verify(destination).problems == []
+        if (destination / ".hashtagger/journal.sqlite").exists():
+            assert undo(destination).problems == []
+        assert differences((picture(album.root), picture(destination)), before) == [], step
+    assert killed == POINTS // 2
+
+
+@pytest.mark.parametrize("mode", ["copy", "move"])
+def test_killed_at_any_time_it_resumes_to_the_same_tree(album, picture, clean, mode):
+    destination, before, after = clean
+    started = time.monotonic()
+    whole = after(mode)
+    for part in range(1, 6):
+        in_child(lambda: run(album, destination, mode), seconds=(time.monotonic() - started) * part / 10)
+        started = time.monotonic()
+        run(album, destination, mode)
+        assert differences((picture(album.root), picture(destination)), whole) == []
+        undo(destination)
+        assert differences((picture(album.root), picture(destination)), before) == []
+
+
+@pytest.mark.parametrize("mode", ["copy", "move"])
+def test_a_killed_undo_is_taken_up(album, picture, clean, mode):
+    destination, before, after = clean
+    whole = after(mode)
+    run(album, destination, mode)
+    _signal, steps = in_child(lambda: undo(destination))
+    for step in random.Random(f"undo {mode}").sample(range(1, steps + 1), 6):
+        run(album, destination, mode)
+        assert in_child(lambda: undo(destination), step)[0] == signal.SIGKILL
+        if step % 3 == 0:
+            run(album, destination, mode)
+            assert differences((picture(album.root), picture(destination)), whole) == [], step
+        if (destination / ".hashtagger/journal.sqlite").exists():
+            undo(destination)
+        assert differences((picture(album.root), picture(destination)), before) == [], step
+        shutil.rmtree(destination / ".hashtagger", ignore_errors=True)
+
+
+@pytest.mark.parametrize("mode", ["copy", "move"])
+def test_a_write_that_fails_anywhere_loses_nothing(album, picture, clean, monkeypatch, mode):
+    destination, before, after = clean
+    whole = after(mode)
+    write = files.write_checked
+    for good in (0, 3, 7, 11):
+        calls = iter(range(1000))
+
+        def fill_up(chunks, target, calls=calls, good=good):
+            if next(calls) >= good:
+                target.write_bytes(b"torn")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+            return write(chunks, target)
+
+        monkeypatch.setattr(files, "write_checked", fill_up)
+        with pytest.raises(OrganizeError, match="no space left"):
+            run(album, destination, mode)
+        monkeypatch.setattr(files, "write_checked", write)
+        run(album, destination, mode)
+        assert differences((picture(album.root), picture(destination)), whole) == []
+        undo(destination)
+        assert differences((picture(album.root), picture(destination)), before) == []
+
+
+def test_a_full_drive_stops_it_and_room_lets_it_go_on(album, tmp_path, picture):
+    drive = tmp_path / "drive"
+    drive.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(drive)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("cannot mount a small drive here")
+    try:
+        source = picture(album.root)
+        for size in (64, 96, 128, 160, 192, 224):
+            subprocess.run(["mount", "-o", f"remount,size={size}k", str(drive)], check=True)
+            with pytest.raises(OrganizeError, match="again"):
+                run(album, drive / "sorted", "copy")
+            assert picture(album.root) == source
+        subprocess.run(["mount", "-o", "remount,size=8m", str(drive)], check=True)
+        run(album, drive / "sorted", "copy")
+        run(album, tmp_path / "other", "copy")
+        assert picture(drive / "sorted") == picture(tmp_path / "other")
+        assert verify(drive / "sorted").problems == []
+        undo(drive / "sorted")
+        assert list(drive.iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(drive)], check=True)
+
+
+def test_what_a_power_cut_tore_is_made_again(album, tmp_path, picture):
+    from hashtagger.organize.journal import State, connect, journal_path
+
+    destination = tmp_path / "sorted"
+    run(album, destination, "copy")
+    whole = picture(destination)
+    torn = destination / "날짜/2021/05/IMG_0 (2).jpg"
+    time_before = torn.stat().st_mtime_ns
+    torn.write_bytes(b"")
+    os.utime(torn, ns=(time_before, time_before))
+    db = connect(journal_path(destination))
+    db.execute("UPDATE place SET state = ?", (State.LANDED,))
+    db.close()
+    run(album, destination, "copy")
+    assert {name: value[0] for name, value in picture(destination).items()} == {
+        name: value[0] for name, value in whole.items()
+    }

@@ -1,0 +1,397 @@
+import csv
+import json
+import os
+from datetime import datetime, timezone
+from zipfile import ZipFile
+
+import pytest
+
+from hashtagger.errors import OrganizeError
+from hashtagger.organize import organize, undo, verify
+from hashtagger.posts.post import Media, Post
+
+
+def run(album, destination, **options):
+    return organize(album, destination, **{"lang": "ko", "tag_untagged": False} | options)
+
+
+def paths(destination):
+    found = (path.relative_to(destination).as_posix() for path in destination.rglob("*.*") if path.is_file())
+    return {
+        path for path in found if path.startswith(("날짜", "해시태그", "date", "tag")) and not path.endswith(".xmp")
+    }
+
+
+def test_a_dry_run_shows_what_a_run_does_and_writes_nothing(album, tmp_path):
+    destination = tmp_path / "sorted"
+    plan = run(album, destination, dry_run=True)
+    assert not destination.exists()
+    planned = {placement.path for placement in plan.placements()}
+    assert {placement.done for placement in plan.placements()} == {False}
+    report = run(album, destination)
+    assert paths(destination) == planned
+    assert plan.totals() == report.totals()
+    assert (report.posts, report.files, report.new_files, report.duplicates) == (13, 12, 12, 1)
+
+
+def test_folders_by_month_and_by_tag(album, tmp_path, photo):
+    run(album, tmp_path / "sorted")
+    found = paths(tmp_path / "sorted")
+    assert {"날짜/2021/04/IMG_0.jpg", "해시태그/강아지/IMG_0.jpg", "날짜/2022/01/clip.mp4"} <= found
+    assert "해시태그/기타/IMG_1.jpg" in found  # has no tag
+    assert (tmp_path / "sorted/날짜/2021/04/IMG_0.jpg").read_bytes() == photo(0)
+
+
+def test_a_tag_used_less_than_min_count_goes_to_other(album, tmp_path):
+    album.add("clip.mp4", "2022-01-01T00:30:00", "한번만")
+    run(album, tmp_path / "few", min_count=2)
+    assert not (tmp_path / "few/해시태그/한번만").exists()
+    run(album, tmp_path / "one", min_count=1)
+    assert not (tmp_path / "one/해시태그/기타/clip.mp4").exists()
+
+
+def test_english_names_and_one_kind_of_folder(album, tmp_path):
+    run(album, tmp_path / "sorted", lang="en", by=["tag"])
+    assert {path.split("/")[0] for path in paths(tmp_path / "sorted")} == {"tag"}
+    assert (tmp_path / "sorted/tag/other").is_dir()
+
+
+def test_a_file_is_stored_once_and_keeps_its_time_and_permissions(album, tmp_path):
+    run(album, tmp_path / "sorted")
+    by_date, by_tag = tmp_path / "sorted/날짜/2021/04/IMG_0.jpg", tmp_path / "sorted/해시태그/강아지/IMG_0.jpg"
+    source = album.root / "0/IMG_0.jpg"
+    assert by_date.samefile(by_tag)
+    assert not by_date.samefile(source)
+    assert (by_date.stat().st_mtime_ns, by_date.stat().st_mode) == (source.stat().st_mtime_ns, source.stat().st_mode)
+
+
+def test_without_hard_links_every_place_gets_its_own_copy(album, tmp_path, monkeypatch, picture):
+    def refuse(*_args, **_options):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(os, "link", refuse)
+    report = run(album, tmp_path / "sorted")
+    monkeypatch.undo()
+    assert len(paths(tmp_path / "sorted")) == report.places
+    assert all((tmp_path / "sorted" / path).stat().st_nlink == 1 for path in paths(tmp_path / "sorted"))
+    assert verify(tmp_path / "sorted").problems == []
+    undo(tmp_path / "sorted")
+    assert not (tmp_path / "sorted").exists()
+
+
+def test_same_content_is_stored_once_other_content_gets_a_number(album, tmp_path, photo):
+    run(album, tmp_path / "sorted")
+    # Number 11 is number 0 again: found in both months, but one file.
+    assert (tmp_path / "sorted/날짜/2021/05/IMG_0.jpg").samefile(tmp_path / "sorted/날짜/2021/04/IMG_0.jpg")
+    assert (tmp_path / "sorted/날짜/2021/04/IMG_0 (2).jpg").read_bytes() == photo(2)
+
+
+def test_names_that_differ_in_case_only_are_kept_apart(album, tmp_path, photo):
+    (album.root / "IMG_9.jpg").write_bytes(photo(30))
+    (album.root / "img_9.JPG").write_bytes(photo(31))
+    album.add("IMG_9.jpg", "2021-04-01T00:00:00", "카페")
+    album.add("img_9.JPG", "2021-04-01T00:00:00", "카페")
+    run(album, tmp_path / "sorted")
+    assert {"날짜/2021/04/IMG_9.jpg", "날짜/2021/04/img_9 (2).JPG"} <= paths(tmp_path / "sorted")
+
+
+def test_the_month_is_that_of_the_zone(album, tmp_path):
+    class Midnight:
+        problems = ()
+
+        def posts(self):
+            path = album.root / "clip.mp4"
+            when = datetime(2021, 12, 31, 15, 30, tzinfo=timezone.utc)  # 00:30 on New Year's Day in Seoul
+            yield Post(when, (Media("clip.mp4", str(path), "video", path),))
+
+    run(Midnight(), tmp_path / "seoul")
+    run(Midnight(), tmp_path / "utc", timezone="UTC")
+    assert (tmp_path / "seoul/날짜/2022/01/clip.mp4").exists()
+    assert (tmp_path / "utc/날짜/2021/12/clip.mp4").exists()
+
+
+def test_a_second_run_changes_nothing(album, tmp_path, picture):
+    run(album, tmp_path / "sorted")
+    before = {path: path.lstat().st_ctime_ns for path in (tmp_path / "sorted").rglob("*") if ".hash" not in str(path)}
+    report = run(album, tmp_path / "sorted")
+    after = {path: path.lstat().st_ctime_ns for path in (tmp_path / "sorted").rglob("*") if ".hash" not in str(path)}
+    assert report.new_files == 0
+    assert before == after
+
+
+def test_new_posts_are_added_without_redoing_the_old(album, tmp_path, photo, picture):
+    rows, album.rows = album.rows, album.rows[3:]
+    run(album, tmp_path / "sorted")
+    old = {path: (tmp_path / "sorted" / path).stat().st_ino for path in paths(tmp_path / "sorted")}
+    album.rows = rows
+    (album.root / "new.jpg").write_bytes(photo(40))
+    album.add("new.jpg", "2023-01-01T00:00:00", "집")  # used a third time now
+    report = run(album, tmp_path / "sorted")
+    new = {path: (tmp_path / "sorted" / path).stat().st_ino for path in paths(tmp_path / "sorted")}
+    assert report.new_files >= 4
+    assert all(new[path] == inode for path, inode in old.items() if not path.startswith("해시태그/기타"))
+
+
+def test_a_tag_that_becomes_frequent_moves_out_of_other(album, tmp_path, photo):
+    album.rows = album.rows[:3]
+    run(album, tmp_path / "sorted")
+    assert (tmp_path / "sorted/해시태그/기타/IMG_0 (2).jpg").exists() or (
+        tmp_path / "sorted/해시태그/기타/IMG_0.jpg"
+    ).exists()
+    (album.root / "new.jpg").write_bytes(photo(41))
+    album.add("new.jpg", "2023-01-01T00:00:00", "집", "고양이", "산책")
+    run(album, tmp_path / "sorted")
+    assert not list((tmp_path / "sorted/해시태그").glob("기타/*"))
+    assert len(list((tmp_path / "sorted/해시태그/집").glob("*.jpg"))) == 2
+    assert verify(tmp_path / "sorted").problems == []
+
+
+def test_the_same_posts_from_elsewhere_are_not_stored_again(album, tmp_path, picture):
+    import shutil
+
+    run(album, tmp_path / "sorted")
+    before = picture(tmp_path / "sorted")
+    shutil.copytree(album.root, tmp_path / "again")
+    album.root = tmp_path / "again"
+    report = run(album, tmp_path / "sorted")
+    assert report.posts == 13
+    assert {k: v for k, v in picture(tmp_path / "sorted").items() if k != "report.json"} == {
+        k: v for k, v in before.items() if k != "report.json"
+    }
+
+
+def test_files_of_others_at_the_destination_are_never_touched(album, tmp_path, picture):
+    destination = tmp_path / "sorted"
+    (destination / "날짜/2021/04").mkdir(parents=True)
+    (destination / "날짜/2021/04/img_0.JPG").write_text("mine")
+    (destination / "날짜/2021/04/IMG_1.jpg.xmp").write_text("mine")
+    (destination / "index.html").write_text("mine")
+    before = picture(destination)
+    run(album, destination)
+    after = picture(destination)
+    assert {name: after[name] for name in before} == before
+    assert {"날짜/2021/04/IMG_0 (2).jpg", "날짜/2021/04/IMG_1 (2).jpg", "index (2).html"} <= after.keys()
+    run(album, destination)
+    assert picture(destination) == after
+    undo(destination)
+    assert picture(destination) == before
+
+
+def test_a_file_that_appears_between_plan_and_landing_is_not_overwritten(album, tmp_path, monkeypatch):
+    from hashtagger.organize import run as module
+
+    def late(db, root, *args, **options):
+        (root / "날짜/2021/04").mkdir(parents=True)
+        (root / "날짜/2021/04/IMG_0.jpg").write_text("mine")
+        return apply(db, root, *args, **options)
+
+    apply = module.apply
+    monkeypatch.setattr(module, "apply", late)
+    run(album, tmp_path / "sorted")
+    assert (tmp_path / "sorted/날짜/2021/04/IMG_0.jpg").read_text() == "mine"
+    assert verify(tmp_path / "sorted").problems == []
+    assert len(list((tmp_path / "sorted/날짜/2021/04").glob("*.jpg"))) == 7
+
+
+@pytest.mark.parametrize("mode", ["copy", "hardlink", "symlink", "move"])
+def test_undo_gives_the_old_trees_back(album, tmp_path, mode, picture):
+    source, destination = picture(album.root), tmp_path / "a/b/sorted"
+    run(album, destination, mode=mode)
+    assert verify(destination).problems == []
+    gone = {path for path in source if not (album.root / path).exists()}
+    assert gone == ({path for path in source if "." in path} if mode == "move" else set())
+    assert undo(destination).problems == []
+    assert picture(album.root) == source
+    assert not (tmp_path / "a").exists()
+
+
+def test_modes_link_to_the_source(album, tmp_path):
+    run(album, tmp_path / "hard", mode="hardlink")
+    run(album, tmp_path / "soft", mode="symlink")
+    source = album.root / "0/IMG_0.jpg"
+    assert (tmp_path / "hard/해시태그/강아지/IMG_0.jpg").samefile(source)
+    assert (tmp_path / "soft/해시태그/강아지/IMG_0.jpg").readlink() == source
+
+
+def link_within(drive):
+    """Stand in for ``files.link`` with a drive of its own."""
+
+    def link(origin, final):
+        if drive not in origin.parents:
+            return False
+        os.link(origin, final)
+        return True
+
+    return link
+
+
+def test_move_to_another_drive(album, tmp_path, monkeypatch, picture):
+    from hashtagger.organize import files
+
+    source = picture(album.root)
+    monkeypatch.setattr(files, "link", link_within(tmp_path / "sorted"))
+    report = run(album, tmp_path / "sorted", mode="move")
+    assert report.problems == []
+    assert not [path for path in album.root.rglob("*") if path.is_file()]
+    assert undo(tmp_path / "sorted").problems == []
+    assert picture(album.root) == source
+
+
+def test_move_keeps_a_source_that_changed_after_planning(album, tmp_path, monkeypatch):
+    from hashtagger.organize import apply as module
+
+    def edit_then_release(db, root):
+        (album.root / "0/IMG_0.jpg").write_text("edited")
+        return release(db, root)
+
+    release = module._release
+    monkeypatch.setattr(module, "_release", edit_then_release)
+    monkeypatch.setattr(module.files, "link", link_within(tmp_path / "sorted"))  # as if on another drive
+    report = run(album, tmp_path / "sorted", mode="move")
+    assert (album.root / "0/IMG_0.jpg").read_text() == "edited"
+    assert [problem.location for problem in report.problems] == [str(album.root / "0/IMG_0.jpg")]
+
+
+def test_undo_keeps_what_was_edited_and_copies_whose_source_is_gone(album, tmp_path):
+    destination = tmp_path / "sorted"
+    run(album, destination)
+    edited, sidecar = destination / "날짜/2021/05/IMG_0 (2).jpg", destination / "날짜/2022/01/clip.mp4.xmp"
+    os.utime(edited, (1, 1))
+    edited.write_bytes(b"edited")
+    sidecar.unlink()
+    sidecar.write_text("rated")
+    (album.root / "0/IMG_0.jpg").unlink()
+    undone = undo(destination)
+    assert edited.read_bytes() == b"edited"
+    assert sidecar.read_text() == "rated"
+    assert (destination / "날짜/2021/04/IMG_0.jpg").exists()
+    assert {problem.location for problem in undone.problems} >= {str(edited), str(sidecar)}
+    assert not (destination / "해시태그/고양이").exists()
+    (album.root / "0/IMG_0.jpg").write_bytes((destination / "날짜/2021/04/IMG_0.jpg").read_bytes())
+    os.utime(album.root / "0/IMG_0.jpg", ns=(0, (destination / "날짜/2021/04/IMG_0.jpg").stat().st_mtime_ns))
+    undo(destination)
+    assert {path.name for path in destination.rglob("*") if path.is_file()} == {edited.name, sidecar.name}
+
+
+def test_verify_names_what_is_missing_or_changed(album, tmp_path):
+    destination = tmp_path / "sorted"
+    run(album, destination)
+    (destination / "날짜/2022/01/clip.mp4").unlink()
+    changed = destination / "해시태그/꽃/IMG_1 (2).jpg"
+    data = bytearray(changed.read_bytes())
+    data[-10] ^= 1
+    with changed.open("rb+") as file:
+        file.write(data)
+    named = {problem.location for problem in verify(destination).problems}
+    assert str(destination / "날짜/2022/01/clip.mp4") in named
+    assert any(destination.joinpath(place).samefile(changed) for place in named if "clip" not in place)
+
+
+def test_media_in_an_archive_is_copied_with_the_post_time(tmp_path, photo):
+    archive = tmp_path / "export.zip"
+    with ZipFile(archive, "w") as file:
+        file.writestr("media/posts/1.jpg", photo(1))
+
+    class Export:
+        problems = ()
+
+        def posts(self):
+            media = Media("1.jpg", f"{archive}!media/posts/1.jpg", "photo", None, archive, "media/posts/1.jpg", None)
+            yield Post(datetime(2021, 4, 1, tzinfo=timezone.utc), (media,), tags=("꽃",))
+
+    report = run(Export(), tmp_path / "sorted", mode="move")
+    stored = tmp_path / "sorted/날짜/2021/04/1.jpg"
+    assert report.problems == []
+    assert stored.read_bytes() == photo(1)
+    assert stored.stat().st_mtime == datetime(2021, 4, 1, tzinfo=timezone.utc).timestamp()
+    assert archive.exists()
+    undo(tmp_path / "sorted")
+    assert not (tmp_path / "sorted").exists()
+
+
+def test_a_file_that_cannot_be_read_is_named_and_stops_nothing(album, tmp_path):
+    (album.root / "0/IMG_0.jpg").unlink()
+    (album.root / "1/IMG_0.jpg").unlink()
+    (album.root / "1/IMG_0.jpg").mkdir()
+    report = run(album, tmp_path / "sorted")
+    assert {problem.location for problem in report.problems} == {
+        str(album.root / "0/IMG_0.jpg"),
+        str(album.root / "1/IMG_0.jpg"),
+    }
+    assert (tmp_path / "sorted/날짜/2022/01/clip.mp4").exists()
+
+
+def test_table_and_report(album, tmp_path):
+    album.rows[0] = (*album.rows[0][:3], '=HYPERLINK("x")')
+    run(album, tmp_path / "sorted")
+    raw = (tmp_path / "sorted/posts.csv").read_bytes()
+    assert raw.startswith(b"\xef\xbb\xbf")
+    rows = list(csv.DictReader(raw.decode("utf-8-sig").splitlines()))
+    assert len(rows) == 13
+    assert rows[0]["날짜"] == "2021-04-01 12:00:00"
+    assert rows[0]["내용"] == '\'=HYPERLINK("x")'
+    assert rows[0]["해시태그"] == "#강아지 #산책"
+    assert rows[0]["파일"] == "날짜/2021/04/IMG_0.jpg"
+    report = json.loads((tmp_path / "sorted/report.json").read_text(encoding="utf-8"))
+    assert (report["posts"], report["files"], report["problems"]) == (13, 12, [])
+
+
+def test_an_edited_page_is_kept(album, tmp_path, photo):
+    run(album, tmp_path / "sorted")
+    (tmp_path / "sorted/posts.csv").write_text("edited")
+    (album.root / "new.jpg").write_bytes(photo(42))
+    album.add("new.jpg", "2023-01-01T00:00:00")
+    run(album, tmp_path / "sorted")
+    assert (tmp_path / "sorted/posts.csv").read_text() == "edited"
+    assert "new.jpg" in (tmp_path / "sorted/posts (2).csv").read_text(encoding="utf-8")
+
+
+def test_gallery_holds_the_posts_and_no_markup_of_theirs(album, tmp_path):
+    album.rows[0] = (*album.rows[0][:3], "</script><script>alert(1)</script>")
+    run(album, tmp_path / "sorted")
+    page = (tmp_path / "sorted/index.html").read_text(encoding="utf-8")
+    assert page.count("</script>") == 2
+    assert "http://" not in page
+    data = json.loads(page.split('id="data">')[1].split("</script>")[0])
+    assert len(data["posts"]) == 13
+    time, caption, permalink, guess, _tags, files = data["posts"][-1]
+    assert (time, permalink, guess) == ("2021-04-01 12:00", "https://www.instagram.com/p/IMG_0/", 0)
+    assert caption.startswith("</script>")
+    assert files == [["날짜/2021/04/IMG_0.jpg", 1]]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"by": ["place"]},
+        {"by": []},
+        {"mode": "steal"},
+        {"min_count": 0},
+        {"timezone": "Mars/Base"},
+        {"lang": "fr"},
+        {"mode": "move", "embed": True},
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_written(album, tmp_path, wrong):
+    with pytest.raises(OrganizeError):
+        run(album, tmp_path / "sorted", **wrong)
+    assert not (tmp_path / "sorted").exists()
+
+
+def test_source_and_destination_must_lie_apart(album):
+    with pytest.raises(OrganizeError, match="apart"):
+        organize(album.root, album.root / "sorted")
+
+
+def test_nothing_to_undo_or_verify(tmp_path):
+    for what in (undo, verify):
+        with pytest.raises(OrganizeError, match="nothing was organized"):
+            what(tmp_path)
+
+
+def test_a_second_process_is_kept_out(album, tmp_path):
+    from hashtagger.organize.journal import only_one
+
+    run(album, tmp_path / "sorted")
+    with only_one(tmp_path / "sorted"), pytest.raises(OrganizeError, match="another"):
+        run(album, tmp_path / "sorted")
