@@ -24,9 +24,9 @@ FINDINGS = "findings.jsonl"
 ACTIONS = ("drop", "relabel", "keep")
 KINDS = ("unreadable", "duplicate", "near-duplicate", "text", "flat", "label", "outlier")
 
-TEXT = 0.12
+TEXT = 0.2
 """Part of a photo's area that looks like print from which on it counts as text-heavy."""
-FLAT = 0.6
+FLAT = 0.75
 """Part of a photo's area without any detail from which on it counts as flat."""
 
 
