@@ -85,6 +85,9 @@ def train(
     (out / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
     with contextlib.redirect_stdout(sys.stderr):
         tagger = _fit(sides, recipe, keys, out, init, last if last.exists() else None, devices)
+    if tagger.global_rank:
+        # With several devices Lightning runs the same command once more for each; one of them reports.
+        sys.exit()
     from hashtagger.training.plots import draw_curves
 
     draw_curves(tagger.history, out / "curves.png")
@@ -201,6 +204,8 @@ def _keep(tagger: "Tagger", out: Path) -> None:
 
 
 def _hardware(devices: str) -> dict[str, Any]:
+    import torch
+
     if devices == "cpu":
         return {"accelerator": "cpu", "devices": 1}
     if devices == "auto":
@@ -212,7 +217,7 @@ def _hardware(devices: str) -> dict[str, Any]:
             _("devices {devices!r}: give auto, cpu, a number, or numbers like 0,1").format(devices=devices)
         ) from error
     count = chosen if "," in devices else chosen[0]
-    return {"accelerator": "auto", "devices": count, "sync_batchnorm": True}
+    return {"accelerator": "auto", "devices": count, "sync_batchnorm": torch.cuda.is_available()}
 
 
 def _tensorboard(out: Path) -> Any:
