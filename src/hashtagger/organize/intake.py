@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hashtagger.normalize import Normalizer
 
 _TAGS_KEPT = 65536
+_File = tuple[str, str, str, str, int | None, int, str]  # the columns of a file's row but its post
 
 
 class Intake:
@@ -32,7 +33,7 @@ class Intake:
         self._normalizer = _normalizer()
         self._folders: dict[str, int] = {}
         self._tags: dict[str, int | None] = {}
-        self._archive_mtime = lru_cache(maxsize=64)(_mtime)
+        _archive.cache_clear()
         self._known = db.execute("SELECT 1 FROM post").fetchone() is not None
         self._post = db.execute("SELECT COALESCE(MAX(id), 0) FROM post").fetchone()[0]
 
@@ -63,26 +64,24 @@ class Intake:
             self._folders[path] = folder_id(self._db, path)
         return self._folders[path]
 
-    def _files(self, post: Post) -> Iterator[tuple[str, str, str, str, int | None, int, str]]:
+    def _files(self, post: Post) -> Iterator[_File]:
         for media in post.media:
             name = names.safe_name(media.name)
             if name.lower().endswith(".xmp"):
                 name = names.numbered(name, 2)  # The plain name belongs to the sidecar that we write.
             size = media.size
             if media.path is not None:
-                path = media.path.absolute()
                 try:
-                    stat = path.stat()
+                    stat = media.path.stat()
                 except OSError as error:
                     self.problems.append(Problem(media.location, error.strerror or str(error)))
                     continue
-                size, mtime = stat.st_size, stat.st_mtime_ns
+                path, size, mtime = str(media.path.absolute()), stat.st_size, stat.st_mtime_ns
             else:
-                path = Path(media.archive or media.location).absolute()
-                mtime = self._archive_mtime(path)
-            yield name, media.kind, str(path), media.member or "", size, mtime, self._how
+                path, mtime = _archive(str(media.archive))
+            yield name, media.kind, path, media.member or "", size, mtime, self._how
 
-    def _find(self, post: Post, files: list[tuple[str, str, str, str, int | None, int, str]]) -> int | None:
+    def _find(self, post: Post, files: list[_File]) -> int | None:
         """Tell which known post this is, by its files, or, where it has none, by its time and words."""
         if not files:
             taken_at = post.taken_at.astimezone(self._zone).isoformat()
@@ -151,8 +150,10 @@ def media_of(name: str, kind: str, path: str, member: str, size: int | None) -> 
     return Media(name, location, kind, path=Path(path), size=size)  # type: ignore[arg-type]
 
 
-def _mtime(path: Path) -> int:
+@lru_cache(maxsize=64)
+def _archive(path: str) -> tuple[str, int]:
+    """An archive's absolute path and modification time; 0 where there is none: reading it will say what is wrong."""
     try:
-        return path.stat().st_mtime_ns
+        return str(Path(path).absolute()), Path(path).stat().st_mtime_ns
     except OSError:
-        return 0  # Reading it will say what is wrong.
+        return str(Path(path).absolute()), 0

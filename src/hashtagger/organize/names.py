@@ -6,6 +6,7 @@ import unicodedata
 # A component may have 255 bytes (Linux) or UTF-16 units (Windows, macOS). Room stays for " (9999999)" and ".xmp".
 _ROOM = 255 - len(" (9999999)") - len(".xmp")
 _LONGEST_SUFFIX = 20
+_PLAIN = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_()-]{0,200}(\.[0-9A-Za-z]{1,9})?")
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\ud800-\udfff]')
 _RESERVED = re.compile(r"(?i)^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?=\s*(\.|$))")
 
@@ -20,6 +21,8 @@ def safe_name(name: str) -> str:
     Returns:
         A name of 1 to 241 bytes in UTF-8, so that a number and ``.xmp`` still fit.
     """
+    if _PLAIN.fullmatch(name) and not _RESERVED.match(name):
+        return name
     name = _FORBIDDEN.sub("_", unicodedata.normalize("NFC", name)).strip().rstrip(". ")
     name = _RESERVED.sub(r"\1_", name) or "_"
     if len(name.encode()) > _ROOM:

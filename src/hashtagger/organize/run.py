@@ -180,7 +180,10 @@ def _writing(root: Path) -> Iterator[None]:
 
 @contextmanager
 def _bar(progress: bool, what: str, unit: str, total: int | None = None) -> Iterator[Any]:
+    if not progress:
+        yield lambda number: None
+        return
     from tqdm import tqdm
 
-    with tqdm(total=total, desc=what, unit=" " + unit, disable=not progress) as bar:
+    with tqdm(total=total, desc=what, unit=" " + unit) as bar:
         yield bar.update
