@@ -1,6 +1,7 @@
 """Plain photo folders: what belongs together by name, dated by EXIF, XMP, its name, or as a guess by its file."""
 
 import os
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, tzinfo
 from itertools import groupby
@@ -74,7 +75,7 @@ def posts_of_photos(folder: Path, names: Sequence[str], zone: tzinfo, problems: 
         zone: As for `PhotoSource`.
         problems: Grows by the files that are no media, or damaged. Damaged ones are still carried along.
     """
-    for __, group in groupby(sorted(names, key=_stem_and_name), key=_stem):
+    for __, group in groupby(sorted(sorted(names), key=_stem), key=_stem):
         if post := _post(folder, list(group), zone, problems):
             yield post
 
@@ -85,10 +86,6 @@ def _stem(name: str) -> str:
     if name.lower().endswith(".xmp") and sniff.of_name(stem):
         return _stem(stem)
     return stem.casefold()
-
-
-def _stem_and_name(name: str) -> tuple[str, str]:
-    return _stem(name), name
 
 
 def _post(folder: Path, names: list[str], zone: tzinfo, problems: list[Problem]) -> Post | None:
@@ -117,8 +114,9 @@ _ORDER: dict[MediaKind, int] = {"photo": 0, "video": 1, "other": 2}
 def media_file(path: Path, problems: list[Problem]) -> Media | None:
     """Make a Media of a file; one that is no media, or cannot be looked at, becomes a problem."""
     try:
-        if not path.is_file():
-            problems.append(Problem(str(path), _("a broken link, or no plain file")))
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            problems.append(Problem(str(path), _("no plain file")))
             return None
         name, kind = path.name, sniff.of_name(path.name)
         if kind is not None or not sniff.extension(name):
@@ -126,7 +124,7 @@ def media_file(path: Path, problems: list[Problem]) -> Media | None:
         if kind is None:
             problems.append(Problem(str(path), _("neither photo nor video; left where it is")))
             return None
-        return Media(name, str(path), kind, path=path, size=path.stat().st_size)
+        return Media(name, str(path), kind, path=path, size=status.st_size)
     except OSError as error:
         problems.append(Problem(str(path), error.strerror or str(error)))
         return None
