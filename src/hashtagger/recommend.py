@@ -187,6 +187,25 @@ class Recommender:
                 else:
                     yield image, self._choose(next(rows), top_k, threshold, history)
 
+    def heatmap(self, image: ImageLike, key: str) -> "np.ndarray[Any, Any]":
+        """Show how much each place of a photo looks like a label; see :func:`hashtagger.explain.heatmap.heat_map`.
+
+        Args:
+            image: One photo.
+            key: The label's key: ``"dog"``.
+
+        Returns:
+            float32 (height, width) of the upright photo, in 0..1.
+
+        Raises:
+            ImageError: The photo cannot be read.
+            VocabularyError: There is no such label.
+            MissingExtraError: The network is no DRN and grad-cam is not installed.
+        """
+        from hashtagger.explain.heatmap import heat_map
+
+        return heat_map(self.model, self.config, load_image(image), self.vocabulary.index(key))
+
     def _try_load(self, image: Any) -> "Image | ImageError":
         try:
             return load_image(image, shorter_side=self.image_size)

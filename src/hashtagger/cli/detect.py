@@ -1,0 +1,68 @@
+"""`hashtagger detect`."""
+
+import json
+from pathlib import Path
+
+import click
+
+from hashtagger.cli._labels import find_label
+from hashtagger.i18n import _
+
+
+@click.command(help=_("Find where in PHOTO a tag's thing is, and draw boxes around it."))
+@click.argument("photo", type=click.Path())
+@click.option("--tag", help=_("Tag to look for; by default the best one of the photo."))
+@click.option(
+    "--method",
+    type=click.Choice(["map", "window"]),
+    default="map",
+    show_default=True,
+    help=_("map: a few passes over the whole photo (DRN); window: cut out and classify every window (any network)."),
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help=_("Leave out boxes less probable than this."),
+)
+@click.option("--out", type=click.Path(path_type=Path), help=_("PNG file to write; by default PHOTO-detect.png, here."))
+@click.option("--vocabulary", default="hashtags_ko", show_default=True, help=_("Name or TOML file of the label set."))
+@click.option("--weights", type=click.Path(), help=_("Weights file; by default the packed one."))
+@click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))
+def command(
+    photo: str,
+    tag: str | None,
+    method: str,
+    threshold: float,
+    out: Path | None,
+    vocabulary: str,
+    weights: str | None,
+    as_json: bool,
+) -> None:
+    """Parse, detect, print."""
+    from hashtagger.explain.detect import detect
+    from hashtagger.explain.draw import draw_detections
+    from hashtagger.images import load_image
+    from hashtagger.recommend import Recommender
+
+    recommender = Recommender(vocabulary, weights)
+    label = find_label(recommender.vocabulary, tag) if tag else None
+    image = load_image(photo)
+    if label is None:
+        label = recommender.vocabulary.labels[int(recommender.scores([image])[0].argmax())]
+    index = recommender.vocabulary.index(label.key)
+    found = detect(recommender.model, recommender.config, image, index, method, threshold)  # type: ignore[arg-type]
+    path = out or Path(f"{Path(photo).stem}-detect.png")
+    draw_detections(image, f"#{label.tag}", found, path)
+    if as_json:
+        boxes = [{"box": list(one.box), "score": round(one.score, 4)} for one in found]
+        document = {"photo": photo, "tag": label.tag, "key": label.key, "boxes": boxes, "picture": str(path)}
+        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        return
+    click.echo(click.style(f"#{label.tag}", fg="cyan"))
+    for one in found:
+        click.echo(f"  {one.score:4.0%}  " + " ".join(map(str, one.box)))
+    if not found:
+        click.echo("  " + _("(nothing it is sure of)"))
+    click.echo(str(path))

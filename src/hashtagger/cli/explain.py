@@ -1,0 +1,48 @@
+"""`hashtagger explain`."""
+
+import json
+from pathlib import Path
+
+import click
+
+from hashtagger.cli._labels import find_label
+from hashtagger.i18n import _
+
+
+@click.command(help=_("Show where in PHOTO the network sees a tag, as a heat map over the photo."))
+@click.argument("photo", type=click.Path())
+@click.option(
+    "--tag", "tags", multiple=True, help=_("Tag to explain, more than once if you like; by default the best.")
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help=_("PNG file to write; by default PHOTO-explain.png, here.")
+)
+@click.option("--vocabulary", default="hashtags_ko", show_default=True, help=_("Name or TOML file of the label set."))
+@click.option("--weights", type=click.Path(), help=_("Weights file; by default the packed one."))
+@click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))
+def command(
+    photo: str, tags: tuple[str, ...], out: Path | None, vocabulary: str, weights: str | None, as_json: bool
+) -> None:
+    """Parse, explain, print."""
+    from hashtagger.explain.draw import draw_heat
+    from hashtagger.images import load_image
+    from hashtagger.recommend import Recommender
+
+    recommender = Recommender(vocabulary, weights)
+    labels = [find_label(recommender.vocabulary, tag) for tag in tags]
+    image = load_image(photo)
+    scores = dict(zip(recommender.vocabulary.labels, map(float, recommender.scores([image])[0]), strict=True))
+    labels = labels or [max(scores, key=scores.__getitem__)]
+    path = out or Path(f"{Path(photo).stem}-explain.png")
+    draw_heat(
+        image,
+        [(f"#{label.tag}  {scores[label]:.0%}", recommender.heatmap(image, label.key)) for label in labels],
+        path,
+    )
+    if as_json:
+        said = [{"tag": label.tag, "key": label.key, "score": round(scores[label], 4)} for label in labels]
+        click.echo(json.dumps({"photo": photo, "tags": said, "picture": str(path)}, ensure_ascii=False, indent=2))
+        return
+    for label in labels:
+        click.echo(f"  {scores[label]:4.0%}  " + click.style(f"#{label.tag}", fg="cyan"))
+    click.echo(str(path))

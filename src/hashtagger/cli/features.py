@@ -1,0 +1,55 @@
+"""`hashtagger features`."""
+
+import json
+from pathlib import Path
+
+import click
+
+from hashtagger.i18n import _
+
+
+@click.command(
+    help=_("Draw what the network's channels find in PHOTO: the strongest of one level, and the first layer's filters.")
+)
+@click.argument("photo", type=click.Path())
+@click.option("--level", type=int, default=4, show_default=True, help=_("Level of the network, from 1."))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help=_("PNG file of the channels, beside which -filters.png comes; by default PHOTO-level4.png, here."),
+)
+@click.option("--vocabulary", default="hashtags_ko", show_default=True, help=_("Name or TOML file of the label set."))
+@click.option("--weights", type=click.Path(), help=_("Weights file; by default the packed one."))
+@click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))
+def command(photo: str, level: int, out: Path | None, vocabulary: str, weights: str | None, as_json: bool) -> None:
+    """Parse, look inside, print."""
+    from hashtagger.explain.draw import draw_channels, draw_filters
+    from hashtagger.explain.features import first_filters, strongest_channels
+    from hashtagger.images import load_image
+    from hashtagger.recommend import Recommender
+
+    recommender = Recommender(vocabulary, weights)
+    image = load_image(photo)
+    channels = strongest_channels(recommender.model, recommender.config, image, level)
+    filters = first_filters(recommender.model)
+    path = out or Path(f"{Path(photo).stem}-level{level}.png")
+    filters_path = path.with_name(f"{path.stem}-filters.png")
+    network = recommender.config.architecture
+    title = _("{network}, level {level}: the {n} strongest channels").format(
+        network=network, level=level, n=len(channels)
+    )
+    draw_channels(image, channels, title, path)
+    draw_filters(filters, _("{network}: filters of the first layer").format(network=network), filters_path)
+    if as_json:
+        document = {
+            "photo": photo,
+            "level": level,
+            "channels": [{"channel": one.number, "strength": round(one.strength, 4)} for one in channels],
+            "pictures": [str(path), str(filters_path)],
+        }
+        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        return
+    click.echo(title)
+    click.echo("  " + "  ".join(f"{one.number}: {one.strength:.2f}" for one in channels))
+    click.echo(str(path))
+    click.echo(str(filters_path))

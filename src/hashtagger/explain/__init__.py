@@ -1,0 +1,1 @@
+"""Why this hashtag: heat maps, features, and where the thing is."""

@@ -1,0 +1,61 @@
+"""What a network says of each place of a whole photo, in one pass and without gradients."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hashtagger.models.weights import ModelConfig
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor, nn
+
+STRIDE = 8
+"""Pixels of the network's input between two places of a DRN's class map."""
+LEAST_SIDE = 33
+"""Pixels: the shortest input side that a DRN takes and that fits its stride."""
+_LONGEST = 8
+"""A longer photo than this many times its shorter side is squeezed, which bounds the work."""
+
+
+def class_map(model: "nn.Module", config: ModelConfig, image: "Image", scale: float = 1.0) -> "Tensor":
+    """Run a DRN over the whole photo and classify each place of it.
+
+    The photo is resized to 8 k + 1 pixels each way. The map's first and last places then look at the photo's
+    very edges, so that the map is laid on the photo corner to corner, without a shift.
+
+    Args:
+        model: A DRN (Yu, Koltun and Funkhouser, CVPR 2017), in eval mode.
+        config: Of its weights.
+        image: Upright, in mode RGB.
+        scale: The photo's shorter side becomes this times ``config.image_size``.
+
+    Returns:
+        float32 (classes, rows, columns) on the CPU: calibrated logits. Their mean over all places is the
+        photo's logits.
+    """
+    import torch
+
+    pixels = network_input(config, image, *grid_size(image.size, config.image_size * scale))
+    with torch.inference_mode():
+        logits = model.forward_class_map(pixels.to(next(model.parameters()).device))[0]  # type: ignore[operator]
+        return logits.float().cpu() / config.temperature
+
+
+def grid_size(size: tuple[int, int], shorter: float) -> tuple[int, int]:
+    """Width and height of 8 k + 1 pixels that keep a photo's form, the shorter one near to ``shorter``."""
+    factor = shorter / min(size)
+    longest = min(max(size) * factor, _LONGEST * shorter)
+    width, height = (max(LEAST_SIDE, STRIDE * round((min(side * factor, longest) - 1) / STRIDE) + 1) for side in size)
+    return width, height
+
+
+def network_input(config: ModelConfig, image: "Image", width: int, height: int, box: Any = None) -> "Tensor":
+    """Resize a photo, or the part of it in ``box`` (xyxy), and normalize it: float32 (1, 3, height, width)."""
+    import torch
+    from PIL.Image import Resampling
+
+    resized = image.resize((width, height), Resampling.BICUBIC, box=box, reducing_gap=3.0)
+    pixels = np.asarray(resized, dtype=np.float32) / 255
+    pixels = (pixels - np.array(config.mean, np.float32)) / np.array(config.std, np.float32)
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]

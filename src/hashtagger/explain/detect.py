@@ -1,0 +1,185 @@
+"""Where in a photo a label is: boxes from a DRN's class maps, or from the classic sliding window."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from hashtagger.errors import ImageError, ModelError
+from hashtagger.explain.classmap import class_map, network_input
+from hashtagger.i18n import _
+from hashtagger.models.weights import ModelConfig
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor, nn
+
+Method = Literal["map", "window"]
+
+LEAST_SIDE = 32
+"""Pixels: in a smaller photo the smallest windows would hold nothing to see."""
+_WINDOWS = (0.25, 0.354, 0.5, 0.707, 1.0)
+"""Edges of the square windows, in parts of the photo's shorter side."""
+_STEP = 0.125
+"""From one window to the next, in parts of its edge."""
+_SCALES = (1.0, 2.0)
+"""Of the class maps."""
+_OVERLAP = 0.3
+"""Intersection over union above which the lower of two boxes is dropped."""
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One place of a label.
+
+    Attributes:
+        box: Left, top, right, bottom in pixels of the upright photo.
+        score: Calibrated probability of the label in the box, in 0..1.
+    """
+
+    box: tuple[int, int, int, int]
+    score: float
+
+
+def detect(
+    model: "nn.Module",
+    config: ModelConfig,
+    image: "Image",
+    index: int,
+    method: Method = "map",
+    threshold: float = 0.5,
+    limit: int = 10,
+) -> list[Detection]:
+    """Find the boxes of a label, best first.
+
+    Both methods score the same square windows and keep the best of those that overlap (non-maximum
+    suppression); see :func:`map_scores` and :func:`window_scores`.
+
+    Args:
+        model: In eval mode; a DRN for the method ``"map"``.
+        config: Of its weights.
+        image: Upright, in mode RGB.
+        index: The label's place among the network's outputs.
+        method: ``"map"`` or ``"window"``.
+        threshold: Probability in 0..1 below which a window is no find.
+        limit: At most so many boxes.
+
+    Raises:
+        ImageError: The photo is too small.
+        ModelError: The network is no DRN and the method is ``"map"``.
+    """
+    import torch
+    from torchvision.ops import nms
+
+    boxes = windows(*image.size)
+    score = map_scores if method == "map" else window_scores
+    scores = score(model, config, image, boxes)[:, index]
+    found = np.flatnonzero(scores >= threshold)
+    kept = nms(torch.from_numpy(boxes[found]), torch.from_numpy(scores[found]), _OVERLAP)[:limit]
+    return [
+        Detection(tuple(int(edge) for edge in boxes[i].round()), float(scores[i]))  # type: ignore[arg-type]
+        for i in found[kept.numpy()]
+    ]
+
+
+def windows(width: int, height: int) -> "np.ndarray[Any, Any]":
+    """List the square windows of a photo: float32 (n, 4), xyxy in pixels.
+
+    Raises:
+        ImageError: The photo is too small.
+    """
+    shorter = min(width, height)
+    if shorter < LEAST_SIDE:
+        raise ImageError(
+            _("photo of {width}x{height} pixels: too small to search; it takes {least} or more each way").format(
+                width=width, height=height, least=LEAST_SIDE
+            )
+        )
+    found = []
+    for part in _WINDOWS:
+        edge = part * shorter
+        left, top = np.meshgrid(_starts(width, edge), _starts(height, edge))
+        corner = np.stack([left.ravel(), top.ravel()], axis=1)
+        found.append(np.concatenate([corner, corner + edge], axis=1))
+    return np.concatenate(found).astype(np.float32)
+
+
+def _starts(length: int, edge: float) -> "np.ndarray[Any, Any]":
+    room = length - edge
+    return np.linspace(0, room, int(np.ceil(room / (_STEP * edge))) + 1)
+
+
+def map_scores(
+    model: "nn.Module", config: ModelConfig, image: "Image", boxes: "np.ndarray[Any, Any]"
+) -> "np.ndarray[Any, Any]":
+    """Score windows by the means of class maps over them, a pass of the network for each scale.
+
+    A network that averages its class map into logits has for logits of a part of the photo the map's mean
+    over that part. A summed-area table (Crow, SIGGRAPH 1984) has the mean over any window in four look-ups.
+
+    Returns:
+        float32 (boxes, classes): calibrated probabilities.
+
+    Raises:
+        ModelError: The network is no DRN.
+    """
+    import torch
+
+    from hashtagger.models.drn import DRN
+
+    if not isinstance(model, DRN):
+        raise ModelError(
+            _("{name} has no class map; the method map takes a DRN, the method window any network").format(
+                name=config.architecture
+            )
+        )
+    logits = [_means(class_map(model, config, image, scale), image.size, boxes) for scale in _SCALES]
+    return torch.stack(logits).mean(0).softmax(1).numpy()
+
+
+def _means(places: "Tensor", size: tuple[int, int], boxes: "np.ndarray[Any, Any]") -> "Tensor":
+    """Mean of (classes, rows, columns) over each box: (boxes, classes)."""
+    import torch
+
+    sums = torch.nn.functional.pad(places.double().cumsum(1).cumsum(2), (1, 0, 1, 0))
+    rows, columns = places.shape[1:]
+    # The first and last places lie on the photo's edges.
+    left, right = _span(boxes[:, 0], boxes[:, 2], (columns - 1) / size[0])
+    top, bottom = _span(boxes[:, 1], boxes[:, 3], (rows - 1) / size[1])
+    total = sums[:, bottom, right] - sums[:, top, right] - sums[:, bottom, left] + sums[:, top, left]
+    return (total / torch.from_numpy((bottom - top) * (right - left))).T.float()
+
+
+def _span(
+    start: "np.ndarray[Any, Any]", end: "np.ndarray[Any, Any]", factor: float
+) -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]":
+    first = np.rint(start * factor).astype(np.int64)
+    last = np.rint(end * factor).astype(np.int64)
+    return first, np.maximum(first, last) + 1
+
+
+def window_scores(
+    model: "nn.Module", config: ModelConfig, image: "Image", boxes: "np.ndarray[Any, Any]"
+) -> "np.ndarray[Any, Any]":
+    """Score windows one by one: each is cut out, resized to the network's input and classified, in batches.
+
+    Returns:
+        float32 (boxes, classes): calibrated probabilities.
+    """
+    import torch
+
+    device = next(model.parameters()).device
+    rows = []
+    for batch in _batches(boxes):
+        pixels = torch.cat([network_input(config, image, config.image_size, config.image_size, box) for box in batch])
+        with torch.inference_mode():
+            logits = model(pixels.to(device)).float().cpu() / config.temperature
+        rows.append(logits.softmax(1))
+    return torch.cat(rows).numpy()
+
+
+def _batches(boxes: "np.ndarray[Any, Any]") -> Iterator[list[tuple[float, ...]]]:
+    for start in range(0, len(boxes), _BATCH):
+        yield [tuple(map(float, box)) for box in boxes[start : start + _BATCH]]

@@ -1,0 +1,143 @@
+"""The pictures of explain, features and detect, as PNG in the house style."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hashtagger.explain.detect import Detection
+from hashtagger.explain.features import Channel
+from hashtagger.style import ACCENT, HEAT, house_style, panels
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from PIL.Image import Image
+
+_PANEL = 3.4
+"""Inches: the longer side of a panel that shows a photo."""
+_SHOWN = 1200
+"""Pixels: photos are drawn no larger than this."""
+
+
+@house_style()
+def draw_heat(image: "Image", maps: "Sequence[tuple[str, np.ndarray[Any, Any]]]", path: Path) -> None:
+    """Draw a photo and, beside it, each heat map over it.
+
+    Args:
+        image: Upright, in mode RGB.
+        maps: A title and a map (height, width) in 0..1 each.
+        path: PNG file.
+    """
+    import matplotlib
+    import numpy as np
+
+    figure, axes = _photo_panels(image, 1 + len(maps))
+    photo = _shown(image)
+    axes[0].imshow(photo)
+    grey = np.asarray(photo.convert("L"), np.float32)[..., None] / 255
+    colours = matplotlib.colormaps[HEAT]
+    for cell, (title, heat) in zip(axes[1:], maps, strict=True):
+        small = _resized(heat, photo.size)
+        # Cold places stay a dim photo; the hotter a place, the more of the colour map covers it.
+        cover = 0.75 * small[..., None]
+        cell.imshow(np.clip((1 - cover) * 0.6 * grey + cover * colours(small)[..., :3], 0, 1))
+        cell.set_title(title)
+    shade = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(0, 1), HEAT)
+    bar = figure.colorbar(shade, ax=axes, fraction=0.03, pad=0.01, aspect=30, ticks=[0, 0.5, 1])
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    figure.savefig(path)
+
+
+@house_style()
+def draw_detections(image: "Image", title: str, found: Sequence[Detection], path: Path) -> None:
+    """Draw a photo with boxes and their scores.
+
+    Args:
+        image: Upright, in mode RGB.
+        title: Over the photo.
+        found: The best is drawn over the others.
+        path: PNG file.
+    """
+    from matplotlib.patches import Rectangle
+
+    figure, (axes,) = _photo_panels(image, 1, scale=1.5)
+    axes.imshow(_shown(image), extent=(0, image.width, image.height, 0))
+    for rank, one in reversed(list(enumerate(found))):
+        left, top, right, bottom = one.box
+        axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor="white", linewidth=3.4))
+        axes.add_patch(
+            Rectangle(
+                (left, top), right - left, bottom - top, fill=False, edgecolor=ACCENT, linewidth=2 if rank == 0 else 1.2
+            )
+        )
+        axes.annotate(
+            f"{one.score:.0%}",
+            (left, top),
+            xytext=(4, -4),
+            textcoords="offset points",
+            va="top",
+            color="white",
+            bbox={"boxstyle": "square,pad=0.25", "facecolor": ACCENT, "edgecolor": "none"},
+        )
+    axes.set(xlim=(0, image.width), ylim=(image.height, 0), title=title)
+    figure.savefig(path)
+
+
+@house_style()
+def draw_filters(filters: "np.ndarray[Any, Any]", title: str, path: Path) -> None:
+    """Draw first-layer filters, (n, rows, columns, 3) in 0..1, as a numbered grid."""
+    columns = _columns(len(filters))
+    figure, axes = panels(columns, -(-len(filters) // columns), 0.8, 0.92)
+    for cell in axes:
+        cell.axis("off")
+    for number, (cell, weights) in enumerate(zip(axes, filters, strict=False)):
+        cell.imshow(weights, interpolation="nearest")
+        cell.set_title(f"{number}", fontsize=7, pad=2)
+    figure.suptitle(title)
+    figure.savefig(path)
+
+
+@house_style()
+def draw_channels(image: "Image", channels: Sequence[Channel], title: str, path: Path) -> None:
+    """Draw a photo and a level's channels as a grid; each channel has its own scale, from 0 to its maximum."""
+    columns = _columns(len(channels) + 1)
+    width = 1.3
+    height = width * image.height / image.width
+    figure, axes = panels(columns, -(-(len(channels) + 1) // columns), width, height + 0.2)
+    for cell in axes:
+        cell.axis("off")
+    axes[0].imshow(_shown(image))
+    for cell, channel in zip(axes[1:], channels, strict=False):
+        # The same corners as the photo, and its form, whatever the channel's resolution.
+        cell.imshow(channel.values, cmap=HEAT, vmin=min(0.0, float(channel.values.min())), aspect="auto")
+        cell.set_title(f"{channel.number}", fontsize=7, pad=2)
+    figure.suptitle(title)
+    figure.savefig(path)
+
+
+def _photo_panels(image: "Image", columns: int, scale: float = 1.0) -> "tuple[Figure, list[Axes]]":
+    shrink = scale * _PANEL / max(image.size)
+    figure, axes = panels(columns, 1, image.width * shrink + 0.1, image.height * shrink + 0.3)
+    for cell in axes:
+        cell.axis("off")
+    return figure, axes
+
+
+def _shown(image: "Image") -> "Image":
+    from PIL.Image import Resampling
+
+    shrink = min(1.0, _SHOWN / max(image.size))
+    size = (max(1, round(image.width * shrink)), max(1, round(image.height * shrink)))
+    return image.resize(size, Resampling.LANCZOS, reducing_gap=3.0)
+
+
+def _resized(heat: "np.ndarray[Any, Any]", size: tuple[int, int]) -> "np.ndarray[Any, Any]":
+    import numpy as np
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(heat).resize(size, Image.Resampling.BILINEAR))
+
+
+def _columns(cells: int) -> int:
+    return next(columns for columns in (4, 5, 6, 8, 10, 12, 16) if columns * columns >= cells or columns == 16)

@@ -1,0 +1,99 @@
+"""What a network looks for and what it finds: first-layer filters, and a level's strongest channels."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hashtagger.errors import ModelError
+from hashtagger.explain.classmap import grid_size, network_input
+from hashtagger.i18n import _
+from hashtagger.models.weights import ModelConfig
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One feature map of a photo.
+
+    Attributes:
+        number: Its place among the level's channels, from 0.
+        strength: Its mean over the photo.
+        values: float32 (rows, columns).
+    """
+
+    number: int
+    strength: float
+    values: "np.ndarray[Any, Any]"
+
+
+def first_filters(model: "nn.Module") -> "np.ndarray[Any, Any]":
+    """Show the filters of the first convolution as small pictures.
+
+    Returns:
+        float32 (filters, rows, columns, 3) in 0..1: grey is zero, and each filter's own largest weight
+        reaches 0 or 1.
+
+    Raises:
+        ModelError: There is no convolution that sees RGB.
+    """
+    from torch import nn
+
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d) and module.in_channels == 3:
+            weights = module.weight.detach().float().cpu()
+            largest = weights.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-12)
+            return (0.5 + 0.5 * weights / largest).permute(0, 2, 3, 1).numpy()
+    raise ModelError(_("{name}: no convolution that sees colours").format(name=type(model).__name__))
+
+
+def levels(model: "nn.Module") -> list[str]:
+    """Names of the modules whose outputs are a network's levels, first to last; level 1 is the first."""
+    return [str(level["module"]) for level in getattr(model, "feature_info", ())]
+
+
+def strongest_channels(
+    model: "nn.Module", config: ModelConfig, image: "Image", level: int, count: int = 24
+) -> list[Channel]:
+    """Run a network over the whole photo and keep a level's channels of highest mean, strongest first.
+
+    Args:
+        model: In eval mode.
+        config: Of its weights.
+        image: Upright, in mode RGB.
+        level: From 1.
+        count: At most so many channels.
+
+    Raises:
+        ModelError: The network has no such level, or the level no places.
+    """
+    import torch
+
+    names = levels(model)
+    if not 1 <= level <= len(names):
+        raise ModelError(
+            _("{name} has no level {level}; it has: {known}").format(
+                name=config.architecture,
+                level=level,
+                known=", ".join(f"{number} ({module})" for number, module in enumerate(names, start=1)),
+            )
+        )
+    seen: list[Tensor] = []
+    hook = model.get_submodule(names[level - 1]).register_forward_hook(
+        # A copy, as the next layers may work in place.
+        lambda _module, _inputs, output: seen.append(output.detach().float().cpu().clone())
+    )
+    pixels = network_input(config, image, *grid_size(image.size, config.image_size))
+    try:
+        with torch.inference_mode():
+            model(pixels.to(next(model.parameters()).device))
+    finally:
+        hook.remove()
+    features = seen[0]
+    if features.ndim != 4:
+        raise ModelError(_("{name}: level {level} has no places to draw").format(name=config.architecture, level=level))
+    strength = features[0].mean((1, 2))
+    order = strength.argsort(descending=True, stable=True)[:count].tolist()
+    return [Channel(i, float(strength[i]), features[0, i].numpy()) for i in order]

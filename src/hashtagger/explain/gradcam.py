@@ -1,0 +1,85 @@
+"""Heat maps of networks that have no class map of their own, with the grad-cam library."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from hashtagger.errors import MissingExtraError, ModelError
+from hashtagger.explain.classmap import grid_size, network_input
+from hashtagger.i18n import _
+from hashtagger.models.weights import ModelConfig
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+    from torch import Tensor, nn
+
+
+def grad_cam(model: "nn.Module", config: ModelConfig, image: "Image", index: int) -> "np.ndarray[Any, Any]":
+    """Weigh the last features by the label's gradient: Grad-CAM (Selvaraju et al., ICCV 2017).
+
+    A convolutional network sees the whole photo in its form, one of fixed input the whole photo squeezed
+    to a square.
+
+    Returns:
+        float32 (height, width) of the photo, in 0..1; the highest place has the value 1.
+
+    Raises:
+        MissingExtraError: grad-cam is not installed.
+        ModelError: The network has no layer to look at.
+    """
+    import torch
+
+    try:
+        from pytorch_grad_cam import GradCAM
+        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+    except ImportError as error:
+        raise MissingExtraError(
+            _("a heat map of a network other than DRN takes grad-cam: pip install 'hashtagger[explain]'")
+        ) from error
+    layer = target_layer(model)
+    side = config.image_size
+    width, height = (side, side) if hasattr(model, "patch_embed") else grid_size(image.size, side)
+    pixels = network_input(config, image, width, height).to(next(model.parameters()).device)
+    with GradCAM(model, [layer], reshape_transform=_as_map(model)) as cam, torch.enable_grad():
+        heat = cam(pixels, [ClassifierOutputTarget(index)])
+    resized = torch.nn.functional.interpolate(
+        torch.from_numpy(heat)[:, None], (image.height, image.width), mode="bilinear", align_corners=False
+    )
+    return resized[0, 0].clamp(0, 1).numpy()
+
+
+def target_layer(model: Any) -> "nn.Module":
+    """Choose the layer that Grad-CAM looks at: the last features that still have places.
+
+    In a transformer it is the last block's first norm: past the last attention, only the class token
+    has a gradient.
+
+    Raises:
+        ModelError: The network does not say what its features are.
+    """
+    blocks = getattr(model, "blocks", None)
+    if hasattr(model, "patch_embed") and blocks is not None and hasattr(blocks[-1], "norm1"):
+        return blocks[-1].norm1
+    try:
+        return model.get_submodule(model.feature_info[-1]["module"])
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise ModelError(
+            _("{name}: no layer to look at; networks of timm with feature_info have one").format(
+                name=type(model).__name__
+            )
+        ) from error
+
+
+def _as_map(model: Any) -> "Callable[[Tensor], Tensor]":
+    """Turn a layer's output into (batch, channels, rows, columns), whichever way round it comes."""
+    prefix = getattr(model, "num_prefix_tokens", 0)
+
+    def transform(features: "Tensor") -> "Tensor":
+        if features.ndim == 3:
+            patches = features[:, prefix:]
+            return patches.unflatten(1, model.patch_embed.grid_size).permute(0, 3, 1, 2)
+        if features.shape[-1] == model.num_features:
+            return features.permute(0, 3, 1, 2)
+        return features
+
+    return transform
