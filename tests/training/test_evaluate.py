@@ -6,8 +6,9 @@ import torch
 from click.testing import CliRunner
 
 from hashtagger.cli import group
-from hashtagger.errors import TrainingError
+from hashtagger.errors import MissingExtraError, TrainingError
 from hashtagger.models.weights import CHECKSUMS, load_weights, save_weights
+from hashtagger.training.clean import clean
 from hashtagger.training.dataset import read_photos
 from hashtagger.training.evaluate import evaluate
 from hashtagger.training.recipe import Recipe
@@ -155,3 +156,18 @@ def test_the_command_prints_one_json_document_and_lists_unreadable_photos(weight
     assert "broken.png: empty" in result.stderr
     shown = CliRunner().invoke(group, arguments[:-1])
     assert "val: 15 photos, top-1" in shown.stdout
+
+
+def test_a_missing_package_is_named_before_any_work(weights, folders, tmp_path, monkeypatch):
+    from importlib import util
+
+    found = util.find_spec
+    monkeypatch.setattr(util, "find_spec", lambda name, *rest: None if name == "matplotlib" else found(name, *rest))
+    for work in (
+        lambda: evaluate(folders, tmp_path / "out", weights),
+        lambda: clean(folders, tmp_path / "out", weights=weights),
+        lambda: train(folders, tmp_path / "out", Recipe(vocabulary="")),
+    ):
+        with pytest.raises(MissingExtraError, match="matplotlib"):
+            work()
+    assert not (tmp_path / "out").exists()

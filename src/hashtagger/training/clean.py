@@ -14,6 +14,7 @@ from hashtagger.i18n import _
 from hashtagger.images import load_image
 from hashtagger.training.dataset import MANIFEST, Photo, read_entries, read_photos
 from hashtagger.training.duplicates import merge, near_pairs, perceptual_hash
+from hashtagger.training.extra import require
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,10 +80,12 @@ def clean(
     Raises:
         TrainingError: There are no photos.
         WeightsError: The weights cannot be read.
+        MissingExtraError: Matplotlib is not installed.
     """
     from hashtagger.training.plots import draw_balance
     from hashtagger.training.review import write_page
 
+    require("matplotlib")
     _root, entries = read_entries(data)
     files = [str(entry["file"]) for entry in entries]
     photos = read_photos(data)

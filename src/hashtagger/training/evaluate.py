@@ -18,6 +18,7 @@ from hashtagger.models.preprocess import preprocess
 from hashtagger.models.weights import CHECKSUMS, ModelConfig, find_weights, load_weights, save_weights
 from hashtagger.training import metrics
 from hashtagger.training.dataset import OTHER, Photo, read_photos, reading_loader, targets
+from hashtagger.training.extra import require
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,11 +86,13 @@ def evaluate(
     Raises:
         TrainingError: No photos to measure on, or of labels that the network does not have.
         WeightsError: The weights cannot be read.
+        MissingExtraError: Matplotlib is not installed.
     """
     import numpy as np
 
     from hashtagger.training.report import write_report
 
+    require("matplotlib")
     path = Path(weights) if weights else find_weights()
     network, config = load_weights(path)
     photos = [photo for photo in read_photos(data) if photo.split != "train"]

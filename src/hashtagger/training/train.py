@@ -15,11 +15,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hashtagger.errors import MissingExtraError, TrainingError, WeightsError
+from hashtagger.errors import TrainingError, WeightsError
 from hashtagger.i18n import _
 from hashtagger.models import create_model
 from hashtagger.models.weights import ModelConfig, save_weights
 from hashtagger.training.dataset import OTHER, Photo, choose_keys, read_photos, split_photos
+from hashtagger.training.extra import require
 from hashtagger.training.recipe import Recipe, load_recipe
 
 if TYPE_CHECKING:
@@ -62,9 +63,7 @@ def train(
         WeightsError: ``init`` is not a weights file of this network.
         MissingExtraError: Lightning is not installed.
     """
-    for package in ("lightning", "matplotlib"):
-        if importlib.util.find_spec(package) is None:
-            raise MissingExtraError(_("training takes: pip install 'hashtagger[train]'"))
+    require("lightning", "matplotlib")
     out = Path(out)
     last = out / "checkpoints" / "last.ckpt"
     if last.exists() and not resume:

@@ -1,0 +1,17 @@
+"""The optional packages of the extra ``train``."""
+
+import importlib.util
+
+from hashtagger.errors import MissingExtraError
+from hashtagger.i18n import _
+
+
+def require(*packages: str) -> None:
+    """Make sure, before any work is done, that optional packages are installed.
+
+    Raises:
+        MissingExtraError: One of them is not.
+    """
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError(_("{package} is missing: pip install 'hashtagger[train]'").format(package=package))
