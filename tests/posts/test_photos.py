@@ -1,5 +1,6 @@
 import os
 import struct
+import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -177,3 +178,18 @@ def test_real_photos(sample_photos):
     assert {post.media[0].name for post in posts} >= {"flower.jpg", "china.jpg"}
     assert all(post.taken_at.tzinfo is not None for post in posts)
     assert all("flower" not in problem.location for problem in problems)
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="names are Unicode there")
+def test_names_in_the_bytes_of_korean_windows_come_out_in_korean(tmp_path):
+    for raw in ("강아지.jpg".encode("cp949"), b"\xff\xfe.jpg", "메모.txt".encode("cp949")):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + raw)).write_bytes(b"\xff\xd8\xff")
+    posts, problems = read(tmp_path)
+    assert "강아지.jpg" in {post.media[0].name for post in posts}
+    assert len({post.media[0].location for post in posts}) == 2
+    for post in posts:
+        (post.media[0].name + post.media[0].location).encode()
+        post.media[0].open().close()
+    assert len(problems) == 3
+    for problem in problems:
+        (problem.location + problem.cause).encode()

@@ -122,7 +122,8 @@ class InstaloaderSource:
         moment, guess = facts.taken_at or from_name(base, self._zone), False
         if moment is None and media:
             # Neither sidecar nor name tells, so the picture itself must.
-            alone = next(posts_of_photos(folder, [Path(media[0].location).name], self._zone, []), None)
+            name = media[0].path.name if media[0].path else ""
+            alone = next(posts_of_photos(folder, [name], self._zone, []), None)
             moment, guess = (alone.taken_at, alone.time_is_guess) if alone else (None, False)
         if moment is None:
             return None

@@ -1,4 +1,6 @@
-"""Instagram's export writes each UTF-8 byte as one character; this puts the text back together."""
+"""Text that came through the wrong encoding: captions of Instagram's export, names from Korean Windows."""
+
+import os
 
 
 def repair(text: str) -> str:
@@ -29,6 +31,26 @@ def repair(text: str) -> str:
             if not prefix.isascii():
                 return prefix.decode("utf-8")
         return text
+
+
+def readable(name: str) -> str:
+    """Give a file's name as text that can be shown and stored.
+
+    Names that Windows packed in CP949 and Linux unpacked byte by byte come out in Korean.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        try:
+            return os.fsencode(name).decode("cp949")
+        except UnicodeError:
+            return escaped(name)
+    return name
+
+
+def escaped(path: str) -> str:
+    """Give a path as text that can be shown and stored, another one for each path."""
+    return path.encode(errors="backslashreplace").decode()
 
 
 def _without_half_surrogates(text: str) -> str:

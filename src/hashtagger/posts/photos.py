@@ -10,6 +10,7 @@ from pathlib import Path
 from hashtagger.i18n import _
 from hashtagger.posts import metadata, sniff
 from hashtagger.posts.dates import from_name
+from hashtagger.posts.mojibake import escaped, readable
 from hashtagger.posts.post import Media, MediaKind, Post, Problem
 from hashtagger.posts.tags import caption_tags
 
@@ -124,7 +125,7 @@ def media_file(path: Path, problems: list[Problem]) -> Media | None:
         if kind is None:
             problems.append(Problem(str(path), _("neither photo nor video; left where it is")))
             return None
-        return Media(name, str(path), kind, path=path, size=status.st_size)
+        return Media(readable(name), escaped(str(path)), kind, path=path, size=status.st_size)
     except OSError as error:
         problems.append(Problem(str(path), error.strerror or str(error)))
         return None

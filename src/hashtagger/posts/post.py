@@ -6,6 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol, runtime_checkable
 
+from hashtagger.posts.mojibake import escaped
+
 MediaKind = Literal["photo", "video", "other"]
 
 
@@ -71,6 +73,11 @@ class Problem:
 
     location: str
     cause: str
+
+    def __post_init__(self) -> None:
+        """Make sure that both can be printed and stored, whatever bytes a file's name is of."""
+        object.__setattr__(self, "location", escaped(self.location))
+        object.__setattr__(self, "cause", escaped(self.cause))
 
 
 @runtime_checkable

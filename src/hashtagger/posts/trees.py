@@ -12,6 +12,7 @@ from typing import BinaryIO, Protocol
 
 from hashtagger.i18n import _
 from hashtagger.posts import archive, sniff
+from hashtagger.posts.mojibake import escaped, readable
 from hashtagger.posts.post import Media, MediaKind, Problem
 
 PRIVATE = frozenset({"direct", "messages", "inbox", "message_requests", "archived_threads", "filtered_threads"})
@@ -112,7 +113,7 @@ class Folder:
         if not stat.S_ISREG(status.st_mode):
             return None
         named, kind = sniff.name_and_kind(path.name, lambda: path.open("rb"), hint)
-        return Media(named, str(path), kind or "other", path=path, size=status.st_size)
+        return Media(readable(named), escaped(str(path)), kind or "other", path=path, size=status.st_size)
 
     def modified(self, name: str, zone: tzinfo) -> datetime | None:
         """Tell when a file of it was last changed."""
