@@ -42,7 +42,9 @@ class Intake:
         posts, files, tags = [], [], []
         for post in source.posts():
             rows = list(self._files(post))
-            number = self._find(post, rows) if self._known else None
+            number = None
+            if self._known:
+                number, rows = self._find(post, rows)
             if number is None:
                 self._post += 1
                 number = self._post
@@ -81,15 +83,21 @@ class Intake:
                 path, mtime = _archive(str(media.archive))
             yield name, media.kind, path, media.member or "", size, mtime, self._how
 
-    def _find(self, post: Post, files: list[_File]) -> int | None:
-        """Tell which known post this is, by its files, or, where it has none, by its time and words."""
+    def _find(self, post: Post, files: list[_File]) -> tuple[int | None, list[_File]]:
+        """Tell which known post this is, if any, and which of its files are new.
+
+        It is known by its files, or, where it has none, by its time and words.
+        """
         if not files:
             taken_at = post.taken_at.astimezone(self._zone).isoformat()
-            row = self._db.execute("SELECT id FROM post WHERE taken_at = ? AND caption = ?", (taken_at, post.caption))
-            return next((number for (number,) in row), None)
+            row = self._db.execute(
+                "SELECT id FROM post WHERE taken_at = ? AND caption = ?", (taken_at, post.caption)
+            ).fetchone()
+            return (row[0] if row else None), []
         same = "SELECT post FROM file WHERE path = ? AND member = ? AND size IS ? AND mtime = ?"
-        found = (self._db.execute(same, file[2:6]).fetchone() for file in files)
-        return next((row[0] for row in found if row), None)
+        found = [self._db.execute(same, file[2:6]).fetchone() for file in files]
+        number = next((row[0] for row in found if row), None)
+        return number, [file for file, row in zip(files, found, strict=True) if not row]
 
     def _tag_ids(self, tags: tuple[str, ...]) -> list[int]:
         """Rows of a post's tags, each once, in order."""
@@ -113,7 +121,7 @@ class Intake:
             "INSERT INTO post(id, taken_at, month, caption, permalink, place, guess) VALUES(?,?,?,?,?,?,?)", posts
         )
         self.new_files += self._db.executemany(
-            "INSERT OR IGNORE INTO file(post, name, kind, path, member, size, mtime, how) VALUES(?,?,?,?,?,?,?,?)",
+            "INSERT INTO file(post, name, kind, path, member, size, mtime, how) VALUES(?,?,?,?,?,?,?,?)",
             files,
         ).rowcount
         self._db.executemany("INSERT INTO post_tag(post, position, tag) VALUES(?,?,?)", tags)

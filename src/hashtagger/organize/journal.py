@@ -19,7 +19,8 @@ NAME = "journal.sqlite"
 MADE = "made"  # the destination and folders above it that were not there before
 _VERSION = 1
 
-_SCHEMA = """
+PLACE_INDEX = "CREATE INDEX place_file ON place(file, folder, state)"
+_SCHEMA = f"""
 CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 -- Folders of the tree, relative to the destination; and those that were not there before us, so that undo removes them.
 CREATE TABLE folder(id INTEGER PRIMARY KEY, path TEXT NOT NULL, key TEXT NOT NULL UNIQUE);
@@ -37,13 +38,14 @@ CREATE TABLE post_tag(post INT, position INT, tag INT NOT NULL, by_model INT NOT
 CREATE TABLE file(id INTEGER PRIMARY KEY, post INT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL, path TEXT NOT NULL,
     member TEXT NOT NULL, size INT, mtime INT, how TEXT NOT NULL, content TEXT, digest TEXT, sidecar TEXT, same_as INT,
     released INT NOT NULL DEFAULT 0);
-CREATE UNIQUE INDEX file_origin ON file(path, member, size, mtime);
+CREATE INDEX file_size ON file(size, mtime);
 CREATE INDEX file_same ON file(same_as) WHERE same_as IS NOT NULL;
 CREATE INDEX file_post ON file(post);
+CREATE INDEX post_time ON post(taken_at);
 -- Where a file goes: a name in a folder, and how far that has got (see State).
 CREATE TABLE place(folder INT, key TEXT, name TEXT NOT NULL, file INT NOT NULL, state INT NOT NULL DEFAULT 0,
     PRIMARY KEY(folder, key)) WITHOUT ROWID;
-CREATE INDEX place_file ON place(file, folder, state);
+{PLACE_INDEX};
 -- Files we write anew each run (gallery, table, report): the bytes there now, and those about to be.
 CREATE TABLE page(name TEXT PRIMARY KEY, path TEXT NOT NULL, digest TEXT, coming TEXT) WITHOUT ROWID;
 """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hashtagger.organize import names
 from hashtagger.organize.intake import folder_id
-from hashtagger.organize.journal import State
+from hashtagger.organize.journal import PLACE_INDEX, State
 from hashtagger.organize.layout import Layout
 
 
@@ -20,15 +20,24 @@ def assign_places(db: sqlite3.Connection, layout: Layout, destination: Path) -> 
     _collect_wanted(db, layout)
     _drop_unwanted(db)
     _note_foreign(db, destination)
-    # All whose own name is free at one go; for a million files a query a file would take too long.
-    db.execute(
-        """INSERT OR IGNORE INTO place(folder, key, file, name)
-           SELECT w.folder, f.key, w.file, f.name FROM wanted w JOIN named f ON f.id = w.file
-           WHERE NOT EXISTS(SELECT 1 FROM place p WHERE p.file = w.file AND p.folder = w.folder)
-           AND NOT EXISTS(SELECT 1 FROM foreign_name x WHERE x.folder = w.folder AND x.key IN (f.key, f.key || '.xmp'))
-           ORDER BY w.folder, w.file"""
-    )
+    _take_free_names(db)
     _number_the_rest(db)
+
+
+def _take_free_names(db: sqlite3.Connection) -> None:
+    """Give all whose own name is free that name at one go; a query for each of a million would take too long."""
+    fresh = db.execute("SELECT 1 FROM place").fetchone() is None
+    skip = "0" if fresh else "EXISTS(SELECT 1 FROM place p WHERE p.file = w.file AND p.folder = w.folder)"
+    if fresh:
+        db.execute("DROP INDEX place_file")  # An index is made several times faster than kept.
+    db.execute(
+        f"""INSERT OR IGNORE INTO place(folder, key, file, name)
+            SELECT w.folder, f.key, w.file, f.name FROM wanted w JOIN named f ON f.id = w.file WHERE NOT {skip} AND
+            NOT EXISTS(SELECT 1 FROM foreign_name x WHERE x.folder = w.folder AND x.key IN (f.key, f.key || '.xmp'))
+            ORDER BY w.folder, w.file"""
+    )
+    if fresh:
+        db.execute(PLACE_INDEX)
 
 
 def free_name(db: sqlite3.Connection, folder: int, name: str, start: int = 2) -> tuple[str, int]:
@@ -49,6 +58,12 @@ def _count_tags(db: sqlite3.Connection) -> None:
            (SELECT tag, COUNT(*) AS posts FROM post_tag
             WHERE post NOT IN (SELECT id FROM post WHERE same_as IS NOT NULL) GROUP BY tag) AS counted
            WHERE tag.id = counted.tag"""
+    )
+    db.execute(  # A post met again may have brought tags that it did not have before.
+        """UPDATE tag SET uses = uses + added.posts FROM
+           (SELECT pt.tag, COUNT(DISTINCT p.same_as) AS posts FROM post p JOIN post_tag pt ON pt.post = p.id
+            WHERE p.same_as IS NOT NULL AND pt.tag NOT IN (SELECT o.tag FROM post_tag o WHERE o.post = p.same_as)
+            GROUP BY pt.tag) AS added WHERE tag.id = added.tag"""
     )
 
 

@@ -151,10 +151,10 @@ def _restore(db: sqlite3.Connection, root: Path, file: _Stored, problems: list[P
     """Bring a moved file, and those that held the same content, back to where they were; tells how many."""
     origin = next((root / place.path for place in file.places if file.is_at(root / place.path)), None)
     sources = db.execute("SELECT path, mtime FROM file WHERE member = '' AND ? IN (id, same_as)", (file.number,))
-    missing = [(Path(path), mtime) for path, mtime in sources.fetchall() if not os.path.lexists(path)]
+    missing = {Path(path): mtime for path, mtime in sources.fetchall() if not os.path.lexists(path)}
     if origin is None:
         return 0
-    for path, mtime in missing:
+    for path, mtime in missing.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         if path != file.source or not files.link(origin, path):
             temporary = path.with_name(".hashtagger-restoring")

@@ -1,0 +1,151 @@
+import io
+import zlib
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from hashtagger.organize.embed import embed
+from hashtagger.organize.sidecar import Description, render
+
+SAID = Description(
+    tags=("강아지", "산책"),
+    top="해시태그",
+    caption='오늘 <산책> & "간식"\x00\n🐶',
+    taken_at="2021-04-01T12:00:00+09:00",
+    permalink="https://www.instagram.com/p/abc/?a=1&b=2",
+    place="서울숲",
+)
+NAMES = {
+    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+    "dc": "http://purl.org/dc/elements/1.1/",
+    "lr": "http://ns.adobe.com/lightroom/1.0/",
+    "xmp": "http://ns.adobe.com/xap/1.0/",
+    "exif": "http://ns.adobe.com/exif/1.0/",
+    "photoshop": "http://ns.adobe.com/photoshop/1.0/",
+    "digiKam": "http://www.digikam.org/ns/1.0/",
+    "Iptc4xmpCore": "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/",
+}
+
+
+def said(packet, name):
+    return [item.text for item in ET.fromstring(packet).iterfind(f".//{name}//rdf:li", NAMES)]
+
+
+def test_a_sidecar_says_what_the_post_says():
+    packet = render(SAID)
+    assert said(packet, "dc:subject") == ["강아지", "산책"]
+    assert said(packet, "lr:hierarchicalSubject") == ["해시태그|강아지", "해시태그|산책"]
+    assert said(packet, "digiKam:TagsList") == ["해시태그/강아지", "해시태그/산책"]
+    assert said(packet, "dc:description") == ['오늘 <산책> & "간식"\n🐶']
+    root = ET.fromstring(packet)
+    for name in ("xmp:CreateDate", "exif:DateTimeOriginal", "photoshop:DateCreated"):
+        assert root.findtext(f".//{name}", namespaces=NAMES) == SAID.taken_at
+    assert root.findtext(".//dc:source", namespaces=NAMES) == SAID.permalink
+    assert root.findtext(".//Iptc4xmpCore:Location", namespaces=NAMES) == "서울숲"
+
+
+def test_what_is_not_known_is_not_said():
+    packet = render(Description((), "해시태그"))
+    assert b"dc:" not in packet.replace(b"xmlns:dc:", b"")
+    assert b"CreateDate" not in packet
+
+
+def test_what_a_packet_says_already_stays():
+    mine = render(Description(("고양이", "강아지"), "해시태그", "내 설명", "2020-01-01T00:00:00+09:00"))
+    rated = mine.replace(b'rdf:about=""', b'rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="5"')
+    packet = render(SAID, rated)
+    assert said(packet, "dc:subject") == ["고양이", "강아지", "산책"]
+    assert said(packet, "dc:description") == ["내 설명"]
+    assert b'Rating="5"' in packet
+    assert packet.count(b"CreateDate>") == 2
+    assert b"2021-04-01" not in packet
+
+
+def read_xmp(data):
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+        found = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp", "").encode()
+        return found, image.tobytes(), image.size
+
+
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [
+        ("JPEG", {}),
+        ("JPEG", {"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0", "comment": b"hello"}),
+        ("JPEG", {"progressive": True}),
+        ("PNG", {}),
+        ("WEBP", {}),
+        ("WEBP", {"lossless": True}),
+        ("WEBP", {"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"}),
+    ],
+)
+def test_embedding_leaves_every_pixel(photo, form, options):
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.open(io.BytesIO(photo(3))).save(out, form, **options)
+    plain = out.getvalue()
+    tagged = embed(plain, SAID)
+    found, pixels, size = read_xmp(tagged)
+    assert said(found.strip(b"\0"), "dc:subject") == ["강아지", "산책"]
+    assert (pixels, size) == read_xmp(plain)[1:]
+    again = embed(tagged, Description(("꽃",), "해시태그"))
+    assert said(read_xmp(again)[0], "dc:subject") == ["강아지", "산책", "꽃"]
+    assert read_xmp(again)[1] == pixels
+
+
+def test_transparency_survives_embedding(photo):
+    from PIL import Image
+
+    out = io.BytesIO()
+    image = Image.open(io.BytesIO(photo(3))).convert("RGBA")
+    image.putalpha(100)
+    image.save(out, "WEBP", lossless=True)
+    with Image.open(io.BytesIO(embed(out.getvalue(), SAID))) as tagged:
+        assert tagged.mode == "RGBA"
+        assert tagged.getpixel((5, 5))[3] == 100
+
+
+def test_a_png_stays_valid(photo):
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.open(io.BytesIO(photo(3))).save(out, "PNG")
+    tagged = embed(out.getvalue(), SAID)
+    position = 8
+    while position < len(tagged):
+        length = int.from_bytes(tagged[position : position + 4], "big")
+        body = tagged[position + 4 : position + 8 + length]
+        assert zlib.crc32(body) == int.from_bytes(tagged[position + 8 + length : position + 12 + length], "big")
+        position += 12 + length
+    assert position == len(tagged)
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"", b"GIF89a...", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n\0\0", b"RIFF\0\0\0\0WEBPVP8 "]
+)
+def test_what_cannot_be_tagged_comes_back_as_it_is(damaged):
+    assert embed(damaged, SAID) == damaged
+
+
+def test_a_caption_too_long_for_a_jpeg_leaves_it_as_it_is(photo):
+    long = Description((), "해시태그", "가" * 30_000)
+    assert embed(photo(1), long) == photo(1)
+
+
+def test_embedding_is_for_copies_only(album, tmp_path, picture):
+    from hashtagger.organize import organize, undo, verify
+
+    before = picture(album.root)
+    organize(album, tmp_path / "sorted", lang="ko", tag_untagged=False, embed=True)
+    tagged = (tmp_path / "sorted/날짜/2021/04/IMG_0.jpg").read_bytes()
+    # The same photo was posted twice, so it has the tags of both posts.
+    assert said(read_xmp(tagged)[0], "dc:subject") == ["강아지", "산책", "꽃"]
+    assert picture(album.root) == before
+    assert verify(tmp_path / "sorted").problems == []
+    assert organize(album, tmp_path / "sorted", lang="ko", tag_untagged=False, embed=True).new_files == 0
+    undo(tmp_path / "sorted")
+    assert not (tmp_path / "sorted").exists()
