@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format messages wheel clean
+.PHONY: demo test lint format messages htmx wheel clean
 
 demo: .venv/core
 	@$(BIN)/python examples/demo.py
@@ -22,6 +22,13 @@ format: .venv/dev
 # Korean messages: after editing the .po, compile the .mo that the package reads.
 messages: .venv/dev
 	$(BIN)/pybabel compile --domain hashtagger --directory src/hashtagger/locale --statistics
+
+# The one script of others that the web page uses, from its npm package; committed, so that nobody else needs npm.
+VENDOR := src/hashtagger/serving/static/vendor
+htmx:
+	@folder=$$(mktemp -d) && npm pack --silent --pack-destination "$$folder" htmx.org@2.0.11 >/dev/null \
+	&& tar -xzf "$$folder"/htmx.org-*.tgz -C "$$folder" && cp "$$folder/package/dist/htmx.min.js" $(VENDOR)/htmx.min.js \
+	&& cp "$$folder/package/LICENSE" $(VENDOR)/htmx.LICENSE && rm -r "$$folder"
 
 wheel: .venv/dev
 	$(BIN)/python -m build --wheel

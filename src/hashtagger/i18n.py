@@ -4,6 +4,10 @@ import gettext as _gettext
 import locale
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
 from pathlib import Path
 
 DOMAIN = "hashtagger"
@@ -15,14 +19,33 @@ if sys.platform == "win32" and not any(os.environ.get(name) for name in ("LANGUA
     os.environ["LANGUAGE"] = "ko" if (locale.getlocale()[0] or "").startswith(("ko", "Korean")) else "en"
 
 
+_spoken: ContextVar[str | None] = ContextVar("spoken", default=None)
+
+
 def _(message: str) -> str:
     """Translate an English message for the user; unknown ones come back as they are."""
-    return _gettext.dgettext(DOMAIN, message)
+    spoken = _spoken.get()
+    return _gettext.dgettext(DOMAIN, message) if spoken is None else _catalogue(spoken).gettext(message)
 
 
 def language() -> str:
     """Tell which language messages come out in: ``"ko"`` or ``"en"``."""
-    return "ko" if _gettext.find(DOMAIN, LOCALE_DIR) else "en"
+    return _spoken.get() or ("ko" if _gettext.find(DOMAIN, LOCALE_DIR) else "en")
+
+
+@contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """Let messages come out in ``"ko"`` or ``"en"`` for a while, in this context only, whatever the locale."""
+    token = _spoken.set(language)
+    try:
+        yield
+    finally:
+        _spoken.reset(token)
+
+
+@lru_cache(maxsize=8)
+def _catalogue(language: str) -> _gettext.NullTranslations:
+    return _gettext.translation(DOMAIN, LOCALE_DIR, [language], fallback=True)
 
 
 def use_for_click() -> None:

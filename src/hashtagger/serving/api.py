@@ -1,0 +1,116 @@
+"""The API for programs: stateless, documented by OpenAPI, with errors as problem details."""
+
+from importlib.metadata import version
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, File, HTTPException, Query, UploadFile
+from pydantic import BaseModel, Field
+
+from hashtagger.errors import ImageError
+from hashtagger.i18n import _
+from hashtagger.normalize import normalize as normalize_tag
+from hashtagger.recommend import Recommendation
+from hashtagger.related import related
+from hashtagger.serving.asking import on_disk, recommend_file
+from hashtagger.serving.engine import vocabularies
+from hashtagger.serving.problems import RESPONSES
+from hashtagger.serving.services import Parts, Services, Someone
+
+PHOTOS_AT_ONCE = 30
+router = APIRouter(prefix="/api", responses=RESPONSES)
+
+
+class Tag(BaseModel):
+    """One hashtag for a photo."""
+
+    tag: str = Field(examples=["강아지"])
+    key: str = Field(examples=["dog"])
+    score: float = Field(ge=0, le=1, description="Calibrated probability that it is right.", examples=[0.93])
+    related: list[str] = Field(description="Tags that people use beside it.", examples=[["멍스타그램", "반려견"]])
+
+
+class Answer(BaseModel):
+    """What one photo is recommended, or why it could not be read."""
+
+    photo: str = Field(description="The file's name as sent.", examples=["photo.jpg"])
+    tags: list[Tag] = Field(description="Best first; empty where nothing is sure.")
+    error: str | None = Field(None, examples=[None])
+
+
+class Meaning(BaseModel):
+    """What a tag means."""
+
+    original: str = Field(examples=["#댕댕이"])
+    tag: str = Field(description="The canonical tag; the cleaned one where none is known.", examples=["강아지"])
+    canonical: list[str] = Field(description="Keys of the labels meant, best first.", examples=[["dog"]])
+    rule: str = Field(description="The rule that decided.", examples=["variant"])
+    score: float = Field(ge=0, le=1, examples=[0.99])
+
+
+class Related(BaseModel):
+    """Tags that people use beside a tag."""
+
+    tag: str = Field(examples=["강아지"])
+    related: list[str] = Field(examples=[["멍스타그램", "반려견"]])
+
+
+class Health(BaseModel):
+    """That the server answers, and what it can say."""
+
+    status: Literal["ok"] = "ok"
+    version: str = Field(examples=["0.1.0"])
+    vocabularies: list[str] = Field(examples=[["hashtags_ko"]])
+
+
+TagText = Annotated[str, Query(min_length=1, max_length=200, openapi_examples={"slang": {"value": "#댕댕이"}})]
+
+
+@router.post("/recommend")
+async def recommend(
+    services: Parts,
+    user: Someone,
+    files: Annotated[list[UploadFile], File(min_length=1, max_length=PHOTOS_AT_ONCE, description="One photo or many.")],
+    vocabulary: Annotated[str, Query(max_length=80)] = "hashtags_ko",
+) -> list[Answer]:
+    """Recommend hashtags for photos; one that cannot be read says why, and the others are done. Nothing is kept."""
+    known = [one.name for one in vocabularies()]
+    if vocabulary not in known:
+        raise HTTPException(
+            404,
+            _("no vocabulary {name!r}; there are: {known}").format(name=vocabulary, known=", ".join(known)),
+        )
+    return [await services.heavily(_answer, services, file, vocabulary) for file in files]
+
+
+@router.get("/tags/normalize")
+def normalize(user: Someone, tag: TagText) -> Meaning:
+    """Tell what a tag means, in whatever spelling."""
+    return Meaning.model_validate(normalize_tag(tag)._asdict())
+
+
+@router.get("/tags/related")
+def tags_related(user: Someone, tag: TagText, k: Annotated[int, Query(ge=1, le=50)] = 10) -> Related:
+    """Name tags that people use beside a tag."""
+    meant = normalize_tag(tag).tag
+    return Related(tag=meant, related=related(meant, k))
+
+
+@router.get("/health")
+def health() -> Health:
+    """Tell that the server answers."""
+    return Health(version=version("hashtagger"), vocabularies=[one.name for one in vocabularies()])
+
+
+def _answer(services: Services, file: UploadFile, vocabulary: str) -> Answer:
+    name = file.filename or ""
+    try:
+        with on_disk(file.file, services.settings.photo_bytes) as path:
+            found = recommend_file(services, path, vocabulary)
+    except ImageError as error:
+        return Answer(photo=name, tags=[], error=str(error))
+    return Answer(photo=name, tags=as_tags(found), error=None)
+
+
+def as_tags(found: list[Recommendation]) -> list[Tag]:
+    """Recommendations as the API and the history tell them."""
+    return [Tag(tag=one.tag, key=one.key, score=round(one.score, 4), related=one.related) for one in found]

@@ -1,0 +1,76 @@
+"""The application: its parts put together."""
+
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.responses import RedirectResponse
+from fastapi.staticfiles import StaticFiles
+
+from hashtagger.serving import api, history, language, problems, recommend
+from hashtagger.serving.engine import Engine
+from hashtagger.serving.security import Gate, check_csrf
+from hashtagger.serving.services import Services
+from hashtagger.serving.settings import Settings
+from hashtagger.serving.store import open_database, secret
+
+
+class _Static(StaticFiles):
+    """Files whose address changes with their content."""
+
+    def file_response(self, *args: object, **kwargs: object) -> Response:
+        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Make the app.
+
+    Args:
+        settings: How it runs; the data folder is made when missing.
+
+    Raises:
+        HashtaggerError: The database cannot be used.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    services = Services(settings, secret(settings), open_database(settings), Engine())
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # Loaded while the first page is being looked at; a failure comes out where it is asked for.
+        threading.Thread(target=services.engine.warm_up, daemon=True).start()
+        yield
+        services.engine.close()
+
+    app = FastAPI(
+        title="hashtagger",
+        summary="Korean hashtags for photos.",
+        version=version("hashtagger"),
+        license_info={"name": "MIT", "identifier": "MIT"},
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.services = services
+    problems.install(app)
+    app.add_middleware(Gate, settings=settings)
+    app.mount("/static", _Static(directory=Path(__file__).parent / "static"))
+    app.include_router(api.router)
+    for module in (recommend, history):
+        app.include_router(module.router, dependencies=[Depends(check_csrf)], include_in_schema=False)
+
+    @app.post("/language", dependencies=[Depends(check_csrf)], include_in_schema=False)
+    def switch_language(request: Request, to: str) -> Response:
+        """Remember the language that a person wants."""
+        back = request.query_params.get("back", "/")
+        response = RedirectResponse(back if back.startswith("/") and not back.startswith(("//", "/\\")) else "/", 303)
+        if to in language.LANGUAGES:
+            response.set_cookie(language.COOKIE, to, max_age=31536000, httponly=True, samesite="lax")
+        return response
+
+    return app

@@ -1,0 +1,43 @@
+"""One photo's way from an upload to its tags."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import BinaryIO
+
+from hashtagger.errors import ImageError
+from hashtagger.i18n import _
+from hashtagger.recommend import Recommendation
+from hashtagger.serving.photos import decode
+from hashtagger.serving.services import Services
+
+
+def recommend_file(services: Services, path: Path, vocabulary: str) -> list[Recommendation]:
+    """Recommend tags for a photo that came from outside.
+
+    Raises:
+        ImageError: It is not a readable photo, or of too many pixels.
+        HashtaggerError: There are no weights for the vocabulary.
+    """
+    side = services.engine.recommender(vocabulary).image_size
+    image = decode(path, shorter_side=side, most_pixels=services.settings.photo_pixels)
+    # What the network does not need is let go before waiting for it.
+    image.thumbnail((4 * side, 4 * side))
+    return services.engine.recommend(vocabulary, image)
+
+
+@contextmanager
+def on_disk(stream: BinaryIO, limit: int) -> Iterator[Path]:
+    """Lay a stream of at most ``limit`` bytes into a file that is gone afterwards.
+
+    Raises:
+        ImageError: There is more.
+    """
+    with NamedTemporaryFile(prefix="hashtagger-") as file:
+        while chunk := stream.read(1 << 20):
+            if file.tell() + len(chunk) > limit:
+                raise ImageError(_("larger than {limit} MB").format(limit=limit >> 20))
+            file.write(chunk)
+        file.flush()
+        yield Path(file.name)

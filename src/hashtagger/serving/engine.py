@@ -1,0 +1,109 @@
+"""The networks, each loaded once, and one thread that lets them look at photos, several at a time."""
+
+import threading
+from concurrent.futures import Future
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hashtagger.errors import HashtaggerError
+from hashtagger.recommend import Recommendation, Recommender
+from hashtagger.vocabulary import available, load_vocabulary
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+_BATCH = 16
+TOP_K = 5
+
+
+class Choice(NamedTuple):
+    """A vocabulary to choose: its name and its title."""
+
+    name: str
+    title: str
+
+
+class _Job(NamedTuple):
+    vocabulary: str
+    image: "Image"
+    answer: "Future[list[Recommendation]]"
+
+
+class Engine:
+    """Answers for photos; whoever asks waits, and what waits together is looked at together."""
+
+    def __init__(self) -> None:
+        self._recommenders: dict[str, Recommender] = {}
+        self._lock = threading.Lock()
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop once what waits is answered."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def warm_up(self) -> None:
+        """Load the hashtags' network before anyone waits for it, where there is one."""
+        with suppress(HashtaggerError):
+            self.recommender("hashtags_ko")
+
+    def recommender(self, vocabulary: str) -> Recommender:
+        """Give a vocabulary's recommender, loading it at the first call.
+
+        Raises:
+            HashtaggerError: There is no such vocabulary, or there are no weights for it.
+        """
+        with self._lock:
+            if vocabulary not in self._recommenders:
+                self._recommenders[vocabulary] = Recommender(vocabulary)
+            return self._recommenders[vocabulary]
+
+    def recommend(self, vocabulary: str, image: "Image") -> list[Recommendation]:
+        """Recommend tags for one decoded photo."""
+        self.recommender(vocabulary)
+        answer: Future[list[Recommendation]] = Future()
+        self._jobs.put(_Job(vocabulary, image, answer))
+        return answer.result()
+
+    def heatmap(self, vocabulary: str, image: "Image", key: str) -> "np.ndarray[Any, Any]":
+        """Tell where in a photo a label is seen: (h, w) in 0..1, aligned with the photo."""
+        return self.recommender(vocabulary).heatmap(image, key)
+
+    def _work(self) -> None:
+        while True:
+            jobs = [self._jobs.get()]
+            while len(jobs) < _BATCH and not self._jobs.empty():
+                jobs.append(self._jobs.get())
+            asked = [job for job in jobs if job is not None]
+            for vocabulary in {job.vocabulary for job in asked}:
+                self._answer([job for job in asked if job.vocabulary == vocabulary])
+            if len(asked) < len(jobs):
+                return
+
+    def _answer(self, jobs: list[_Job]) -> None:
+        try:
+            found = self.recommender(jobs[0].vocabulary).recommend([job.image for job in jobs], top_k=TOP_K)
+        except Exception as error:
+            for job in jobs:
+                job.answer.set_exception(error)
+        else:
+            for job, tags in zip(jobs, found, strict=True):
+                job.answer.set_result(tags)
+
+
+def vocabularies() -> list[Choice]:
+    """Vocabularies that there are weights for, the hashtags first."""
+    from hashtagger.models.weights import find_weights
+
+    found = []
+    for name in available():
+        try:
+            find_weights(name)
+        except HashtaggerError:
+            continue
+        found.append(Choice(name, load_vocabulary(name).title))
+    return sorted(found, key=lambda one: (one.name != "hashtags_ko", one.name))

@@ -1,0 +1,136 @@
+"""What was recommended before: photos, tags said and taken, and when."""
+
+import json
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Body, HTTPException, Request, Response
+from fastapi.responses import FileResponse, StreamingResponse
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from hashtagger.serving.heat import overlay
+from hashtagger.serving.pages import page
+from hashtagger.serving.photos import Size, decode
+from hashtagger.serving.services import Db, Parts, Services, Someone
+from hashtagger.serving.store import Recommended, User
+from hashtagger.tagtext import clean
+from hashtagger.vocabulary import load_vocabulary
+
+router = APIRouter(prefix="/history")
+_PAGE = 48
+MOST_TAGS = 30
+"""Instagram takes no more in one post."""
+
+
+@router.get("")
+def show(request: Request, user: Someone, db: Db, before: int | None = None) -> Response:
+    """Show what was recommended, newest first."""
+    query = select(Recommended).where(Recommended.user_id == user.id).order_by(Recommended.id.desc()).limit(_PAGE + 1)
+    if before is not None:
+        query = query.where(Recommended.id < before)
+    entries = list(db.scalars(query))
+    more = entries[_PAGE - 1].id if len(entries) > _PAGE else None
+    name = "history_entries.html" if before is not None else "history.html"
+    return page(request, name, entries=entries[:_PAGE], more=more)
+
+
+@router.get("/export.json")
+def export(services: Parts, user: Someone) -> Response:
+    """Give the whole history as one JSON document."""
+    owner = user.id
+
+    def lines() -> Iterator[str]:
+        with services.sessions() as db:
+            query = select(Recommended).where(Recommended.user_id == owner).order_by(Recommended.id)
+            comma = "["
+            for entry in db.scalars(query.execution_options(yield_per=200)):
+                document = {
+                    "photo": entry.name,
+                    "sha256": entry.digest,
+                    "at": entry.at.isoformat(),
+                    "vocabulary": entry.vocabulary,
+                    "tags": entry.tags,
+                    "chosen": entry.chosen,
+                }
+                yield comma + json.dumps(document, ensure_ascii=False)
+                comma = ",\n"
+            yield "]\n" if comma != "[" else "[]\n"
+
+    headers = {"Content-Disposition": 'attachment; filename="hashtagger-history.json"'}
+    return StreamingResponse(lines(), media_type="application/json", headers=headers)
+
+
+@router.get("/{number}/photo/{size}")
+def photo(services: Parts, user: Someone, db: Db, number: int, size: Size) -> Response:
+    """Give an entry's photo, small."""
+    entry = _entry(db, user, number)
+    path = services.photos(user.id).smaller(entry.digest, entry.suffix, size)
+    return FileResponse(path, headers={"Cache-Control": "private, max-age=86400"})
+
+
+@router.get("/{number}/heat/{key}")
+async def heat(services: Parts, user: Someone, db: Db, number: int, key: str) -> Response:
+    """Give a picture to lay over an entry's photo that shows where a label is seen."""
+    entry = _entry(db, user, number)
+    if key not in load_vocabulary(entry.vocabulary).keys:
+        raise HTTPException(404)
+    photos = services.photos(user.id)
+
+    def draw() -> bytes:
+        source = photos.path(entry.digest, entry.suffix)
+        name = f"{entry.digest[:2]}/{entry.digest}.{entry.vocabulary}.{key}.png"
+        path = photos.cached(
+            name,
+            lambda: overlay(services.engine.heatmap(entry.vocabulary, decode(source, shorter_side=480), key)),
+        )
+        return path.read_bytes()
+
+    picture = await services.heavily(draw)
+    return Response(picture, media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
+
+
+@router.put("/{number}/chosen", status_code=204)
+def choose(
+    user: Someone, db: Db, number: int, tags: Annotated[list[Annotated[str, Body(max_length=200)]], Body(max_length=30)]
+) -> None:
+    """Remember which tags were taken, in order."""
+    entry = _entry(db, user, number)
+    entry.chosen = list(dict.fromkeys(tag for one in tags if (tag := clean(one))))
+    db.commit()
+
+
+@router.post("/{number}/delete")
+def delete(request: Request, services: Parts, user: Someone, db: Db, number: int) -> Response:
+    """Delete one entry, and its photo where nothing else shows it."""
+    _delete(services, db, user, _entry(db, user, number))
+    return Response()
+
+
+@router.post("/delete")
+def delete_all(request: Request, services: Parts, user: Someone, db: Db) -> Response:
+    """Delete every entry."""
+    for entry in db.scalars(select(Recommended).where(Recommended.user_id == user.id)).all():
+        _delete(services, db, user, entry)
+    return page(request, "history_entries.html", entries=[], more=None)
+
+
+def _delete(services: Services, db: Session, user: User, entry: Recommended) -> None:
+    db.delete(entry)
+    db.commit()
+    forget_photo(db, services, user.id, entry.digest, entry.suffix)
+
+
+def _entry(db: Session, user: User, number: int) -> Recommended:
+    """Find an entry of a user; another's is as if it were not there."""
+    entry = db.get(Recommended, number) if 0 < number < 1 << 31 else None
+    if entry is None or entry.user_id != user.id:
+        raise HTTPException(404)
+    return entry
+
+
+def forget_photo(db: Session, services: Services, user: int, digest: str, suffix: str) -> None:
+    """Delete a photo's files unless an entry of the user still shows it."""
+    used = select(func.count()).where(Recommended.user_id == user, Recommended.digest == digest)
+    if not db.scalar(used):
+        services.photos(user).forget(digest, suffix)

@@ -1,0 +1,22 @@
+"""The language of a request: as switched to, else as the browser prefers, Korean first."""
+
+LANGUAGES = ("ko", "en")
+COOKIE = "language"
+
+
+def choose(cookie: str | None, accept: str | None) -> str:
+    """Choose ``"ko"`` or ``"en"`` by the switch's cookie and the ``Accept-Language`` header."""
+    if cookie in LANGUAGES:
+        return cookie
+    wanted: list[tuple[float, str]] = []
+    for part in (accept or "").split(","):
+        name, _semicolon, quality = part.strip().partition(";q=")
+        code = name.strip().lower().split("-")[0]
+        try:
+            weight = float(quality or 1)
+        except ValueError:
+            continue
+        if code in LANGUAGES and weight > 0:
+            wanted.append((weight, code))
+    # Of equals the first counts.
+    return max(wanted, key=lambda one: one[0])[1] if wanted else LANGUAGES[0]

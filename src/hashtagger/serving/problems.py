@@ -1,0 +1,90 @@
+"""Errors told as they are: problem details (RFC 9457) to programs, a page or a line to people."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from hashtagger.errors import HashtaggerError, ImageError
+from hashtagger.i18n import _
+from hashtagger.serving.pages import page
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemDetails(BaseModel):
+    """What went wrong, as RFC 9457 has it."""
+
+    type: str = "about:blank"
+    title: str = Field(examples=["Unprocessable Content"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["photo.jpg: not a photo"])
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"description": words, "content": {MEDIA_TYPE: {"schema": ProblemDetails.model_json_schema()}}}
+    for status, words in (
+        (400, "Not to be understood, or not meant for this machine"),
+        (401, "Not logged in"),
+        (403, "Sent by another site"),
+        (404, "No such thing, or no weights for this vocabulary"),
+        (413, "Too large"),
+        (422, "Not usable"),
+        (429, "Too often"),
+    )
+}
+
+
+class NotLoggedInError(Exception):
+    """Nobody is logged in where somebody must be."""
+
+
+def refuse(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+    """Answer that something cannot be done, in the form that who asks can use."""
+    if request.url.path.startswith("/api/"):
+        problem = ProblemDetails(title=HTTPStatus(status).phrase, status=status, detail=detail)
+        return JSONResponse(problem.model_dump(), status, headers, MEDIA_TYPE)
+    part = "x-csrf-token" in request.headers or "hx-request" in request.headers
+    name = "error_line.html" if part else "error.html"
+    answer = page(request, name, status=status, detail=detail)
+    answer.headers.update(headers or {})
+    return answer
+
+
+def install(app: FastAPI) -> None:
+    """Let every error of the app come out by :func:`refuse`."""
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> Response:
+        words = {404: _("there is nothing here"), 405: _("this cannot be done here")}
+        plain = error.detail == HTTPStatus(error.status_code).phrase
+        detail = words.get(error.status_code, error.detail) if plain else error.detail
+        return refuse(request, error.status_code, str(detail), dict(error.headers or {}))
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:])
+        return refuse(request, 422, f"{where}: {first['msg']}".removeprefix(": "))
+
+    @app.exception_handler(HashtaggerError)
+    async def _ours(request: Request, error: HashtaggerError) -> Response:
+        return refuse(request, 415 if isinstance(error, ImageError) else 422, str(error))
+
+    @app.exception_handler(NotLoggedInError)
+    async def _nobody(request: Request, error: NotLoggedInError) -> Response:
+        if request.url.path.startswith("/api/"):
+            return refuse(request, 401, _("log in first"))
+        if "hx-request" in request.headers:
+            return Response(status_code=204, headers={"HX-Redirect": "/login"})
+        return RedirectResponse("/login", 303) if request.method == "GET" else refuse(request, 401, _("log in first"))
+
+    @app.exception_handler(Exception)
+    async def _ours_to_mend(request: Request, error: Exception) -> Response:
+        logging.getLogger("hashtagger.serving").error("%s", request.url.path, exc_info=error)
+        return refuse(request, 500, _("something went wrong here; the server's own output says what"))

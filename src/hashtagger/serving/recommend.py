@@ -1,0 +1,66 @@
+"""The page's front door: photos in, hashtags out."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, File, Form, HTTPException, Request, Response, UploadFile
+from sqlalchemy.orm import Session
+
+from hashtagger.i18n import _
+from hashtagger.serving.asking import recommend_file
+from hashtagger.serving.engine import vocabularies
+from hashtagger.serving.history import forget_photo
+from hashtagger.serving.pages import page
+from hashtagger.serving.services import Db, Parts, Services, Someone
+from hashtagger.serving.store import Recommended, User
+
+router = APIRouter()
+
+
+@router.get("/")
+def front(request: Request, user: Someone) -> Response:
+    """Show where to put photos."""
+    return page(request, "recommend.html", vocabularies=vocabularies())
+
+
+@router.post("/recommend")
+async def recommend(
+    request: Request,
+    services: Parts,
+    user: Someone,
+    db: Db,
+    file: Annotated[UploadFile, File()],
+    vocabulary: Annotated[str, Form()] = "hashtags_ko",
+) -> Response:
+    """Recommend for one photo, remember it, and show its tags."""
+    if vocabulary not in [one.name for one in vocabularies()]:
+        raise HTTPException(422, _("no such vocabulary"))
+    entry = await services.heavily(_recommend, services, db, user, file, vocabulary)
+    return page(request, "result.html", entry=entry)
+
+
+def _recommend(services: Services, db: Session, user: User, file: UploadFile, vocabulary: str) -> Recommended:
+    photos = services.photos(user.id)
+    kept = photos.keep(file.file, services.settings.photo_bytes)
+    entry = Recommended(
+        user_id=user.id,
+        name=(file.filename or "")[-255:],
+        digest=kept.digest,
+        suffix=kept.suffix,
+        vocabulary=vocabulary,
+    )
+    db.add(entry)
+    # The row comes first: a file that is named nowhere would never be deleted.
+    db.commit()
+    try:
+        found = recommend_file(services, photos.path(kept.digest, kept.suffix), vocabulary)
+    except BaseException:
+        db.delete(entry)
+        db.commit()
+        forget_photo(db, services, user.id, kept.digest, kept.suffix)
+        raise
+    entry.tags = [
+        {"tag": one.tag, "key": one.key, "score": round(one.score, 4), "related": one.related} for one in found
+    ]
+    entry.chosen = [one.tag for one in found]
+    db.commit()
+    return entry

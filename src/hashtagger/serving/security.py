@@ -1,0 +1,147 @@
+"""What every request passes first: whose page sent it, how large it is, its session; and what every answer says."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import HTTPException, Request
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hashtagger.i18n import _, speaking
+from hashtagger.serving import language
+from hashtagger.serving.problems import refuse
+from hashtagger.serving.settings import Settings, is_loopback
+
+COOKIE = "hashtagger"
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_FORM_BYTES = 2 << 20
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "media-src 'self'; connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "geolocation=(), microphone=(), interest-cohort=()",
+}
+
+
+class Gate:
+    """The outermost layer of the app.
+
+    It refuses other sites' requests and bodies that are too large, gives every browser a session token (in
+    ``request.state.token``; an endpoint may replace it), sets the language, and adds the security headers.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        cookies = cookie_parser(headers.get("cookie", ""))
+        sent = cookies.get(COOKIE, "")
+        state: dict[str, Any] = scope.setdefault("state", {})
+        state["token"] = sent if _TOKEN.fullmatch(sent) else new_token()
+        state["language"] = language.choose(cookies.get(language.COOKIE), headers.get("accept-language"))
+        has_session = not scope["path"].startswith(("/api/", "/static/"))
+
+        async def send_on(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    answer.setdefault(name, value)
+                if not scope["path"].startswith("/static/"):
+                    answer.setdefault("Cache-Control", "no-store")
+                if has_session and state["token"] != sent:
+                    secure = "; Secure" if scope["scheme"] == "https" else ""
+                    answer.append(
+                        "Set-Cookie",
+                        f"{COOKIE}={state['token']}; Path=/; HttpOnly; SameSite=Lax; Max-Age=31536000{secure}",
+                    )
+            await send(message)
+
+        with speaking(state["language"]):
+            refusal = self._refusal(scope, headers)
+            if refusal:
+                await refuse(Request(scope), *refusal)(scope, receive, send_on)
+            else:
+                limit = body_limit(scope["path"], self._settings)
+                await self._app(scope, _bounded(receive, limit), send_on)
+
+    def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
+        host = headers.get("host", "")
+        if not self._settings.accounts and not is_loopback(urlsplit(f"//{host}").hostname or ""):
+            # Another site's name that points here would otherwise read the local user's photos.
+            return 400, _("this page is served to this machine only")
+        if scope["method"] not in _SAFE:
+            site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+            if site in ("cross-site", "same-site") or (origin is not None and urlsplit(origin).netloc != host):
+                return 403, _("this request comes from another site")
+        length = headers.get("content-length", "")
+        if length.isascii() and length.isdigit() and int(length) > body_limit(scope["path"], self._settings):
+            return 413, _("too much at once")
+        return None
+
+
+def body_limit(path: str, settings: Settings) -> int:
+    """Most bytes that a request to a path may bring."""
+    if path == "/api/recommend":
+        return settings.photo_bytes * 8
+    if path == "/recommend":
+        return settings.photo_bytes + _FORM_BYTES
+    if path.startswith("/library/uploads/"):
+        return settings.upload_bytes
+    return _FORM_BYTES
+
+
+def _bounded(receive: Receive, limit: int) -> Receive:
+    received = 0
+
+    async def bounded() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > limit:
+            raise HTTPException(413, _("too much at once"))
+        return message
+
+    return bounded
+
+
+def new_token() -> str:
+    """Make a session token that nobody can guess."""
+    return secrets.token_urlsafe(32)
+
+
+def csrf_token(secret: bytes, token: str) -> str:
+    """Make the token that a session's own pages send back with every change."""
+    return hmac.new(secret, b"csrf:" + token.encode(), hashlib.sha256).hexdigest()
+
+
+async def check_csrf(request: Request) -> None:
+    """Let a change pass only from one of the session's own pages: by header, or by a form's hidden field.
+
+    Raises:
+        HTTPException: 403 otherwise.
+    """
+    if request.method in _SAFE:
+        return
+    given = request.headers.get("x-csrf-token", "")
+    if not given and request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        given = str((await request.form()).get("csrf", ""))
+    expected = csrf_token(request.app.state.services.secret, request.state.token)
+    if not hmac.compare_digest(given.encode(), expected.encode()):
+        raise HTTPException(403, _("this page is out of date; load it again"))

@@ -1,0 +1,61 @@
+"""The app, served by uvicorn until it is stopped."""
+
+import asyncio
+import socket
+import webbrowser
+from collections.abc import Callable
+from contextlib import suppress
+
+import uvicorn
+
+from hashtagger.errors import HashtaggerError
+from hashtagger.i18n import _
+from hashtagger.serving.app import create_app
+from hashtagger.serving.settings import Settings
+
+
+def serve(settings: Settings, host: str, port: int, *, open_browser: bool, started: Callable[[str], object]) -> None:
+    """Serve the app until it is stopped by a signal.
+
+    Args:
+        settings: How the app runs.
+        host: Address to listen at.
+        port: Port to listen at; 0 for a free one.
+        open_browser: Whether to show the page once it is there.
+        started: Called with the page's address once it is there.
+
+    Raises:
+        HashtaggerError: The address is taken, or the database cannot be used.
+    """
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        server_header=False,
+        # Open event streams and slow uploads do not keep it from stopping.
+        timeout_graceful_shutdown=5,
+    )
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host.strip("[]"), port), family=family)
+    except OSError as error:
+        raise HashtaggerError(
+            _("cannot listen at {host}:{port} ({cause})").format(host=host, port=port, cause=error.strerror)
+        ) from error
+    shown = f"[{host.strip('[]')}]" if ":" in host else host
+    address = f"http://{shown}:{listener.getsockname()[1]}"
+
+    async def run() -> None:
+        server = uvicorn.Server(config)
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        while not server.started and not task.done():
+            await asyncio.sleep(0.05)
+        if server.started:
+            started(address)
+            if open_browser:
+                webbrowser.open(address)
+        await task
+
+    # uvicorn hands Ctrl-C on once all is closed.
+    with suppress(KeyboardInterrupt):
+        asyncio.run(run())

@@ -1,0 +1,67 @@
+"""What the endpoints work with, made once at the server's start."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Annotated, ParamSpec, TypeVar
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import Depends, Request
+from sqlalchemy.orm import Session, sessionmaker
+
+from hashtagger.serving.engine import Engine
+from hashtagger.serving.photos import Photos
+from hashtagger.serving.settings import Settings
+from hashtagger.serving.store import LOCAL_USER, User
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_HEAVY = 12  # photos under way at once; the other threads stay free for pages
+
+
+@dataclass(frozen=True)
+class Services:
+    """The server's parts."""
+
+    settings: Settings
+    secret: bytes
+    sessions: sessionmaker[Session]
+    engine: Engine
+    heavy: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_HEAVY))
+
+    async def heavily(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do what takes long in a thread, only so much at once, so that pages are never kept waiting."""
+        return await to_thread.run_sync(partial(work, *args, **kwargs), limiter=self.heavy)
+
+    def photos(self, user: int) -> Photos:
+        """The files of a user."""
+        return Photos(self.settings.data_dir, user)
+
+
+def get_services(request: Request) -> Services:
+    """The server's parts, for an endpoint."""
+    services: Services = request.app.state.services
+    return services
+
+
+Parts = Annotated[Services, Depends(get_services)]
+
+
+def get_session(services: Parts) -> Iterator[Session]:
+    """One transaction a request; it is rolled back when the endpoint fails."""
+    with services.sessions() as session:
+        yield session
+
+
+Db = Annotated[Session, Depends(get_session)]
+
+
+def get_user(request: Request, services: Parts, db: Db) -> User:
+    """Who asks."""
+    user = db.get(User, LOCAL_USER)
+    assert user is not None, "made when the database was opened"
+    request.state.user = user
+    return user
+
+
+Someone = Annotated[User, Depends(get_user)]

@@ -1,0 +1,52 @@
+"""What the server may be told, and the bounds on what it takes in."""
+
+import os
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How one server runs.
+
+    Attributes:
+        data_dir: Folder of the photos, the database and the uploads on their way.
+        database_url: SQLAlchemy's address of the database; SQLite in ``data_dir`` by default.
+        accounts: Whether people sign up and log in; otherwise there is one local user.
+        timezone: IANA zone that tells a post's month.
+        photo_bytes: Largest photo to recommend for, and
+        photo_pixels: its most pixels.
+        upload_bytes: Largest file of a library on its way in.
+        upload_total: Most bytes of one person's uploads on their way in.
+        upload_files: Most files of one upload.
+    """
+
+    data_dir: Path
+    database_url: str
+    accounts: bool = False
+    timezone: str = "Asia/Seoul"
+    photo_bytes: int = 40 << 20
+    photo_pixels: int = 64_000_000
+    upload_bytes: int = 20 << 30
+    upload_total: int = 100 << 30
+    upload_files: int = 200_000
+
+
+def read_settings(*, accounts: bool = False) -> Settings:
+    """Settings from ``HASHTAGGER_DATA_DIR`` and ``HASHTAGGER_DATABASE_URL``, or the platform's defaults."""
+    import platformdirs
+
+    folder = Path(os.environ.get("HASHTAGGER_DATA_DIR") or platformdirs.user_data_dir("hashtagger")).absolute()
+    url = os.environ.get("HASHTAGGER_DATABASE_URL") or f"sqlite:///{(folder / 'hashtagger.sqlite').as_posix()}"
+    return Settings(folder, url, accounts)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether an address can only be reached from this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,45 @@
+// Shared by all pages: requests with the session's token, and short messages.
+"use strict";
+
+const csrf = document.querySelector("meta[name=csrf]").content;
+const toastBox = document.getElementById("toast");
+let toastTimer = 0;
+
+function toast(text, bad = false) {
+  toastBox.textContent = text;
+  toastBox.className = bad ? "shown bad" : "shown";
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => { toastBox.className = ""; }, bad ? 8000 : 2500);
+}
+
+async function send(url, options = {}) {
+  const response = await fetch(url, { ...options, headers: { "X-CSRF-Token": csrf, ...options.headers } });
+  if (!response.ok) throw new Error(plain(await response.text()) || response.statusText);
+  return response;
+}
+
+function plain(html) {
+  const line = new DOMParser().parseFromString(html, "text/html");
+  return (line.querySelector(".error") || line.body).textContent.trim();
+}
+
+function why(error) {
+  return error instanceof TypeError ? toastBox.dataset.offline : error.message;
+}
+
+async function copyText(text) {
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(text);
+    return;
+  }
+  // Over plain HTTP from another machine browsers offer no clipboard but this.
+  const area = document.createElement("textarea");
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}
+
+document.addEventListener("htmx:responseError", event => toast(plain(event.detail.xhr.responseText), true));
+document.addEventListener("htmx:sendError", () => toast(toastBox.dataset.offline, true));

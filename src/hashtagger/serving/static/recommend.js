@@ -1,0 +1,128 @@
+// Photos in, chips out; also the chips of the history.
+"use strict";
+
+const cards = document.getElementById("cards");
+const drop = document.getElementById("drop");
+const AT_ONCE = 3;
+const waiting = [];
+let underWay = 0;
+
+function take(files) {
+  const vocabulary = new FormData(drop).get("vocabulary");
+  for (const file of files) {
+    const card = document.getElementById("card").content.cloneNode(true).firstElementChild;
+    const preview = card.querySelector(".preview");
+    preview.src = URL.createObjectURL(file);
+    preview.alt = card.querySelector(".name").textContent = file.name;
+    // A format that this browser does not show is shown once the server has read it.
+    preview.addEventListener("error", () => { preview.hidden = true; }, { once: true });
+    cards.prepend(card);
+    waiting.push({ file, card, vocabulary });
+  }
+  next();
+}
+
+function next() {
+  while (underWay < AT_ONCE && waiting.length) {
+    underWay++;
+    ask(waiting.shift()).finally(() => { underWay--; next(); });
+  }
+}
+
+async function ask({ file, card, vocabulary }) {
+  const answer = card.querySelector(".answer");
+  try {
+    if (file.size > Number(drop.dataset.mostBytes)) throw new Error(drop.dataset.tooLarge);
+    const form = new FormData();
+    form.append("vocabulary", vocabulary);
+    form.append("file", file);
+    answer.innerHTML = await (await send("/recommend", { method: "POST", body: form })).text();
+    const preview = card.querySelector(".preview");
+    if (preview.hidden || !preview.naturalWidth) {
+      preview.src = `/history/${answer.querySelector(".result").dataset.entry}/photo/large`;
+      preview.hidden = false;
+    }
+  } catch (error) {
+    const line = document.createElement("p");
+    line.className = "error";
+    line.textContent = `${file.name}: ${why(error)}`;
+    answer.replaceChildren(line);
+    card.classList.add("failed");
+  }
+  answer.removeAttribute("aria-busy");
+}
+
+const chosen = result => [...new Set([...result.querySelectorAll(".chip[aria-pressed=true]")].map(chip => chip.dataset.tag))];
+
+function toggle(chip) {
+  const result = chip.closest(".result");
+  const on = chip.getAttribute("aria-pressed") !== "true";
+  if (on && chosen(result).length >= Number(result.dataset.most)) {
+    toast(result.dataset.tooMany, true);
+    return;
+  }
+  for (const same of result.querySelectorAll(".chip[aria-pressed]")) {
+    if (same.dataset.tag === chip.dataset.tag) same.setAttribute("aria-pressed", String(on));
+  }
+  result.querySelector(".count").textContent = chosen(result).length;
+  remember(result);
+}
+
+function remember(result) {
+  clearTimeout(result.saving);
+  result.saving = setTimeout(() => {
+    send(`/history/${result.dataset.entry}/chosen`, {
+      method: "PUT",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(chosen(result)),
+      keepalive: true,
+    }).catch(error => toast(why(error), true));
+  }, 250);
+}
+
+function heat(chip, shown) {
+  const card = chip.closest(".card");
+  const layer = card && card.querySelector(".heat");
+  if (!layer || !chip.dataset.heat) return;
+  layer.hidden = !shown;
+  if (shown && layer.getAttribute("src") !== chip.dataset.heat) layer.src = chip.dataset.heat;
+}
+
+document.addEventListener("click", async event => {
+  const chip = event.target.closest("button.chip[aria-pressed]");
+  if (chip) toggle(chip);
+  const copy = event.target.closest(".copy");
+  if (copy) {
+    const result = copy.closest(".result");
+    const text = copy.dataset.text || chosen(result).map(tag => `#${tag}`).join(" ");
+    try {
+      await copyText(text);
+      toast(`${copy.dataset.done} ${text}`);
+    } catch (error) {
+      toast(why(error), true);
+    }
+  }
+});
+for (const [kind, shown] of [["pointerover", true], ["focusin", true], ["pointerout", false], ["focusout", false]]) {
+  document.addEventListener(kind, event => {
+    const chip = event.target.closest && event.target.closest("[data-heat]");
+    if (chip) heat(chip, shown);
+  });
+}
+
+if (drop) {
+  for (const id of ["choose", "camera"]) {
+    document.getElementById(id).addEventListener("change", event => { take(event.target.files); event.target.value = ""; });
+  }
+  document.addEventListener("paste", event => {
+    const files = [...event.clipboardData.files];
+    if (files.length) { event.preventDefault(); take(files); }
+  });
+  document.addEventListener("dragover", event => { event.preventDefault(); drop.classList.add("over"); });
+  document.addEventListener("dragleave", event => { if (!event.relatedTarget) drop.classList.remove("over"); });
+  document.addEventListener("drop", event => {
+    event.preventDefault();
+    drop.classList.remove("over");
+    take(event.dataTransfer.files);
+  });
+}

@@ -1,0 +1,199 @@
+import io
+import json
+
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def photos(sample_photos, tmp_path):
+    """The flower and the palace as files, and two files that are no photos."""
+    (tmp_path / "글.jpg").write_text("not a photo")
+    (tmp_path / "broken.jpg").write_bytes(sample_photos["flower"].read_bytes()[:5000])
+    return {**sample_photos, "text": tmp_path / "글.jpg", "broken": tmp_path / "broken.jpg"}
+
+
+def test_a_photo_gets_chips_and_is_remembered(client, sample_photos):
+    answer = client.ask(sample_photos["flower"])
+    assert answer.status_code == 200, answer.text
+    assert "#꽃" in answer.text
+    assert 'data-tag="꽃"' in answer.text
+    (entry,) = client.get("/history/export.json").json()
+    assert entry["photo"] == "flower.jpg"
+    assert entry["tags"][0]["key"] == "flower"
+    assert entry["chosen"][0] == "꽃"
+
+
+@pytest.mark.parametrize(("name", "words"), [("text", "not a photo"), ("broken", "damaged photo")])
+def test_what_is_no_photo_says_so_and_leaves_nothing(client, site, photos, name, words):
+    answer = client.ask(photos[name])
+    assert answer.status_code == 415
+    assert words in answer.text
+    assert str(site.settings.data_dir) not in answer.text
+    assert client.get("/history/export.json").json() == []
+    assert not [path for path in (site.settings.data_dir / "users").rglob("*") if path.is_file()]
+
+
+def test_small_copies_are_upright_jpegs(client, sample_photos, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(sample_photos["flower"]).save(tmp_path / "turned.jpg", exif=exif)
+    client.ask(tmp_path / "turned.jpg")
+    thumb = client.get("/history/1/photo/thumb")
+    assert thumb.headers["content-type"] == "image/jpeg"
+    width, height = Image.open(io.BytesIO(thumb.content)).size
+    assert height > width
+    assert max(width, height) == 480
+
+
+def test_heat_map_is_a_clear_picture_of_the_photos_shape(client, sample_photos):
+    client.ask(sample_photos["flower"])
+    answer = client.get("/history/1/heat/flower")
+    assert answer.headers["content-type"] == "image/png"
+    picture = Image.open(io.BytesIO(answer.content))
+    assert picture.mode == "RGBA"
+    assert picture.width / picture.height == pytest.approx(640 / 427, rel=0.01)
+    assert picture.getchannel("A").getextrema()[1] > 0
+    assert client.get("/history/1/heat/nothing").status_code == 404
+
+
+def test_taken_tags_are_remembered_cleaned(client, sample_photos):
+    client.ask(sample_photos["flower"])
+    headers = {"X-CSRF-Token": client.csrf}
+    put = client.put("/history/1/chosen", headers=headers, json=["#꽃", " 봄 ", "꽃", ""])
+    assert put.status_code == 204
+    assert client.get("/history/export.json").json()[0]["chosen"] == ["꽃", "봄"]
+    assert client.put("/history/1/chosen", headers=headers, json=["x"] * 31).status_code == 422
+    assert client.put("/history/1/chosen", headers=headers, json="x").status_code == 422
+
+
+def test_deleting_takes_the_photo_with_its_last_entry(client, site, sample_photos):
+    for name in ("flower", "flower", "palace"):
+        client.ask(sample_photos[name])
+    kept = lambda: [path.name for path in (site.settings.data_dir / "users/1/photos").rglob("*.jpg")]  # noqa: E731
+    assert len(kept()) == 2
+    headers = {"X-CSRF-Token": client.csrf}
+    assert client.post("/history/1/delete", headers=headers).status_code == 200
+    assert len(kept()) == 2
+    client.post("/history/2/delete", headers=headers)
+    assert len(kept()) == 1
+    client.post("/history/delete", headers=headers)
+    assert kept() == []
+    assert client.get("/history/export.json").json() == []
+    assert client.get("/history/3/photo/thumb").status_code == 404
+
+
+def test_history_in_pages(client, sample_photos, tmp_path):
+    Image.open(sample_photos["flower"]).resize((64, 64)).save(tmp_path / "small.jpg")
+    for _number in range(50):
+        client.ask(tmp_path / "small.jpg")
+    first = client.get("/history").text
+    assert first.count('<article class="card"') == 48
+    assert "/history?before=3" in first
+    assert client.get("/history?before=3").text.count('<article class="card"') == 2
+
+
+def wait_until_loaded(image):
+    """Wait for a picture; the page's security policy keeps Playwright's own waiting out."""
+    image.evaluate("image => image.complete && image.naturalWidth || new Promise(done => { image.onload = done; })")
+    assert image.evaluate("image => image.naturalWidth") > 0
+
+
+class TestBrowser:
+    def test_choose_toggle_and_copy(self, browse, photos):
+        page = browse("/")
+        page.set_input_files("#choose", [photos["palace"], photos["text"], photos["flower"]])
+        flower = page.locator(".card", has_text="flower.jpg")
+        chip = flower.locator(".chip[data-heat]").first
+        chip.wait_for()
+        page.locator(".card.failed", has_text="글.jpg: not a photo").wait_for()
+        assert page.locator(".failed").count() == 1
+        assert flower.locator(".preview").evaluate("image => image.naturalWidth") == 640
+        assert chip.get_attribute("aria-pressed") == "true"
+        beside = flower.locator(".small .chip").first
+        word = beside.get_attribute("data-tag")
+        before = int(flower.locator(".count").inner_text())
+        beside.click()
+        assert int(flower.locator(".count").inner_text()) == before + 1
+        with page.expect_response(lambda response: response.url.endswith("/chosen")) as saved:
+            chip.press("Space")
+        assert saved.value.status == 204
+        flower.locator(".copy").click()
+        page.locator("#toast.shown").wait_for()
+        copied = page.evaluate("navigator.clipboard.readText()").split(" ")
+        assert f"#{word}" in copied
+        assert "#" + chip.get_attribute("data-tag") not in copied
+        assert len(copied) == before
+
+    def test_not_more_than_thirty(self, browse, photos):
+        page = browse("/")
+        page.set_input_files("#choose", photos["flower"])
+        page.locator(".result").wait_for()
+        page.evaluate(
+            """() => { const list = document.querySelector(".chips");
+            for (let i = 0; i < 40; i++) { const one = list.lastElementChild.cloneNode(true);
+              one.firstElementChild.dataset.tag = "t" + i; one.firstElementChild.setAttribute("aria-pressed", "false");
+              list.append(one); } }"""
+        )
+        page.evaluate("document.querySelectorAll('.chip[aria-pressed=false]').forEach(chip => chip.click())")
+        assert page.locator(".count").inner_text() == "30"
+        page.locator("#toast.bad", has_text="30").wait_for()
+
+    def test_paste_and_drop(self, browse, photos):
+        page = browse("/")
+        for kind, target in (("paste", "document"), ("drop", "document.getElementById('drop')")):
+            page.evaluate(
+                f"""async bytes => {{
+                const box = new DataTransfer();
+                box.items.add(new File([new Uint8Array(bytes)], "{kind}.jpg", {{type: "image/jpeg"}}));
+                const options = {{bubbles: true, cancelable: true}};
+                {target}.dispatchEvent("{kind}" === "paste"
+                    ? new ClipboardEvent("paste", {{...options, clipboardData: box}})
+                    : new DragEvent("drop", {{...options, dataTransfer: box}})); }}""",
+                list(photos["flower"].read_bytes()),
+            )
+            page.locator(".card", has_text=f"{kind}.jpg").locator(".chip[data-heat]").first.wait_for()
+
+    def test_heat_map_on_hover_and_on_focus(self, browse, photos):
+        page = browse("/")
+        page.set_input_files("#choose", photos["flower"])
+        chip = page.locator(".chip[data-heat]").first
+        chip.wait_for()
+        heat = page.locator(".heat")
+        assert heat.is_hidden()
+        for show in (chip.hover, chip.focus):
+            show()
+            heat.wait_for(state="visible")
+            wait_until_loaded(heat)
+            page.mouse.move(0, 0)
+            chip.evaluate("chip => chip.blur()")
+            heat.wait_for(state="hidden")
+
+    def test_a_photo_that_browsers_do_not_show_is_shown_all_the_same(self, browse, photos, tmp_path):
+        pytest.importorskip("pillow_heif", reason="needs hashtagger[heic]").register_heif_opener()
+        Image.open(photos["flower"]).save(tmp_path / "phone.heic")
+        page = browse("/")
+        page.set_input_files("#choose", tmp_path / "phone.heic")
+        page.locator(".result").wait_for()
+        wait_until_loaded(page.locator(".preview"))
+        assert "/photo/large" in page.locator(".preview").get_attribute("src")
+
+    def test_history_copies_and_deletes(self, browse, site, sample_photos):
+        with site.client() as client:
+            client.ask(sample_photos["flower"])
+            client.ask(sample_photos["palace"])
+        page = browse("/history")
+        flower = page.locator(".card", has_text="flower.jpg")
+        flower.locator(".copy").click()
+        page.locator("#toast.shown").wait_for()
+        assert "#꽃" in page.evaluate("navigator.clipboard.readText()")
+        flower.get_by_role("button", name="Delete").click()
+        flower.wait_for(state="detached")
+        assert page.locator(".card").count() == 1
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Export as JSON").click()
+        (entry,) = json.loads(download.value.path().read_text("utf-8"))
+        assert entry["photo"] == "china.jpg"
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.get_by_role("button", name="Delete all").click()
+        page.get_by_role("link", name="Recommend for a photo").wait_for()

@@ -1,0 +1,144 @@
+import socket
+
+import pytest
+from click.testing import CliRunner
+
+from hashtagger.cli import group
+from hashtagger.serving.language import choose
+from hashtagger.serving.settings import is_loopback
+
+from .conftest import running
+
+
+def test_headers_of_every_answer(client):
+    for path in ("/", "/nothing", "/api/health", "/static/style.css", "/history"):
+        answer = client.get(path)
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert "<script>" not in answer.text
+
+
+def test_changes_need_the_sessions_token(client, site, sample_photos):
+    photo = {"file": ("a.jpg", sample_photos["flower"].read_bytes())}
+    assert client.post("/recommend", files=photo).status_code == 403
+    assert client.post("/recommend", files=photo, headers={"X-CSRF-Token": "0" * 64}).status_code == 403
+    assert client.post("/history/delete").status_code == 403
+    with site.client() as other:
+        assert client.post("/history/delete", headers={"X-CSRF-Token": other.csrf}).status_code == 403
+    assert client.post("/history/delete", headers={"X-CSRF-Token": client.csrf}).status_code == 200
+
+
+def test_other_sites_are_refused(client):
+    token = {"X-CSRF-Token": client.csrf}
+    for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}):
+        assert client.post("/history/delete", headers={**token, **headers}).status_code == 403
+        assert client.post("/api/recommend", headers=headers, files={"files": b"x"}).status_code == 403
+    assert client.get("/", headers={"Host": "evil.example"}).status_code == 400
+    assert client.get("/api/health", headers={"Host": "127.0.0.1.evil.example"}).status_code == 400
+    assert client.get("/", headers={"Host": "localhost:8000"}).status_code == 200
+
+
+def test_the_session_cookie(client):
+    cookie = client.get("/").headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    assert "set-cookie" not in client.get("/").headers
+    assert "set-cookie" not in client.get("/api/health").headers
+
+
+def test_too_large_is_refused_before_and_while_it_comes(make_settings, sample_photos):
+    with running(make_settings(photo_bytes=100_000)) as site, site.client() as client:
+        headers = {"X-CSRF-Token": client.csrf}
+        flower = sample_photos["flower"].read_bytes()
+        answer = client.post("/recommend", headers=headers, files={"file": ("a.jpg", flower)})
+        assert answer.status_code == 415
+        assert "larger than" in answer.text
+        answer = client.post("/api/recommend", files=[("files", flower)] * 40)
+        assert answer.status_code == 413
+        assert answer.json()["status"] == 413
+
+        def pieces():
+            for _number in range(40):
+                yield flower
+
+        # Without a length given, the bytes are counted as they come.
+        try:
+            answer = client.post(
+                "/api/recommend", content=pieces(), headers={"Content-Type": "multipart/form-data; boundary=x"}
+            )
+        except Exception as error:
+            assert "Error" in type(error).__name__
+        else:
+            assert answer.status_code in (400, 413)
+
+
+def test_too_many_pixels(make_settings, sample_photos):
+    with running(make_settings(photo_pixels=100_000)) as site, site.client() as client:
+        answer = client.ask(sample_photos["flower"])
+        assert answer.status_code == 415
+        assert "megapixels" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("cookie", "accept", "language"),
+    [
+        (None, None, "ko"),
+        (None, "en-US,en;q=0.9", "en"),
+        (None, "en;q=0.5, ko", "ko"),
+        (None, "fr, en;q=0.2", "en"),
+        (None, "fr", "ko"),
+        (None, "en;q=0", "ko"),
+        (None, "en;q=x,;;,", "ko"),
+        ("en", "ko", "en"),
+        ("xx", "en", "en"),
+    ],
+)
+def test_language(cookie, accept, language):
+    assert choose(cookie, accept) == language
+
+
+def test_the_switch_of_languages_leads_nowhere_else(client):
+    for back, there in (
+        ("/history", "/history"),
+        ("//evil.example", "/"),
+        ("https://evil.example", "/"),
+        ("/\\evil", "/"),
+    ):
+        answer = client.post("/language", params={"to": "ko", "back": back}, data={"csrf": client.csrf})
+        assert answer.status_code == 303
+        assert answer.headers["location"] == there
+    assert '<html lang="ko">' in client.get("/").text
+
+
+def test_loopback():
+    assert all(map(is_loopback, ["127.0.0.1", "localhost", "::1", "[::1]", "127.9.9.9"]))
+    assert not any(map(is_loopback, ["0.0.0.0", "::", "192.168.0.2", "example.org", ""]))
+
+
+def test_serving_other_machines_takes_accounts():
+    result = CliRunner().invoke(group, ["serve", "--host", "0.0.0.0", "--no-browser"])
+    assert result.exit_code == 1
+    assert "--accounts" in result.stderr
+
+
+def test_a_taken_port_is_one_line(monkeypatch, tmp_path):
+    monkeypatch.setenv("HASHTAGGER_DATA_DIR", str(tmp_path))
+    monkeypatch.delenv("HASHTAGGER_DATABASE_URL", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = CliRunner().invoke(group, ["serve", "--no-browser", "--port", str(port)])
+    assert result.exit_code == 1
+    assert f"cannot listen at 127.0.0.1:{port}" in result.stderr
+
+
+def test_a_database_that_cannot_be_used_is_one_line(monkeypatch, tmp_path):
+    monkeypatch.setenv("HASHTAGGER_DATA_DIR", str(tmp_path))
+    for url in ("nonsense", "sqlite:////nowhere/at/all.sqlite", "nosuch://x/y"):
+        monkeypatch.setenv("HASHTAGGER_DATABASE_URL", url)
+        result = CliRunner().invoke(group, ["serve", "--no-browser", "--port", "0"])
+        assert result.exit_code == 1
+        assert result.stderr.startswith("Error: HASHTAGGER_DATABASE_URL: ")
+        assert result.stderr.count("\n") == 1
