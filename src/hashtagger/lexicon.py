@@ -1,9 +1,10 @@
 """What the normalizer knows, as tables for looking up: from a vocabulary, the language file and the user's own."""
 
+import json
 import os
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -105,6 +106,18 @@ class Lexicon:
         for tag in _strings(table, "exclude"):
             self.exact[fold(tag)] = ()
             self.words[fold(tag)] = Word(_WORD_COST, (), ANYWHERE)
+
+
+def add_user_variants(path: Path, variants: Mapping[str, Sequence[str]]) -> None:
+    """Add variants by key to a user's file, which is made where there is none; what it held stays."""
+    table = _read(path) if path.exists() else {}
+    merged = {key: list(tags) for key, tags in table.get("variants", {}).items()}
+    for key, tags in variants.items():
+        merged[key] = list(dict.fromkeys([*merged.get(key, []), *tags]))
+    # A JSON string or list of strings is also TOML.
+    lines = [f"exclude = {json.dumps(table.get('exclude', []), ensure_ascii=False)}", "", "[variants]"]
+    lines += [f"{key} = {json.dumps(tags, ensure_ascii=False)}" for key, tags in merged.items()]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _lengths(words: Iterable[str]) -> dict[str, list[int]]:

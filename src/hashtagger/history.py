@@ -1,0 +1,142 @@
+"""History: what a user wrote before, and what that says of their next post."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hashtagger.lexicon import fold, read_language
+from hashtagger.normalize import Normalizer
+from hashtagger.related import KEPT, is_spam, packed
+from hashtagger.tagtext import clean
+from hashtagger.vocabulary import Label, Vocabulary
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from hashtagger.posts.post import Post
+
+_NAMES = ("exact", "variant")  # rules that take a tag for a name of the label, not for a word about it
+_LEAST = 2  # uses that make a spelling a habit
+# Weights of companions, chosen with benchmarks/personal.py:
+_OTHERS = 0.5  # what a post without the label says of the companions of one with it
+_OLDER = 0.85  # what a post says beside the next newer one
+_IMAGINED = 3.0  # posts imagined of everyone else, beside the user's own
+_ECHO = 0.05  # what a tag of the user's says of its related tags
+_ECHOED = 10  # related tags that it says so of
+_BESIDE = 0.4  # how likely the best related tag is beside a label; the last kept one is not
+_UNSEEN = 2.0  # posts imagined of each label, so that what was never posted stays possible
+
+
+class History:
+    """A user's habits, learned from the tags of their posts.
+
+    Args:
+        posts: The tags of each post, as typed, oldest first.
+        normalizer: Tells which labels tags mean.
+        strength: How strongly :meth:`adjust` believes the user's past, 0 (not at all) or more; 1 takes the shares
+            of their labels at their word.
+    """
+
+    def __init__(
+        self, posts: Iterable[Sequence[str]], normalizer: Normalizer | None = None, *, strength: float = 0.5
+    ) -> None:
+        self.strength = strength
+        self._normalizer = normalizer or Normalizer()
+        self._posts: list[tuple[frozenset[str], frozenset[str]]] = []
+        self._shown: dict[str, str] = {}
+        self._spellings: dict[str, Counter[str]] = defaultdict(Counter)
+        self._labels: Counter[str] = Counter()
+        for tags in posts:
+            self._add(tags)
+
+    @classmethod
+    def from_tags(cls, posts: Iterable[Sequence[str]], *, strength: float = 0.5) -> "History":
+        """Learn from the tags of each post, oldest first."""
+        return cls(posts, strength=strength)
+
+    @classmethod
+    def from_posts(cls, posts: "Iterable[Post]", *, strength: float = 0.5) -> "History":
+        """Learn from posts in any order."""
+        ordered = sorted(posts, key=lambda post: post.taken_at)
+        return cls([post.tags for post in ordered], strength=strength)
+
+    def __len__(self) -> int:
+        return len(self._posts)
+
+    def _add(self, tags: Sequence[str]) -> None:
+        suffixes = tuple(read_language()["suffixes"])
+        names: set[str] = set()
+        keys: set[str] = set()
+        for part in (part for tag in tags for part in clean(tag).split("#")):
+            name = fold(part)
+            if not name:
+                continue
+            found = self._normalizer.normalize(part)
+            keys.update(found.canonical[:1])
+            if found.canonical and found.rule in _NAMES and not part.endswith(suffixes):
+                self._spellings[found.canonical[0]][part] += 1
+            if not is_spam(name):
+                names.add(name)
+                self._shown.setdefault(name, part)
+        if names or keys:
+            self._posts.append((frozenset(names), frozenset(keys)))
+            self._labels.update(keys)
+
+    def spelling(self, label: Label) -> str:
+        """Name the user's own tag for a label (``"댕댕이"``), in NFC, without ``#``; without a habit the label's own."""
+        uses = self._spellings.get(label.key)
+        if not uses:
+            return label.tag
+        tag, count = max(uses.items(), key=lambda use: (use[1], use[0] == label.tag))
+        return tag if count >= _LEAST and count > uses[label.tag] else label.tag
+
+    def companions(self, label: Label, k: int = 10) -> list[str]:
+        """Rank the tags of the user's next post with a label: their own habits, then everyone's related tags.
+
+        The user's posts count by age and by whether they are of the label; everyone else counts as three posts
+        more, and lends a little from the tags related to the user's own. Without history these are the label's
+        related tags.
+
+        Args:
+            label: What the next post is of; its own tag is left out.
+            k: At most so many.
+        """
+        scores: dict[str, float] = defaultdict(float)
+        weight = 1.0
+        for names, keys in reversed(self._posts):
+            for name in names:
+                scores[name] += weight if label.key in keys else weight * _OTHERS
+            weight *= _OLDER
+        shown = dict(self._shown)
+
+        def lend(tag: str, share: float, count: int) -> None:
+            for place, other in enumerate(packed().of(tag, count)):
+                scores[fold(other)] += share * (1 - place / count)
+                shown.setdefault(fold(other), other)
+
+        for name, score in list(scores.items()):
+            lend(name, _ECHO * score, _ECHOED)
+        lend(label.tag, _IMAGINED * _BESIDE, KEPT)
+        for tag in (label.tag, self.spelling(label)):
+            scores.pop(fold(tag), None)
+        return [shown[name] for name in sorted(scores, key=lambda name: (-scores[name], name))[:k]]
+
+    def adjust(self, scores: "np.ndarray[Any, Any]", vocabulary: Vocabulary) -> "np.ndarray[Any, Any]":
+        """Shift a model's probabilities towards what the user posts.
+
+        Bayes' rule with another prior: a probability is multiplied by how much more often than evenly the user
+        posts the label, to the power of ``strength``, and all are scaled to the sum they had. Without history, or
+        with a strength of 0, nothing changes.
+
+        Args:
+            scores: Probabilities in 0..1, the vocabulary's labels along the last axis.
+            vocabulary: The labels.
+        """
+        import numpy as np
+
+        counts = np.array([self._labels[key] for key in vocabulary.keys], dtype=float)
+        prior = (counts + _UNSEEN) / (counts + _UNSEEN).mean()
+        shifted = scores * prior**self.strength
+        total = shifted.sum(axis=-1, keepdims=True)
+        kept: np.ndarray[Any, Any] = shifted * (scores.sum(axis=-1, keepdims=True) / np.where(total == 0, 1, total))
+        return kept.astype(scores.dtype, copy=False)

@@ -1,0 +1,73 @@
+from datetime import datetime, timezone
+
+import numpy as np
+import pytest
+
+from hashtagger.history import History
+from hashtagger.posts.post import Post
+from hashtagger.related import related
+from hashtagger.vocabulary import load_vocabulary
+
+VOCABULARY = load_vocabulary()
+DOG = VOCABULARY["dog"]
+
+
+def test_without_history_nothing_changes() -> None:
+    nobody = History.from_tags([])
+    scores = np.random.default_rng(0).dirichlet(np.ones(len(VOCABULARY)), size=3)
+    assert nobody.spelling(DOG) == "강아지"
+    assert nobody.companions(DOG, 10) == related("강아지", 10)
+    np.testing.assert_allclose(nobody.adjust(scores, VOCABULARY), scores)
+
+
+def test_the_users_spelling_wins_once_it_is_a_habit() -> None:
+    assert History.from_tags([["#댕댕이"]]).spelling(DOG) == "강아지"
+    assert (
+        History.from_tags([["#댕댕이"], ["댕댕이", "멍스타그램"], ["멍스타그램"], ["멍스타그램"]]).spelling(DOG)
+        == "댕댕이"
+    )
+    assert History.from_tags([["댕댕이", "강아지"]] * 3).spelling(DOG) == "강아지"
+    assert History.from_tags([["제주강아지"]] * 3).spelling(DOG) == "강아지"
+
+
+def test_companions_are_the_users_own_first_and_never_spam() -> None:
+    user = History.from_tags([["#댕댕이", "#콩이네", "#맞팔"]] * 4 + [["#카페", "#콩이네"]])
+    found = user.companions(DOG, 10)
+    assert found[0] == "콩이네"
+    assert "맞팔" not in found
+    assert not {"강아지", "댕댕이"} & set(found)
+    assert len(found) == 10
+    assert len(set(found)) == 10
+
+
+def test_newer_habits_come_before_older_ones() -> None:
+    user = History.from_tags([["강아지", "옛날태그"]] * 3 + [["강아지", "요즘태그"]] * 3)
+    found = user.companions(DOG, 10)
+    assert found.index("요즘태그") < found.index("옛날태그")
+
+
+def test_a_prior_shifts_probabilities_by_its_strength() -> None:
+    posts = [["멍스타그램"]] * 8 + [["카페투어"]]
+    scores = np.full((1, len(VOCABULARY)), 1 / len(VOCABULARY), dtype=np.float32)
+    dog = VOCABULARY.index("dog")
+    shares = [float(History.from_tags(posts, strength=s).adjust(scores, VOCABULARY)[0, dog]) for s in (0, 0.5, 1)]
+    assert shares[0] == pytest.approx(1 / len(VOCABULARY))
+    assert shares[0] < shares[1] < shares[2] < 0.5
+    out = History.from_tags(posts).adjust(scores, VOCABULARY)
+    assert out.dtype == np.float32
+    assert out.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_single_row_and_impossible_scores_pass() -> None:
+    zeros = np.zeros(len(VOCABULARY))
+    assert not History.from_tags([["강아지"]]).adjust(zeros, VOCABULARY).any()
+
+
+def test_from_posts_orders_by_time() -> None:
+    def post(day: int, *tags: str) -> Post:
+        return Post(taken_at=datetime(2021, 5, day, tzinfo=timezone.utc), media=(), tags=tags)
+
+    posts = [post(9, "강아지", "요즘태그"), post(1, "강아지", "옛날태그")]
+    found = History.from_posts(posts).companions(DOG, 30)
+    assert found.index("요즘태그") < found.index("옛날태그")
+    assert len(History.from_posts(posts)) == 2
