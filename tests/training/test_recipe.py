@@ -15,6 +15,7 @@ def test_packed_recipes_load_and_survive_being_written(name, tmp_path):
 
 
 def test_options_of_the_model_survive_being_written(tmp_path, recipe):
+    recipe = dataclasses.replace(recipe, teachers=("a.safetensors", "b.safetensors"))
     path = tmp_path / "recipe.toml"
     path.write_text(recipe.to_toml(), encoding="utf-8")
     assert load_recipe(path) == recipe
@@ -36,6 +37,8 @@ def test_size_at_goes_through_the_stages():
         ("batch = true", "batch = True"),
         ("sizes = [32.5]", "sizes"),
         ("sizes = [32, 64]", "must be as many"),
+        ("loss = 'sigmoid'\nteachers = ['a.safetensors']", "teachers"),
+        ("teachers = [1]", "teachers = [1]"),
         ("loss = 'hinge'", "softmax, sigmoid"),
         ("batch = ", "recipe.toml"),
     ],

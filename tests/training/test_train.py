@@ -12,7 +12,7 @@ from hashtagger.cli import group
 from hashtagger.cli.train import adapt
 from hashtagger.errors import TrainingError, WeightsError
 from hashtagger.models import create_model
-from hashtagger.models.weights import load_weights
+from hashtagger.models.weights import load_weights, save_weights
 from hashtagger.training.dataset import read_photos
 from hashtagger.training.module import Tagger, warmup_cosine
 from hashtagger.training.recipe import Recipe, load_recipe
@@ -133,7 +133,7 @@ def test_sigmoid_adamw_plateau_and_early_stopping(folders, tmp_path, recipe):
 def test_the_average_follows_the_weights(folders, recipe):
     network = create_model("drn_c_26", num_classes=2, **recipe.model_options)
     photos = read_photos(folders)
-    tagger = Tagger(network, recipe, _config(recipe), photos, photos, lambda _module: None)
+    tagger = Tagger(network, recipe, _config(recipe), photos, photos, [], lambda _module: None)
     tagger._fabric = None
     before = {name: tensor.clone() for name, tensor in tagger.average.state_dict().items()}
     with torch.no_grad():
@@ -186,6 +186,30 @@ def test_init_takes_over_what_fits(finished, tmp_path, recipe):
         init_weights(network, tmp_path / "broken.safetensors")
 
 
+def test_a_teacher_pulls_its_pupil_to_its_answers(finished, folders, tmp_path, recipe):
+    _run, _recipe, out = finished
+    teacher, config = load_weights(out / "weights.safetensors")
+    with torch.no_grad():
+        teacher.fc.weight.zero_()
+        teacher.fc.bias.copy_(torch.tensor([0.0, 8.0]))
+    path = tmp_path / "teacher.safetensors"
+    # Whatever it sees this teacher says "palace", with half the logits that it has.
+    save_weights(path, teacher, dataclasses.replace(config, temperature=2.0))
+    plain = dataclasses.replace(recipe, sizes=(32,), epochs=(8,), label_smoothing=0.0, learning_rate=0.05)
+    taught = dataclasses.replace(plain, teachers=(str(path),), teacher_share=1.0)
+    train(folders, tmp_path / "taught", taught, devices="cpu")
+    with (tmp_path / "taught" / "metrics.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    # Nothing but the teacher's answer is learned, so a third of the photos, the palaces, end up right.
+    assert float(rows[-1]["val_top1"]) == pytest.approx(1 / 3)
+    assert not any("teacher" in name for name in state(tmp_path / "taught")["state_dict"])
+    pixels = torch.zeros(2, 3, 32, 32)
+    tagger = Tagger(teacher, taught, config, [], [], [(teacher, config), (teacher, config)], lambda _module: None)
+    assert torch.allclose(tagger.taught(pixels)[0], torch.tensor([0.0, 8.0]).softmax(0), atol=1e-3)
+    with pytest.raises(TrainingError, match="labels, mean and std"):
+        train(folders, tmp_path / "refused", dataclasses.replace(taught, mean=(0.4, 0.4, 0.4)), devices="cpu")
+
+
 def test_bf16_on_a_manifest_with_unreadable_photos(folders, tmp_path, recipe):
     (tmp_path / "broken.png").write_bytes(b"")
     lines = [{"file": str(tmp_path / "broken.png"), "key": "flower", "split": split} for split in ("train", "val")]
@@ -200,6 +224,20 @@ def test_bf16_on_a_manifest_with_unreadable_photos(folders, tmp_path, recipe):
     assert run["problems"] == [f"{tmp_path / 'broken.png'}: empty"]
     assert run["photos"]["train"]["other"] == 1
     assert load_weights(run["weights"])[1].keys == ("flower", "palace")
+
+
+def test_what_cannot_be_validated_or_learned_is_said(folders, tmp_path, recipe, capfd):
+    (tmp_path / "broken.png").write_bytes(b"")
+    lines = [{"file": str(photo.path), "key": "dog", "split": "train"} for photo in read_photos(folders)[:8]]
+    lines.append({"file": "broken.png", "key": "dog", "split": "val"})
+    (tmp_path / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    recipe = dataclasses.replace(recipe, vocabulary="hashtags_ko", sizes=(24,), epochs=(1,))
+    with pytest.raises(TrainingError, match=r"none of the photos can be read; the first: .*broken\.png: empty"):
+        train(tmp_path, tmp_path / "run", recipe, devices="cpu")
+    assert "no photos to learn these labels from: birthday, cafe, camping, cat, chicken" in capfd.readouterr().err
+    (tmp_path / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines[:8])), encoding="utf-8")
+    with pytest.raises(TrainingError, match="no photos in split val"):
+        train(tmp_path, tmp_path / "run", recipe, devices="cpu")
 
 
 def test_the_command_adapts_the_recipe():

@@ -11,6 +11,8 @@ import lightning as L  # noqa: N812 (its own documents' name for it)
 import torch
 from torch import Tensor, nn
 
+from hashtagger.errors import TrainingError
+from hashtagger.i18n import _
 from hashtagger.models.preprocess import preprocess
 from hashtagger.models.weights import ModelConfig
 from hashtagger.training import metrics
@@ -31,6 +33,7 @@ class Tagger(L.LightningModule):
         config: What the trained weights shall say of themselves.
         train: Photos to learn from.
         val: Photos to validate on, each of a label that the network has.
+        teachers: Networks, each with its config, whose answers are part of the targets.
         after_epoch: Called after each validation with this module; ``history`` has the new row by then.
 
     Attributes:
@@ -49,6 +52,7 @@ class Tagger(L.LightningModule):
         config: ModelConfig,
         train: Sequence[Photo],
         val: Sequence[Photo],
+        teachers: Sequence[tuple[nn.Module, ModelConfig]],
         after_epoch: "Callable[[Tagger], None]",
     ) -> None:
         super().__init__()
@@ -56,6 +60,8 @@ class Tagger(L.LightningModule):
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False) if recipe.ema else None
         self.recipe, self.config, self.after_epoch = recipe, config, after_epoch
         self.train_photos, self.val_photos = train, val
+        # In a plain list, which keeps them out of the checkpoints.
+        self.teachers = list(teachers)
         self.history: list[dict[str, float]] = []
         self.problems: dict[str, None] = {}
         learned = targets(train, config.keys, loss=recipe.loss, also_share=recipe.also_share)
@@ -90,6 +96,11 @@ class Tagger(L.LightningModule):
         """Seed of the current epoch."""
         return self.recipe.seed * 100_000 + self.current_epoch
 
+    def on_fit_start(self) -> None:
+        """Bring the teachers to where the network is."""
+        for teacher, _config in self.teachers:
+            teacher.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
     def on_train_epoch_start(self) -> None:
         """Make the epoch's randomness depend on its number alone (and on the device, of several)."""
         seed = self.epoch_seed * 64 + self.global_rank
@@ -107,10 +118,22 @@ class Tagger(L.LightningModule):
         target = self.targets[index]
         if self.current_epoch < self.recipe.total_epochs - self.recipe.mix_off:
             pixels, target = mix(pixels, target, self.recipe)
+        if self.teachers:
+            target = torch.lerp(target, self.taught(pixels), self.recipe.teacher_share)
         loss = self.loss(self.network(pixels), target)
         self.losses.append(loss.detach())
         self.log("loss", loss, prog_bar=True)
         return loss
+
+    @torch.no_grad()
+    def taught(self, pixels: Tensor) -> Tensor:
+        """The teachers' mean answer to a batch: probabilities (batch, labels).
+
+        Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015 (arXiv:1503.02531); the
+        temperature is the one that makes each teacher's answers honest.
+        """
+        answers = [(teacher(pixels).float() / config.temperature).softmax(1) for teacher, config in self.teachers]
+        return torch.stack(answers).mean(0)
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """Mean loss of a batch of logits (batch, labels) against targets of the same shape."""
@@ -168,6 +191,10 @@ class Tagger(L.LightningModule):
 
     def _gathered_answers(self) -> tuple[Tensor, Tensor]:
         """Logits and numbers of all validation photos, those of other devices too, each photo once."""
+        if not self.answers:
+            raise TrainingError(
+                _("none of the photos can be read; the first: {cause}").format(cause=next(iter(self.problems)))
+            )
         logits = torch.cat([logits for logits, _index in self.answers])
         index = torch.cat([index for _logits, index in self.answers])
         if self.trainer.world_size > 1:

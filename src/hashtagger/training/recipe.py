@@ -54,6 +54,9 @@ class Recipe:
         loss: ``"softmax"`` (cross-entropy) or ``"sigmoid"`` (a yes or no for each label).
         label_smoothing: 0..1.
         also_share: Part of the target, 0..1, that a photo's further labels share (softmax).
+        teachers: Weights files whose mean answer is part of the target (softmax): distillation from a
+            larger network or from several. A path is taken from where the command is run.
+        teacher_share: That part, 0..1.
         drop_rate: Dropout before the classifier, 0..1.
         crop: Smallest and largest part of the photo's area that a random crop keeps.
         flip: Probability of mirroring.
@@ -95,6 +98,8 @@ class Recipe:
     loss: str = "softmax"
     label_smoothing: float = 0.0
     also_share: float = 0.0
+    teachers: tuple[str, ...] = ()
+    teacher_share: float = 0.5
     drop_rate: float = 0.0
     crop: tuple[float, ...] = (1.0, 1.0)
     flip: float = 0.0
@@ -121,6 +126,8 @@ class Recipe:
                         name=name, value=getattr(self, name), choices=", ".join(choices)
                     )
                 )
+        if self.teachers and self.loss != "softmax":
+            raise TrainingError(_("recipe: teachers take the loss softmax"))
         if len(self.sizes) != len(self.epochs) or min(self.sizes, default=0) < 1 or min(self.epochs, default=-1) < 0:
             raise TrainingError(
                 _("recipe: sizes {sizes} and epochs {epochs} must be as many, and positive").format(
@@ -193,7 +200,7 @@ def _value(path: Path, name: str, value: Any) -> Any:
         raise TrainingError(_("{path}: a recipe has no {name!r}").format(path=path, name=name))
     expected = type(defaults[name])
     if expected is tuple and isinstance(value, list):
-        kind = type(defaults[name][0])
+        kind = type(defaults[name][0]) if defaults[name] else str
         if all(_fits(entry, kind) for entry in value):
             return tuple(kind(entry) for entry in value)
     elif _fits(value, expected):

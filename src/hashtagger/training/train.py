@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from hashtagger.errors import TrainingError, WeightsError
 from hashtagger.i18n import _
 from hashtagger.models import create_model
-from hashtagger.models.weights import ModelConfig, save_weights
+from hashtagger.models.weights import ModelConfig, load_weights, save_weights
 from hashtagger.training.dataset import OTHER, Photo, choose_keys, read_photos, split_photos
 from hashtagger.training.extra import require
 from hashtagger.training.recipe import Recipe, load_recipe
@@ -80,6 +80,9 @@ def train(
     for name, side in sides.items():
         if not side:
             raise TrainingError(_("{path}: no photos in split {split}").format(path=data, split=name))
+    unlearned = [key for key in keys if key not in {photo.key for photo in sides["train"]}]
+    if unlearned:
+        print(_("no photos to learn these labels from: {keys}").format(keys=", ".join(unlearned)), file=sys.stderr)
     (out / "checkpoints").mkdir(parents=True, exist_ok=True)
     (out / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
     with contextlib.redirect_stdout(sys.stderr):
@@ -136,7 +139,8 @@ def _fit(
         std=recipe.std,
         model_args=dict(recipe.model_options),
     )
-    tagger = Tagger(network, recipe, config, sides["train"], sides["val"], lambda module: _keep(module, out))
+    teachers = [_load_teacher(path, config) for path in recipe.teachers]
+    tagger = Tagger(network, recipe, config, sides["train"], sides["val"], teachers, lambda module: _keep(module, out))
     folder = out / "checkpoints"
     every_epoch: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
     callbacks: list[Callback] = [
@@ -164,6 +168,8 @@ def _fit(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
         trainer.fit(tagger, ckpt_path=checkpoint)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
     return tagger
 
 
@@ -189,6 +195,13 @@ def init_weights(network: "nn.Module", path: Path) -> list[str]:
         raise WeightsError(_("{path}: no tensor fits the network").format(path=path))
     network.load_state_dict(fitting, strict=False)
     return [name for name in own if name not in fitting]
+
+
+def _load_teacher(path: str, config: ModelConfig) -> "tuple[nn.Module, ModelConfig]":
+    teacher, its = load_weights(path)
+    if (its.keys, its.mean, its.std) != (config.keys, config.mean, config.std):
+        raise TrainingError(_("{path}: a teacher must have the recipe's labels, mean and std").format(path=path))
+    return teacher, its
 
 
 def _keep(tagger: "Tagger", out: Path) -> None:
