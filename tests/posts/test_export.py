@@ -330,6 +330,14 @@ def test_time_from_exif_or_month_where_the_entry_has_none(tmp_path):
     ]
 
 
+def test_file_that_nothing_dates_is_not_left_out(tmp_path):
+    files = {"content/posts_1.json": [{"media": [item("media/posts/a.jpg", "글", None)]}], "media/posts/a.jpg": JPEG}
+    for path in (write(tmp_path / "folder", files), pack(tmp_path / "x.zip", files)):
+        posts, problems = read(path)
+        assert [(post.caption, post.time_is_guess, len(post.media)) for post in posts] == [("글", True, 1)]
+        assert problems == []
+
+
 def test_zone_is_the_users(tmp_path):
     root = write(tmp_path, {"content/posts_1.json": [{"media": [item(A)]}], A: JPEG})
     assert read(root, timezone="America/New_York")[0][0].taken_at.isoformat() == "2023-04-20T10:13:20-04:00"

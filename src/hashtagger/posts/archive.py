@@ -13,9 +13,12 @@ _LARGEST_MEMBER = 64 << 30
 _BOMB_SIZE, _BOMB_RATIO = 256 << 20, 200
 """Photos and videos hardly shrink, and an export's JSON shrinks some 20 to 50 times."""
 
+_KEPT_OPEN = 100
+"""Parts of one export that stay open, each with its directory in memory; systems allow 256 open files or more."""
+
 
 def open_archive(archive: Path) -> zipfile.ZipFile:
-    """Open an archive for reading; the last few stay open, for as long as the file is the same.
+    """Open an archive for reading; the last hundred stay open, for as long as the file is the same.
 
     Raises:
         OSError: It cannot be read.
@@ -26,7 +29,7 @@ def open_archive(archive: Path) -> zipfile.ZipFile:
     return _opened(archive, stat.st_mtime_ns, stat.st_size, os.getpid())
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=_KEPT_OPEN)
 def _opened(archive: Path, mtime_ns: int, size: int, process: int) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(archive)

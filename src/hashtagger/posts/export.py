@@ -12,7 +12,7 @@ from hashtagger.posts.entry import Draft, Reference, read_entry
 from hashtagger.posts.jsonstream import entries
 from hashtagger.posts.post import Media, MediaKind, Post, Problem
 from hashtagger.posts.tags import caption_tags
-from hashtagger.posts.trees import LISTING, PRIVATE, Tree, month_of
+from hashtagger.posts.trees import LISTING, PRIVATE, Tree, modified, month_of
 
 _POSTS, _REELS, _STORIES, _OTHER, _INSIGHTS = "posts", "reels", "stories", "other", "insights"
 
@@ -81,6 +81,7 @@ class ExportSource:
         self.problems = list(broken)
         self._broken = list(broken)
         self._trees = list(trees)
+        self._nearest = self._trees
         self._zone = zone
         asked = {_POSTS: True, _INSIGHTS: True, _REELS: reels, _STORIES: stories, _OTHER: other}
         self._wanted = {kind for kind, wanted in asked.items() if wanted}
@@ -88,6 +89,7 @@ class ExportSource:
     def posts(self) -> Iterator[Post]:
         """Yield every post once; those of each list in its order, merged ones and unlisted files last."""
         self.problems = list(self._broken)
+        self._nearest = list(self._trees)
         listings = [listing for tree in self._trees for listing in self._listings(tree)]
         insights = [listing for listing in listings if listing.kind == _INSIGHTS]
         listings = [listing for listing in listings if listing.kind != _INSIGHTS]
@@ -203,7 +205,7 @@ class ExportSource:
         if media.kind == "other":
             self._problem(media.location, _("no post names it; left where it is"))
             return
-        moment = month_of(name, self._zone) or tree.modified(name, self._zone)
+        moment = month_of(name, self._zone) or modified(media, self._zone)
         if moment is not None:
             self._problem(media.location, _("no post names it; its date is guessed from its folder or file"))
             yield Post(moment, (media,), time_is_guess=True)
@@ -212,8 +214,9 @@ class ExportSource:
         media = tuple(found for one in draft.references if (found := self._media(one, draft)) is not None)
         moment, guess = draft.taken_at, False
         if moment is None:
-            names = (one.uri for one in draft.references)
-            moment, guess = next((guessed for name in names if (guessed := month_of(name, self._zone))), None), True
+            guesses = [month_of(one.uri, self._zone) for one in draft.references]
+            guesses += [modified(one, self._zone) for one in media]
+            moment, guess = next(filter(None, guesses), None), True
         if not draft.references:
             self._problem(draft.permalink or draft.origin, _("a post of which the export holds no file"))
         if moment is None:
@@ -230,8 +233,11 @@ class ExportSource:
             if name is None or not PRIVATE.isdisjoint(name.split("/")):
                 self._problem(draft.origin, _("names a file outside of the export: {file}").format(file=uri))
                 return None
-            for tree in self._trees:
+            for tree in self._nearest:
                 if found := self._find(tree, name, reference.hint):
+                    # The next file most likely lies in the same part.
+                    if tree is not self._nearest[0]:
+                        self._nearest = [tree, *(other for other in self._trees if other is not tree)]
                     return found
         if reference.hint != "other" or sniff.of_name(reference.uri) != "other":
             self._problem(reference.uri, _("named in {file} but missing from the export").format(file=draft.origin))

@@ -51,10 +51,6 @@ class Tree(Protocol):
         """Find a media file; ``None`` when it is not there. Raises OSError or zipfile.BadZipFile."""
         ...
 
-    def modified(self, name: str, zone: tzinfo) -> datetime | None:
-        """Tell when a file of it was last changed, as far as known."""
-        ...
-
     def location(self, name: str) -> str:
         """Name a file of it for the user."""
         ...
@@ -115,10 +111,6 @@ class Folder:
         named, kind = sniff.name_and_kind(path.name, lambda: path.open("rb"), hint)
         return Media(readable(named), escaped(str(path)), kind or "other", path=path, size=status.st_size)
 
-    def modified(self, name: str, zone: tzinfo) -> datetime | None:
-        """Tell when a file of it was last changed."""
-        return datetime.fromtimestamp((self.root / name).stat().st_mtime, zone)
-
     def location(self, name: str) -> str:
         """Name a file of it for the user."""
         return str(self.root / name)
@@ -165,13 +157,6 @@ class Archive:
             return None
         named, kind = sniff.name_and_kind(PurePosixPath(name).name, lambda: self.open(name), hint)
         return Media(named, self.location(name), kind or "other", archive=self.path, member=member, size=info.file_size)
-
-    def modified(self, name: str, zone: tzinfo) -> datetime | None:
-        """Tell when a file of it was last changed."""
-        try:
-            return datetime(*archive.open_archive(self.path).getinfo(self.prefix + name).date_time, tzinfo=zone)
-        except ValueError:
-            return None
 
     def location(self, name: str) -> str:
         """Name a file of it for the user."""
@@ -253,3 +238,14 @@ def month_of(name: str, zone: tzinfo) -> datetime | None:
     """Guess a time from the month of upload in a file's path, ``media/posts/202304/…``."""
     found = next((part for part in PurePosixPath(name).parts[:-1] if _MONTH.fullmatch(part)), None)
     return datetime(int(found[:4]), int(found[4:]), 1, tzinfo=zone) if found else None
+
+
+def modified(media: Media, zone: tzinfo) -> datetime | None:
+    """Tell when a file was last changed, on disk or as its archive says; ``None`` where even that cannot be had."""
+    try:
+        if media.path is not None:
+            return datetime.fromtimestamp(media.path.stat().st_mtime, zone)
+        assert media.archive is not None
+        return datetime(*archive.open_archive(media.archive).getinfo(media.member or "").date_time, tzinfo=zone)
+    except (OSError, ValueError, OverflowError, KeyError, zipfile.BadZipFile):
+        return None
