@@ -216,3 +216,10 @@ def test_decomposed_caption_and_text_are_one_post(tmp_path):
     posts, problems = read(tmp_path)
     assert [post.tags for post in posts] == [("유채꽃",)]
     assert problems == []
+
+
+def test_leftovers_of_a_post_make_no_empty_post(tmp_path):
+    files = {f"{BASE}_old_01.txt": b"older\n", f"{BASE}_comments.json": [], f"{BASE}_old_02.jpg": JPEG}
+    posts, problems = read(write(tmp_path, files))
+    assert [[media.name for media in post.media] for post in posts] == [[f"{BASE}_old_02.jpg"]]
+    assert len(problems) == 1

@@ -112,7 +112,8 @@ class InstaloaderSource:
             if seen.keys().isdisjoint(identities):
                 seen.update(dict.fromkeys(identities, 0))
                 self._problem(path, _("its photos and videos are missing"))
-                yield post
+                if post.caption:
+                    yield post
 
     def _post(self, folder: Path, base: str, group: _Group, facts: _Facts) -> Post | None:
         media = self._media(folder, group, facts)
@@ -183,6 +184,8 @@ def _pair(names: list[str]) -> tuple[dict[str, _Group], list[str]]:
             group.caption = name
         elif what is None:
             group.media.append((number, name))
+        elif not text and not name.endswith(".json"):
+            rest.append(name)
     # Captions of custom names sort after the photos they belong to.
     for name in [name for name in rest if _stem(name) in groups]:
         groups[_stem(name)].media.append((0, name))
