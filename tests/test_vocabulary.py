@@ -64,7 +64,7 @@ def test_a_changed_file_is_read_anew(tmp_path):
 @pytest.mark.parametrize(
     ("text", "cause"),
     [
-        ("labels = [", "line 1"),
+        ("labels = [", "Invalid value"),
         ("", r"no \[\[labels\]\]"),
         ('[[labels]]\nkey = "a"\nname = "A"', "label 1 lacks tag"),
         ('[[labels]]\nkey = "a"\ntag = "x"\nname = "A"\n[[labels]]\nkey = "a"\ntag = "y"\nname = "B"', "key given twice: a"),

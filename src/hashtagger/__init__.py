@@ -1,11 +1,13 @@
 """Korean hashtags for photos, and folders by date and hashtag for posts."""
 
 from hashtagger.errors import HashtaggerError, ImageError
+from hashtagger.history import History
 from hashtagger.normalize import Normalized, Normalizer, extract_tags, normalize
 from hashtagger.organize import organize
 from hashtagger.posts import open_source
 from hashtagger.posts.post import Media, Post
 from hashtagger.recommend import Recommendation, Recommender, recommend
+from hashtagger.related import related
 from hashtagger.vocabulary import Label, Vocabulary, load_vocabulary
 
 # Functions share names with the modules that hold them. Importing them here, after their modules, binds the
@@ -13,6 +15,7 @@ from hashtagger.vocabulary import Label, Vocabulary, load_vocabulary
 
 __all__ = [
     "HashtaggerError",
+    "History",
     "ImageError",
     "Label",
     "Media",
@@ -28,4 +31,5 @@ __all__ = [
     "open_source",
     "organize",
     "recommend",
+    "related",
 ]
