@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+import torch
+
+from hashtagger.errors import ModelError
+from hashtagger.explain.features import first_filters, levels, strongest_channels
+from hashtagger.images import load_image
+
+
+def test_filters_are_small_pictures_with_grey_for_zero(narrow):
+    filters = first_filters(narrow)
+    weights = narrow.layer0[0].weight.detach().permute(0, 2, 3, 1).numpy()
+    assert filters.shape == (8, 7, 7, 3)
+    assert np.allclose(np.abs(filters - 0.5).reshape(8, -1).max(1), 0.5)
+    assert ((filters > 0.5) == (weights > 0)).all()
+
+
+def test_a_network_without_colours_has_no_filters_to_show():
+    with pytest.raises(ModelError, match="Linear: no convolution"):
+        first_filters(torch.nn.Linear(3, 3))
+
+
+@pytest.mark.parametrize(("level", "stride"), [(1, 1), (2, 2), (3, 4), (8, 8)])
+def test_the_strongest_channels_come_first(narrow, config, sample_photos, level, stride):
+    photo = load_image(sample_photos["palace"])
+    found = strongest_channels(narrow, config, photo, level, count=5)
+    strengths = [channel.strength for channel in found]
+    assert len(found) == 5
+    assert strengths == sorted(strengths, reverse=True)
+    every = strongest_channels(narrow, config, photo, level)
+    assert sorted(channel.number for channel in every) == list(range(8))
+    assert strengths[-1] >= max(channel.strength for channel in every[5:])
+    for channel in found:
+        assert channel.values.shape == (-(-65 // stride), -(-97 // stride))
+        assert channel.strength == pytest.approx(float(channel.values.mean()), rel=1e-4)
+    assert levels(narrow)[level - 1] == f"layer{level}"
+
+
+@pytest.mark.parametrize("level", [0, 9, -1])
+def test_a_level_that_is_not_there_is_answered_with_those_that_are(narrow, config, sample_photos, level):
+    with pytest.raises(ModelError, match=rf"drn_d_22 has no level {level}; it has: 1 \(layer1\), .*8 \(layer8\)"):
+        strongest_channels(narrow, config, load_image(sample_photos["flower"]), level)
+
+
+def test_nothing_stays_hooked(narrow, config, sample_photos):
+    strongest_channels(narrow, config, load_image(sample_photos["flower"]), 3)
+    assert not any(module._forward_hooks for module in narrow.modules())

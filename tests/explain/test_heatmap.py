@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from hashtagger.explain.classmap import class_map, grid_size, network_input
+from hashtagger.explain.gradcam import target_layer
+from hashtagger.explain.heatmap import heat_map
+from hashtagger.images import load_image
+from hashtagger.models import create_model
+from hashtagger.models.weights import ModelConfig
+
+
+def spot(width, height, x, y, radius):
+    """A black photo with a bright spot of soft edge."""
+    rows, columns = np.mgrid[:height, :width]
+    light = 255 * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * radius**2))
+    return Image.fromarray(np.repeat(light[..., None], 3, axis=2).astype(np.uint8))
+
+
+def centre(heat):
+    """Of the weight above the least value: x, y."""
+    weight = heat - heat.min()
+    rows, columns = np.mgrid[: heat.shape[0], : heat.shape[1]]
+    return float((weight * columns).sum() / weight.sum()), float((weight * rows).sum() / weight.sum())
+
+
+@pytest.mark.parametrize(("x", "y"), [(150, 100), (95, 85), (205, 120), (110, 118)])
+def test_heat_lies_where_the_thing_is(brightness, config, x, y):
+    heat = heat_map(brightness, config, spot(300, 200, x, y, 30), 1)
+    assert heat.shape == (200, 300)
+    assert heat.dtype == np.float32
+    # A place of the map is 25 pixels of this photo: a map laid on by pixel centres would be 11 off.
+    assert centre(heat) == pytest.approx((x, y), abs=3)
+
+
+def test_labels_share_the_heat_of_a_place(brightness, config):
+    photo = spot(200, 160, 100, 80, 40)
+    maps = [heat_map(brightness, config, photo, index) for index in range(3)]
+    assert min(map(np.min, maps)) >= 0
+    assert max(map(np.max, maps)) <= 1
+    # As nearly as smooth enlargement keeps it.
+    assert np.allclose(sum(maps), 1, atol=0.1)
+    assert maps[0][80, 100] < maps[0][5, 5]
+    assert maps[1][80, 100] > maps[1][5, 5]
+
+
+def test_an_upright_photo_has_an_upright_map(brightness, config, tmp_path):
+    photo = spot(300, 200, 230, 60, 30)
+    turned = photo.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be seen upright, turn clockwise
+    turned.save(tmp_path / "turned.png", exif=exif)
+    straight = heat_map(brightness, config, photo, 1)
+    assert np.allclose(heat_map(brightness, config, load_image(tmp_path / "turned.png"), 1), straight, atol=1e-5)
+
+
+def test_the_mean_of_a_class_map_is_the_logits(narrow, sample_photos):
+    config = ModelConfig("drn_d_22", "", ("a", "b", "c"), image_size=64, temperature=2.0)
+    photo = load_image(sample_photos["palace"])
+    places = class_map(narrow, config, photo)
+    width, height = grid_size(photo.size, 64)
+    assert places.shape == (3, height // 8 + 1, width // 8 + 1)
+    with torch.inference_mode():
+        logits = narrow(network_input(config, photo, width, height))[0]
+    assert torch.allclose(places.mean((1, 2)), logits / 2, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (640, 427), (427, 640), (5000, 20), (20, 5000), (3000, 3000)])
+def test_grid_sides_fit_the_stride_and_stay_bounded(size):
+    width, height = grid_size(size, 96)
+    assert width % 8 == height % 8 == 1
+    assert min(width, height) == 97
+    assert max(width, height) <= 8 * 97
+    if max(size) < 8 * min(size):
+        assert width / height == pytest.approx(size[0] / size[1], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("resnet18", {}),
+        ("vit_tiny_patch16_224", {"img_size": 64, "depth": 2}),
+        ("swin_tiny_patch4_window7_224", {"img_size": 64, "window_size": 2, "depths": (1, 1, 1, 1), "embed_dim": 24}),
+    ],
+)
+def test_other_networks_have_heat_maps_too(name, options, sample_photos):
+    pytest.importorskip("pytorch_grad_cam")
+    torch.manual_seed(0)
+    model = create_model(name, num_classes=3, **options).eval()
+    config = ModelConfig(name, "", ("a", "b", "c"), image_size=64)
+    photo = load_image(sample_photos["flower"]).resize((120, 80))
+    first, second = (heat_map(model, config, photo, index) for index in (0, 1))
+    assert first.shape == (80, 120)
+    assert first.dtype == np.float32
+    assert first.min() >= 0
+    assert first.max() <= 1
+    assert first.std() > 0
+    assert not np.allclose(first, second)
+    assert target_layer(model) in list(model.modules())
