@@ -177,11 +177,22 @@ def folders_of_exports(path: Path) -> list[Folder]:
 
 
 def _subfolders(path: Path) -> list[Path]:
+    # A folder may hold a million photos, of which no list is made here.
     try:
-        children = sorted(path.iterdir())
+        with os.scandir(path) as inside:
+            names = [one.name for one in inside if one.is_dir() and not _hidden(one.name) and one.name not in PRIVATE]
     except OSError:  # a folder that may not be read holds no export for us
         return []
-    return [child for child in children if not _hidden(child.name) and child.name not in PRIVATE and child.is_dir()]
+    return [path / name for name in sorted(names)]
+
+
+def _archives(path: Path) -> list[Path]:
+    try:
+        with os.scandir(path) as inside:
+            names = [one.name for one in inside if one.name.lower().endswith(".zip") and not _hidden(one.name)]
+    except OSError:
+        return []
+    return [path / name for name in sorted(names)]
 
 
 def archives_of_exports(path: Path) -> list[Archive]:
@@ -219,8 +230,8 @@ def find_parts(paths: Sequence[Path]) -> tuple[list[Tree], list[Problem]]:
         if path.is_dir():
             trees += folders_of_exports(path)
             for folder in (path, *_subfolders(path)):
-                for archived in sorted(folder.glob("*.[zZ][iI][pP]")):
-                    trees += [] if _hidden(archived.name) else _readable_archives(archived, broken)
+                for archived in _archives(folder):
+                    trees += _readable_archives(archived, broken)
         else:
             trees += _readable_archives(path, broken)
     return (trees if any(next(tree.listings(), None) for tree in trees) else []), broken
