@@ -34,13 +34,11 @@ def test_heat_lies_where_the_thing_is(brightness, config, x, y):
     assert centre(heat) == pytest.approx((x, y), abs=3)
 
 
-def test_labels_share_the_heat_of_a_place(brightness, config):
+def test_each_label_has_a_map_of_its_own(brightness, config):
     photo = spot(200, 160, 100, 80, 40)
     maps = [heat_map(brightness, config, photo, index) for index in range(3)]
     assert min(map(np.min, maps)) >= 0
     assert max(map(np.max, maps)) <= 1
-    # As nearly as smooth enlargement keeps it.
-    assert np.allclose(sum(maps), 1, atol=0.1)
     assert maps[0][80, 100] < maps[0][5, 5]
     assert maps[1][80, 100] > maps[1][5, 5]
 
