@@ -83,7 +83,7 @@ class History:
             self._labels.update(keys)
 
     def spelling(self, label: Label) -> str:
-        """Name the user's own tag for a label (``"댕댕이"``), in NFC, without ``#``; without a habit the label's own."""
+        """Name the user's own tag for a label (``"댕댕이"``), in NFC, without ``#``; by default the label's."""
         uses = self._spellings.get(label.key)
         if not uses:
             return label.tag

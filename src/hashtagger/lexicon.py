@@ -23,7 +23,7 @@ _LANGUAGE = Path(__file__).parent / "data" / "tag_language.toml"
 
 Keys = tuple[str, ...]
 
-ANYWHERE, END, SHY = "anywhere", "end", "shy"
+ANYWHERE, END, SHY, WEAK = "anywhere", "end", "shy", "weak"
 
 
 class Word(NamedTuple):
@@ -54,6 +54,7 @@ class Lexicon:
         label_lengths: The same of the label words.
         stems: What stands for a label only before a suffix.
         suffixes: What people hang behind tags (스타그램, 그램 ...).
+        lookalikes: Whole tags that are no misspellings.
         endings: Particles and fond endings.
         tags: Folded canonical tags and their keys.
     """
@@ -64,6 +65,7 @@ class Lexicon:
         self.words: dict[str, Word] = {}
         self.stems: dict[str, Keys] = {}
         self.suffixes = frozenset(language["suffixes"])
+        self.lookalikes = frozenset(language["lookalikes"])
         self.endings = frozenset(language["endings"])
         self.tags = {fold(label.tag): (label.key,) for label in vocabulary}
         for word in (*language["neutral"], *language["traps"]):
@@ -86,6 +88,7 @@ class Lexicon:
             (ANYWHERE, (label.tag, *words)),
             (END, _strings(label.details, "ends")),
             (SHY, _strings(label.details, "shy")),
+            (WEAK, _strings(label.details, "weak")),
         ):
             if where == ANYWHERE and "shy" in label.details:
                 listed = words
@@ -97,25 +100,27 @@ class Lexicon:
             _add(self.stems, fold(stem), label.key)
 
     def _add_user(self, path: Path, vocabulary: Vocabulary) -> None:
-        table = _read(path)
-        for key, variants in table.get("variants", {}).items():
-            vocabulary[key]
-            for variant in variants:
-                self.exact[fold(variant)] = (key,)
-                self.words[fold(variant)] = Word(_LABEL_COST, (key,), ANYWHERE)
-        for tag in _strings(table, "exclude"):
+        variants, excluded = _read_user(path)
+        for key, tags in variants.items():
+            for tag in tags:
+                self.exact[fold(tag)] = (vocabulary[key].key,)
+                self.words[fold(tag)] = Word(_LABEL_COST, (key,), ANYWHERE)
+        for tag in excluded:
             self.exact[fold(tag)] = ()
             self.words[fold(tag)] = Word(_WORD_COST, (), ANYWHERE)
 
 
 def add_user_variants(path: Path, variants: Mapping[str, Sequence[str]]) -> None:
-    """Add variants by key to a user's file, which is made where there is none; what it held stays."""
-    table = _read(path) if path.exists() else {}
-    merged = {key: list(tags) for key, tags in table.get("variants", {}).items()}
+    """Add variants by key to a user's file, which is made where there is none; what it held stays.
+
+    Raises:
+        VocabularyError: There is a file, but not one of a user's own tags.
+    """
+    merged, excluded = _read_user(path) if path.exists() else ({}, [])
     for key, tags in variants.items():
         merged[key] = list(dict.fromkeys([*merged.get(key, []), *tags]))
-    # A JSON string or list of strings is also TOML.
-    lines = [f"exclude = {json.dumps(table.get('exclude', []), ensure_ascii=False)}", "", "[variants]"]
+    # A JSON list of strings is also TOML.
+    lines = [f"exclude = {json.dumps(excluded, ensure_ascii=False)}", "", "[variants]"]
     lines += [f"{key} = {json.dumps(tags, ensure_ascii=False)}" for key, tags in merged.items()]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -144,13 +149,14 @@ def read_language() -> Mapping[str, list[str]]:
     return table
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_user(path: Path) -> tuple[dict[str, list[str]], list[str]]:
     try:
-        table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        variants = {key: [*map(str, tags)] for key, tags in table.get("variants", {}).items()}
+        return variants, [*map(str, table.get("exclude", []))]
     except OSError as error:
         raise VocabularyError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise VocabularyError(
             _("{path}: not a TOML file of your own tags: {error}").format(path=path, error=error)
         ) from error
-    return table

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from hashtagger import hangul
-from hashtagger.lexicon import ANYWHERE, END, SHY, UNKNOWN_COST, Keys, Lexicon
+from hashtagger.lexicon import ANYWHERE, END, SHY, UNKNOWN_COST, WEAK, Keys, Lexicon
 from hashtagger.tagtext import clean, extract_tags
 from hashtagger.typos import TypoIndex
 from hashtagger.vocabulary import Vocabulary, load_vocabulary
@@ -195,7 +195,7 @@ class Normalizer:
         return self._lexicon.tags[self._romanized_tags[match.lastindex - 1]] if match and match.lastindex else ()
 
     def _typo(self, text: str) -> Keys:
-        if not (2 <= len(text) <= 8 and _HANGUL.fullmatch(text)):
+        if not (2 <= len(text) <= 8 and _HANGUL.fullmatch(text)) or text in self._lexicon.lookalikes:
             return ()
         near = self._typos.nearest(text)
         return self._lexicon.exact[near] if near else ()
@@ -216,6 +216,8 @@ class Normalizer:
                     return keys
                 if stem in lexicon.words and not lexicon.words[stem].keys:
                     return ()
+                if ended:
+                    continue  # a longer suffix ends it: 그램 must not leave 부동산스타
                 keys = self._compound(stem)
                 if not keys and length > 2:
                     keys = self._romanization(stem) if stem.isascii() else self._typo(stem)
@@ -281,6 +283,7 @@ class Normalizer:
                         cost[end], came[end] = here + word.cost, start
         found: list[str] = []
         shy: list[str] = []
+        weak: list[str] = []
         covered = True
         end = size
         while end:
@@ -289,7 +292,7 @@ class Normalizer:
             if word is None:
                 covered = covered and text[start].isdigit()
             elif word.keys:
-                latin = text[start] < "\u0250"
+                latin = text[start].isalpha() and text[start] < "\u0250"
                 bold = word.where == ANYWHERE or (word.where == END and end == size)
                 if latin:
                     bold = bold and end - start >= _EDGE and (start == 0 or end == size)
@@ -297,10 +300,12 @@ class Normalizer:
                     found += word.keys
                 elif latin or word.where == SHY:
                     shy += word.keys
+                elif word.where == WEAK:
+                    weak += word.keys
             end = start
         if shy and covered:
             found += shy
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(found or weak))
 
 
 def _once(text: str) -> str:

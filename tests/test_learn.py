@@ -1,0 +1,64 @@
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from hashtagger.cli.learn import command
+from hashtagger.errors import VocabularyError
+from hashtagger.learn import Proposal, propose
+from hashtagger.normalize import Normalizer
+
+POSTS = [["강아지", "콩이네", "일상"]] * 4 + [["카페", "일상"]] * 6 + [["강아지", "두번뿐"]] * 2
+
+
+def test_a_tag_beside_one_label_is_proposed() -> None:
+    assert propose(POSTS, Normalizer()) == [Proposal("dog", (("콩이네", 4),))]
+
+
+@pytest.fixture
+def posts(tmp_path: Path) -> Path:
+    path = tmp_path / "posts.jsonl"
+    path.write_text("\n".join(json.dumps({"tags": tags}) for tags in POSTS), encoding="utf-8")
+    return path
+
+
+def test_nothing_is_learned_without_a_yes(posts: Path, tmp_path: Path) -> None:
+    user = tmp_path / "mine.toml"
+    result = CliRunner().invoke(command, [str(posts), "--user", str(user)], input="n\n")
+    assert result.exit_code == 0, result.output
+    assert not user.exists()
+    assert Normalizer().normalize("콩이네").canonical == ()
+
+
+def test_what_is_confirmed_is_known_from_then_on(posts: Path, tmp_path: Path) -> None:
+    user = tmp_path / "mine.toml"
+    user.write_text('exclude = ["카페투어"]\n[variants]\ncat = ["나비"]\n', encoding="utf-8")
+    result = CliRunner().invoke(command, [str(posts), "--user", str(user)], input="y\n")
+    assert result.exit_code == 0, result.output
+    mine = Normalizer(user=user)
+    assert mine.normalize("#콩이네").canonical == ("dog",)
+    assert mine.normalize("우리콩이네").canonical == ("dog",)
+    assert mine.normalize("나비").canonical == ("cat",)
+    assert mine.normalize("카페투어").canonical == ()
+    assert mine.normalize("카페투어").rule == "excluded"
+    again = CliRunner().invoke(command, [str(posts), "--user", str(user)])
+    assert "콩이네" not in again.output
+
+
+def test_json_asks_nothing(posts: Path) -> None:
+    result = CliRunner().invoke(command, [str(posts), "--json"])
+    assert json.loads(result.stdout) == [{"key": "dog", "tags": [{"tag": "콩이네", "posts": 4}]}]
+
+
+@pytest.mark.parametrize("content", ["variants = 3", "[variants]\nunknown = ['x']", "= broken", "exclude = 5"])
+def test_a_wrong_user_file_is_named(tmp_path: Path, content: str) -> None:
+    user = tmp_path / "wrong.toml"
+    user.write_text(content, encoding="utf-8")
+    with pytest.raises(VocabularyError, match="wrong|unknown"):
+        Normalizer(user=user)
+
+
+def test_a_missing_user_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(VocabularyError, match="absent"):
+        Normalizer(user=tmp_path / "absent.toml")
