@@ -38,7 +38,8 @@ def wrong_labels(features: "Array", keys: Sequence[str], seed: int = 0) -> list[
     labels, given = np.unique(np.array(keys)[chosen], return_inverse=True)
     if len(labels) < 2:
         return []
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=300))
+    # A network's features are many: a strong penalty ranks planted wrong labels better than a weak one.
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=300))
     folds = StratifiedKFold(5, shuffle=True, random_state=seed)
     probabilities = cross_val_predict(model, features[chosen], given, cv=folds, method="predict_proba")
     typical = np.array([probabilities[given == label, label].mean() for label in range(len(labels))])
