@@ -8,10 +8,19 @@ from pathlib import Path
 
 import pytest
 
-import hashtagger
-
 ROOT = Path(__file__).parents[1]
-HEAVY = {"torch", "torchvision", "timm", "sklearn", "instaloader", "lightning", "matplotlib", "PIL", "numpy", "requests"}
+HEAVY = {
+    "torch",
+    "torchvision",
+    "timm",
+    "sklearn",
+    "instaloader",
+    "lightning",
+    "matplotlib",
+    "PIL",
+    "numpy",
+    "requests",
+}
 
 
 def modules_after(code: str) -> set[str]:

@@ -67,8 +67,14 @@ def test_a_changed_file_is_read_anew(tmp_path):
         ("labels = [", "Invalid value"),
         ("", r"no \[\[labels\]\]"),
         ('[[labels]]\nkey = "a"\nname = "A"', "label 1 lacks tag"),
-        ('[[labels]]\nkey = "a"\ntag = "x"\nname = "A"\n[[labels]]\nkey = "a"\ntag = "y"\nname = "B"', "key given twice: a"),
-        ('[[labels]]\nkey = "a"\ntag = "x"\nname = "A"\n[[labels]]\nkey = "b"\ntag = "x"\nname = "B"', "tag given twice: x"),
+        (
+            '[[labels]]\nkey = "a"\ntag = "x"\nname = "A"\n[[labels]]\nkey = "a"\ntag = "y"\nname = "B"',
+            "key given twice: a",
+        ),
+        (
+            '[[labels]]\nkey = "a"\ntag = "x"\nname = "A"\n[[labels]]\nkey = "b"\ntag = "x"\nname = "B"',
+            "tag given twice: x",
+        ),
     ],
 )
 def test_bad_files_say_what_is_wrong(tmp_path, text, cause):

@@ -17,7 +17,12 @@ def test_photos_folders_and_globs(run, sample_photos, tmp_path):
     folder.mkdir()
     shutil.copy(sample_photos["flower"], folder / "꽃.jpg")
     shutil.copy(sample_photos["palace"], folder / "궁.jpg")
-    for arguments in ([folder], [folder / "*.jpg"], [folder / "궁.jpg", folder / "꽃.jpg"], [folder, folder / "꽃.jpg"]):
+    for arguments in (
+        [folder],
+        [folder / "*.jpg"],
+        [folder / "궁.jpg", folder / "꽃.jpg"],
+        [folder, folder / "꽃.jpg"],
+    ):
         result = run("recommend", "--threshold", 0, *arguments)
         assert result.exit_code == 0, result.output
         assert result.stdout.count(".jpg") == 2
