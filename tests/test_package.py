@@ -36,8 +36,8 @@ def modules_after(code: str) -> set[str]:
         "import hashtagger",
         "import hashtagger; hashtagger.normalize('#댕댕이')",
         "import hashtagger; hashtagger.extract_tags('#카페 #꽃')",
-        "from hashtagger.cli import main\ntry: main(['normalize', '댕댕이'])\nexcept SystemExit as e: assert not e.code",
-        "from hashtagger.cli import main\ntry: main(['--help'])\nexcept SystemExit as e: assert not e.code",
+        "from hashtagger.cli import group; group(['normalize', '댕댕이'], standalone_mode=False)",
+        "from hashtagger.cli import group; group(['--help'], standalone_mode=False)",
     ],
 )
 def test_light_paths_import_nothing_heavy(code):

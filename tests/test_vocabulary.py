@@ -39,7 +39,8 @@ def test_a_file_of_ones_own(tmp_path):
     path = tmp_path / "fruit.toml"
     nfd = unicodedata.normalize("NFD", "사과")
     path.write_text(
-        f'title = "과일"\n[[labels]]\nkey = "apple"\ntag = "{nfd}"\nname = "Apple"\nvariants = ["{nfd}나무"]\ncolour = "red"\n'
+        f'title = "과일"\n[[labels]]\nkey = "apple"\ntag = "{nfd}"\nname = "Apple"\n'
+        f'variants = ["{nfd}나무"]\ncolour = "red"\n'
         '[[labels]]\nkey = "pear"\ntag = "배"\nname = "Pear"\n',
         encoding="utf-8",
     )
