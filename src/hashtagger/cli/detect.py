@@ -26,7 +26,11 @@ from hashtagger.i18n import _
     show_default=True,
     help=_("Leave out boxes less probable than this."),
 )
-@click.option("--out", type=click.Path(path_type=Path), help=_("PNG file to write; by default PHOTO-detect.png, here."))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help=_("Picture to write (.png, .webp, .pdf, ...); by default PHOTO-detect.png, here."),
+)
 @click.option("--vocabulary", default="hashtags_ko", show_default=True, help=_("Name or TOML file of the label set."))
 @click.option("--weights", type=click.Path(), help=_("Weights file; by default the packed one."))
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))

@@ -15,7 +15,9 @@ from hashtagger.i18n import _
     "--tag", "tags", multiple=True, help=_("Tag to explain, more than once if you like; by default the best.")
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), help=_("PNG file to write; by default PHOTO-explain.png, here.")
+    "--out",
+    type=click.Path(path_type=Path),
+    help=_("Picture to write (.png, .webp, .pdf, ...); by default PHOTO-explain.png, here."),
 )
 @click.option("--vocabulary", default="hashtags_ko", show_default=True, help=_("Name or TOML file of the label set."))
 @click.option("--weights", type=click.Path(), help=_("Weights file; by default the packed one."))

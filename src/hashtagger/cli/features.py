@@ -16,7 +16,9 @@ from hashtagger.i18n import _
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help=_("PNG file of the channels, beside which -filters.png comes; by default PHOTO-level4.png, here."),
+    help=_(
+        "Picture of the channels (.png, .webp, ...), by default PHOTO-level4.png, here; the filters come beside it."
+    ),
 )
 @click.option("--vocabulary", default="hashtags_ko", show_default=True, help=_("Name or TOML file of the label set."))
 @click.option("--weights", type=click.Path(), help=_("Weights file; by default the packed one."))
@@ -33,7 +35,7 @@ def command(photo: str, level: int, out: Path | None, vocabulary: str, weights: 
     channels = strongest_channels(recommender.model, recommender.config, image, level)
     filters = first_filters(recommender.model)
     path = out or Path(f"{Path(photo).stem}-level{level}.png")
-    filters_path = path.with_name(f"{path.stem}-filters.png")
+    filters_path = path.with_name(f"{path.stem}-filters{path.suffix}")
     network = recommender.config.architecture
     title = _("{network}, level {level}: the {n} strongest channels").format(
         network=network, level=level, n=len(channels)

@@ -1,11 +1,17 @@
-"""The pictures of explain, features and detect, as PNG in the house style."""
+"""The pictures of explain, features and detect, in the house style.
+
+Each is saved in the format that its path ends in: PNG, WebP, JPEG, PDF, SVG or what else matplotlib writes. A path
+of another ending, or one that cannot be written, is a HashtaggerError.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hashtagger.errors import HashtaggerError
 from hashtagger.explain.detect import Detection
 from hashtagger.explain.features import Channel
+from hashtagger.i18n import _
 from hashtagger.style import ACCENT, HEAT, house_style, panels
 
 if TYPE_CHECKING:
@@ -27,7 +33,7 @@ def draw_heat(image: "Image", maps: "Sequence[tuple[str, np.ndarray[Any, Any]]]"
     Args:
         image: Upright, in mode RGB.
         maps: A title and a map (height, width) in 0..1 each.
-        path: PNG file.
+        path: Of the picture.
     """
     import matplotlib
     import numpy as np
@@ -46,7 +52,7 @@ def draw_heat(image: "Image", maps: "Sequence[tuple[str, np.ndarray[Any, Any]]]"
     shade = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(0, 1), HEAT)
     bar = figure.colorbar(shade, ax=axes, fraction=0.03, pad=0.01, aspect=30, ticks=[0, 0.5, 1])
     bar.outline.set_visible(False)  # type: ignore[operator]
-    figure.savefig(path)
+    _save(figure, path)
 
 
 @house_style()
@@ -57,7 +63,7 @@ def draw_detections(image: "Image", title: str, found: Sequence[Detection], path
         image: Upright, in mode RGB.
         title: Over the photo.
         found: The best is drawn over the others.
-        path: PNG file.
+        path: Of the picture.
     """
     from matplotlib.patches import Rectangle
 
@@ -81,7 +87,7 @@ def draw_detections(image: "Image", title: str, found: Sequence[Detection], path
             bbox={"boxstyle": "square,pad=0.25", "facecolor": ACCENT, "edgecolor": "none"},
         )
     axes.set(xlim=(0, image.width), ylim=(image.height, 0), title=title)
-    figure.savefig(path)
+    _save(figure, path)
 
 
 @house_style()
@@ -95,7 +101,7 @@ def draw_filters(filters: "np.ndarray[Any, Any]", title: str, path: Path) -> Non
         cell.imshow(weights, interpolation="nearest")
         cell.set_title(f"{number}", fontsize=7, pad=2)
     figure.suptitle(title)
-    figure.savefig(path)
+    _save(figure, path)
 
 
 @house_style()
@@ -113,7 +119,7 @@ def draw_channels(image: "Image", channels: Sequence[Channel], title: str, path:
         cell.imshow(channel.values, cmap=HEAT, vmin=min(0.0, float(channel.values.min())), aspect="auto")
         cell.set_title(f"{channel.number}", fontsize=7, pad=2)
     figure.suptitle(title)
-    figure.savefig(path)
+    _save(figure, path)
 
 
 def _photo_panels(image: "Image", columns: int, scale: float = 1.0) -> "tuple[Figure, list[Axes]]":
@@ -122,6 +128,20 @@ def _photo_panels(image: "Image", columns: int, scale: float = 1.0) -> "tuple[Fi
     for cell in axes:
         cell.axis("off")
     return figure, axes
+
+
+def _save(figure: "Figure", path: Path) -> None:
+    known = figure.canvas.get_supported_filetypes()
+    if path.suffix.lower().removeprefix(".") not in known:
+        raise HashtaggerError(
+            _("{path}: not a kind of picture that can be drawn; there are: {known}").format(
+                path=path, known=", ".join(sorted(known))
+            )
+        )
+    try:
+        figure.savefig(path)
+    except OSError as error:
+        raise HashtaggerError(f"{path}: {error.strerror}") from error
 
 
 def _shown(image: "Image") -> "Image":
