@@ -118,7 +118,7 @@ def _land(db: sqlite3.Connection, destination: Path, job: Job) -> None:
     """Bring a staged file to each of its places; where something else is in the way, under a number."""
     for position, (folder, path, planned) in enumerate(job.places):
         name, number = planned, 1
-        while not _land_at(job, destination / path / name):
+        while not _land_at(job, f"{destination}{os.sep}{path}{os.sep}{name}"):
             number += 1
             old_key, (name, number) = names.key(name), free_name(db, folder, planned, number)
             db.execute(
@@ -128,27 +128,29 @@ def _land(db: sqlite3.Connection, destination: Path, job: Job) -> None:
         job.places[position] = (folder, path, name)
 
 
-def _land_at(job: Job, final: Path) -> bool:
+def _land_at(job: Job, final: str) -> bool:
     """Land a file with its sidecar; ``False`` when either name is taken by something that is not ours."""
-    beside = final.with_name(final.name + SIDECAR)
-    if job.sidecar is not None and os.path.lexists(beside):
-        if not beside.is_file() or files.digest_at(beside) != job.sidecar_digest:
-            return False
-        beside.unlink()  # The same again, left over without its photo.
     try:
         _put(job.staged, final)
     except FileExistsError:
-        if not _is_same(job, final):
+        if not _is_same(job, Path(final)):
             return False
     if job.sidecar is not None:
-        with suppress(FileExistsError):
-            _put(job.sidecar, beside)
+        beside = Path(final + SIDECAR)
+        try:
+            _put(job.sidecar, final + SIDECAR)
+        except FileExistsError:
+            if not beside.is_file() or files.digest_at(beside) != job.sidecar_digest:
+                Path(final).unlink()
+                return False
+            beside.unlink()  # The same again, left over without its photo.
+            _put(job.sidecar, final + SIDECAR)
     return True
 
 
-def _put(staged: Path, final: Path) -> None:
+def _put(staged: Path, final: str) -> None:
     if not files.link(staged, final):
-        files.duplicate(staged, final, staged.with_name(staged.name + ".copy"))
+        files.duplicate(staged, Path(final), staged.with_name(staged.name + ".copy"))
 
 
 def _is_same(job: Job, final: Path) -> bool:

@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import Any, BinaryIO
 
 from hashtagger.organize.layout import Layout
-from hashtagger.organize.table import PATHS, TAGS
+from hashtagger.organize.rows import read_rows
 
 # Browsers show these; for anything else there is a tile with its name.
 _PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".bmp")
@@ -29,16 +29,12 @@ def write_gallery(db: sqlite3.Connection, layout: Layout, file: BinaryIO) -> Non
     head, tail = page.split("{{data}}")
     file.write(head.encode())
     file.write(b'{"tags":' + _json(_tags(db, layout)) + b',"posts":[')
-    posts = db.execute(
-        "SELECT id, taken_at, caption, permalink, guess FROM post WHERE same_as IS NULL ORDER BY taken_at DESC, id"
-    )
     separator = b"\n"
-    for number, taken_at, caption, permalink, guess in posts:
-        paths = [path for (path,) in db.execute(PATHS, (number,))]
-        if paths:
-            tags = [tag for _name, tag in db.execute(TAGS, (number,))]
-            row = [taken_at[:16].replace("T", " "), caption, permalink or "", guess, tags, _kinds(paths)]
-            file.write(separator + _json(row))
+    for row in read_rows(db, newest_first=True):
+        if row.paths:
+            tags, files_ = [tag for tag, _name in row.tags], _kinds(row.paths)
+            when = row.taken_at[:16].replace("T", " ")
+            file.write(separator + _json([when, row.caption, row.permalink, int(row.guess), tags, files_]))
             separator = b",\n"
     file.write(b"]}" + tail.encode())
 

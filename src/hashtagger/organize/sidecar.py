@@ -73,7 +73,6 @@ def render(description: Description, existing: bytes | None = None) -> bytes:
     for name, text in texts.items():
         if text and _name(name) not in said:
             ET.SubElement(target, _name(name)).text = _clean(text)
-    ET.indent(root, " ")
     return ET.tostring(root, encoding="unicode").encode() + b"\n"
 
 

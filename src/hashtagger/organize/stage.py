@@ -123,11 +123,13 @@ def _jobs(db: sqlite3.Connection, numbers: list[int], destination: Path, stage: 
         _n, name, kind, path, member, size, mtime, how, content, digest, sidecar, *said = places[0]
         taken_at, guess, caption, permalink, place = said[:5]
         description = Description(tuple(tags[number]), top, caption, None if guess else taken_at, permalink, place)
+        # Nothing of a file can be there that was never written down.
+        begun = digest or sidecar or any(row[-4] != State.PLANNED for row in places)
         yield Job(
             number, media_of(name, kind, path, member, size), Path(path), size, mtime, how,
             datetime.fromisoformat(taken_at), description, content, digest, sidecar, stage / str(number),
             [row[-3:] for row in places if row[-4] == State.PLANNED],
-            [destination / row[-2] / row[-1] for row in places],
+            [destination / row[-2] / row[-1] for row in places] if begun else [],
         )  # fmt: skip
 
 
@@ -160,7 +162,7 @@ def _stage_sidecar(job: Job) -> None:
         if beside.is_file() and files.digest_at(beside) == job.sidecar_digest:
             _link_or_copy(beside, job.sidecar)
             return
-    job.sidecar_digest = files.write_checked([render(job.description)], job.sidecar)
+    job.sidecar_digest = files.write(render(job.description), job.sidecar)
 
 
 def _link_or_copy(path: Path, staged: Path) -> None:

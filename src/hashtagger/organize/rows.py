@@ -1,0 +1,50 @@
+"""Posts as the table and the gallery show them, read from the journal a few hundred at a time."""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A post with its tags (row, name) and, of each file, the path in its month's folder or else the first."""
+
+    taken_at: str
+    caption: str
+    permalink: str
+    place: str
+    guess: bool
+    tags: list[tuple[int, str]]
+    paths: list[str]
+
+
+def read_rows(db: sqlite3.Connection, newest_first: bool = False) -> Iterator[Row]:
+    """Read all posts, by time."""
+    order = "taken_at DESC, id" if newest_first else "taken_at, id"
+    posts = db.execute(
+        f"SELECT id, taken_at, caption, permalink, place, guess FROM post WHERE same_as IS NULL ORDER BY {order}"
+    )
+    while batch := posts.fetchmany(_BATCH):
+        numbers = [row[0] for row in batch]
+        wanted = f"IN ({','.join('?' * len(numbers))})"
+        tags: dict[int, list[tuple[int, str]]] = defaultdict(list)
+        for post, tag, name in db.execute(
+            f"""SELECT pt.post, t.id, t.name FROM post_tag pt JOIN tag t ON t.id = pt.tag
+                WHERE pt.post {wanted} ORDER BY pt.post, pt.position""",
+            numbers,
+        ):
+            tags[post].append((tag, name))
+        paths: dict[int, list[str]] = defaultdict(list)
+        # A bare column beside MIN() is of the row that has the minimum.
+        for post, path, _least, _file in db.execute(
+            f"""SELECT f.post, d.path || '/' || p.name, MIN((d.id != o.month) || d.path), f.id FROM file f
+                JOIN post o ON o.id = f.post JOIN place p ON p.file = COALESCE(f.same_as, f.id) AND p.state IN (1, 2)
+                JOIN folder d ON d.id = p.folder WHERE f.post {wanted} GROUP BY f.id ORDER BY f.id""",
+            numbers,
+        ):
+            paths[post].append(path)
+        for number, taken_at, caption, permalink, place, guess in batch:
+            yield Row(taken_at, caption, permalink or "", place or "", bool(guess), tags[number], paths[number])
