@@ -44,6 +44,8 @@ def test_the_rules_know_a_tag(tag: str, canonical: tuple[str, ...], rule: str) -
         "산책스타그램",
         "제주도서귀포",
         "승리네일상",
+        "부동산스타그램",
+        "유럽스타그램",
         "그냥맛집",
         "파스타그램",
         "부산행",

@@ -201,7 +201,7 @@ class Normalizer:
         return self._lexicon.exact[near] if near else ()
 
     def _family(self, text: str) -> Keys | None:
-        """Read a tag of the -스타그램 family by its stem; None where it is none, () where its stem means no label."""
+        """Read a tag of the -스타그램 family by its stem; () where its stem is a word of none; else None."""
         if text[-1:] not in self._suffix_ends:
             return None
         lexicon = self._lexicon
@@ -224,7 +224,7 @@ class Normalizer:
                 if keys:
                     return keys
                 ended = ended or length > 2
-        return () if ended else None
+        return None
 
     def _inflected(self, text: str) -> Keys:
         """Read a known tag with a particle or a fond ending: 멍멍쓰, 댕댕이들."""

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-_PLAIN = re.compile(r"[가-힣a-z0-9]+")
+_PLAIN = re.compile("[#＃]?([가-힣a-z0-9]+)")
 _HASHES = "#＃﹟♯"
 _SPLIT = re.compile(f"[{_HASHES}]")
 # Fillers look blank, but are letters to Unicode, and NFKC would turn one into another.
@@ -47,8 +47,9 @@ def clean(tag: str) -> str:
     spaces, punctuation, outer underscores and a tail of laughing or crying. A tag of nothing else (``"🐶"``) stays
     as it is but for ``#``; glued tags (``"#a#b"``) stay glued with one ``#`` between. Idempotent.
     """
-    if _PLAIN.fullmatch(tag):
-        return tag
+    plain = _PLAIN.fullmatch(tag) or _PLAIN.fullmatch(tag := unicodedata.normalize("NFC", tag))
+    if plain:
+        return plain[1]
     parts = []
     for part in _SPLIT.split(tag):
         cleaned = part
