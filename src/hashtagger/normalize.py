@@ -56,7 +56,7 @@ RULES = {
     "excluded": 0.0,
     "unknown": 0.0,
 }
-"""Every rule and how sure it is, as measured on tags whose meaning is known."""
+"""Every rule and how sure it is: an order set by hand, from what is certain to what is guessed."""
 
 _Verdict = tuple[Keys, str]
 _NOTHING: _Verdict = ((), "unknown")
