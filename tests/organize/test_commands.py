@@ -47,3 +47,37 @@ def test_the_table_lists_each_place(album, tmp_path):
     result = call("organize", album.root, tmp_path / "sorted", "--dry-run", "--no-tag-untagged", "--lang", "en")
     paths = [line.split("\t")[0] for line in result.stdout.splitlines()]
     assert "tag/other/clip.mp4" in paths
+
+
+def test_a_moved_export_is_not_called_missing(tmp_path, photo, picture):
+    posts = [
+        {"media": [{"uri": f"media/posts/202104/{number}.jpg", "creation_timestamp": 1617246000 + number, "title": ""}]}
+        for number in range(3)
+    ]
+    export = tmp_path / "export"
+    (export / "content").mkdir(parents=True)
+    (export / "content/posts_1.json").write_text(json.dumps(posts))
+    (export / "media/posts/202104").mkdir(parents=True)
+    for number in range(3):
+        (export / f"media/posts/202104/{number}.jpg").write_bytes(photo(number))
+    before = picture(export)
+    arguments = (
+        "organize",
+        export,
+        tmp_path / "sorted",
+        "--mode",
+        "move",
+        "--no-tag-untagged",
+        "--lang",
+        "ko",
+        "--json",
+    )
+    first = json.loads(call(*arguments).stdout)
+    whole = picture(tmp_path / "sorted")
+    assert not list(export.rglob("*.jpg"))
+    assert (first["files"], first["problems"]) == (3, [])
+    second = json.loads(call(*arguments).stdout)
+    assert (second["posts"], second["files"], second["new_files"], second["problems"]) == (3, 3, 0, [])
+    assert picture(tmp_path / "sorted") == whole
+    call("undo", tmp_path / "sorted")
+    assert picture(export) == before

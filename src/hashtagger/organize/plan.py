@@ -72,7 +72,7 @@ def make_plan(
         intake = Intake(db, layout, zone, how)
         for post in intake.take(source):
             seen(post)
-        problems = [problem for problem in (*source.problems, *intake.problems) if not _was_moved(db, problem)]
+        problems = _without_moved(db, [*source.problems, *intake.problems])
         problems += mark_duplicates(db, new_file)
         if tag:
             problems += tag_untagged(db, new_post, history)
@@ -105,10 +105,14 @@ def placements(journal: Path) -> Iterator[Placement]:
             )
 
 
-def _was_moved(db: sqlite3.Connection, problem: Problem) -> bool:
-    """Whether a file is missing only because an earlier run moved it to the destination."""
-    query = "SELECT 1 FROM file WHERE path = ? AND member = '' AND released"
-    return db.execute(query, (str(Path(problem.location).absolute()),)).fetchone() is not None
+def _without_moved(db: sqlite3.Connection, problems: list[Problem]) -> list[Problem]:
+    """Leave out files that are missing only because an earlier run moved them; a source may name them by their end."""
+    named = {problem.location for problem in problems}
+    moved = set()
+    for (path,) in db.execute("SELECT path FROM file WHERE member = '' AND released") if named else ():
+        parts = Path(path).as_posix().split("/")
+        moved |= named & {"/".join(parts[start:]) for start in range(len(parts))}
+    return [problem for problem in problems if problem.location not in moved]
 
 
 _TABLES = ("file", "post")
