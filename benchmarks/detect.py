@@ -1,7 +1,7 @@
 """The class map against the sliding window: time and localization, on the same pictures, in one run.
 
 Pictures are composed with known places: a photo of a thing pasted onto an enlarged photo of another tag.
-Both methods score the same windows of a picture; the window of the highest score is the find.
+Both methods score the same windows of a picture; the window of most evidence is the find.
 
 - pointing: part of the pictures where the find's centre lies in the pasted photo (the pointing game of
   Zhang et al., "Top-Down Neural Attention by Excitation Backprop", ECCV 2016). By chance it is the part of
@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 from torchvision.ops import box_iou
 
-from hashtagger.explain.detect import map_scores, window_scores, windows
+from hashtagger.explain.detect import evidence, map_scores, window_scores, windows
 from hashtagger.images import load_image
 from hashtagger.recommend import Recommender
 
@@ -73,9 +73,9 @@ def main() -> None:
         chance.append((place[2] - place[0]) * (place[3] - place[1]) / (SIZE[0] * SIZE[1]))
         for name, score in METHODS.items():
             start = time.perf_counter()
-            scores = score(model, config, picture, boxes)[:, index]
+            found = evidence(score(model, config, picture, boxes), boxes)[:, index]
             seconds[name].append(time.perf_counter() - start)
-            find = boxes[int(scores.argmax())]
+            find = boxes[int(found.argmax())]
             x, y = (find[0] + find[2]) / 2, (find[1] + find[3]) / 2
             pointed[name].append(place[0] <= x <= place[2] and place[1] <= y <= place[3])
             overlap[name].append(float(box_iou(torch.tensor([place]).float(), torch.from_numpy(find)[None])))

@@ -23,8 +23,8 @@ _WINDOWS = (0.25, 0.354, 0.5, 0.707, 1.0)
 """Edges of the square windows, in parts of the photo's shorter side."""
 _STEP = 0.125
 """From one window to the next, in parts of its edge."""
-_SCALES = (1.0, 2.0)
-"""Of the class maps."""
+_SCALES = (2.0, 3.0)
+"""Of the class maps: larger than the network's input, as windows are smaller than the photo."""
 _OVERLAP = 0.3
 """Intersection over union above which the lower of two boxes is dropped."""
 _BATCH = 64
@@ -52,10 +52,10 @@ def detect(
     threshold: float = 0.5,
     limit: int = 10,
 ) -> list[Detection]:
-    """Find the boxes of a label, best first.
+    """Find the boxes of a label, those of most evidence first.
 
-    Both methods score the same square windows and keep the best of those that overlap (non-maximum
-    suppression); see :func:`map_scores` and :func:`window_scores`.
+    Both methods score the same square windows, by :func:`map_scores` or :func:`window_scores`, and of those that
+    overlap keep the one of most :func:`evidence` (non-maximum suppression).
 
     Args:
         model: In eval mode; a DRN for the method ``"map"``.
@@ -75,9 +75,11 @@ def detect(
 
     boxes = windows(*image.size)
     score = map_scores if method == "map" else window_scores
-    scores = score(model, config, image, boxes)[:, index]
+    scores = score(model, config, image, boxes)
+    rank = evidence(scores, boxes)[:, index]
+    scores = scores[:, index]
     found = np.flatnonzero(scores >= threshold)
-    kept = nms(torch.from_numpy(boxes[found]), torch.from_numpy(scores[found]), _OVERLAP)[:limit]
+    kept = nms(torch.from_numpy(boxes[found]), torch.from_numpy(rank[found]), _OVERLAP)[:limit]
     return [
         Detection(tuple(int(edge) for edge in boxes[i].round()), float(scores[i]))  # type: ignore[arg-type]
         for i in found[kept.numpy()]
@@ -109,6 +111,26 @@ def windows(width: int, height: int) -> "np.ndarray[Any, Any]":
 def _starts(length: int, edge: float) -> "np.ndarray[Any, Any]":
     room = length - edge
     return np.linspace(0, room, int(np.ceil(room / (_STEP * edge))) + 1)
+
+
+def evidence(scores: "np.ndarray[Any, Any]", boxes: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """Weigh how sure the network is of each window against how much of the photo the window takes in.
+
+    The log-odds of a label against even odds among all, times the area: the sum over a box of the evidence in it,
+    which is greatest for the box that holds the whole thing and nothing else (Lampert, Blaschko and Hofmann,
+    "Beyond Sliding Windows", CVPR 2008). By probability alone, a window on any sure part of it would win.
+
+    Args:
+        scores: (boxes, classes), probabilities.
+        boxes: (boxes, 4), xyxy in pixels.
+
+    Returns:
+        float32 (boxes, classes), comparable among the boxes of one photo.
+    """
+    sure = np.clip(scores.astype(np.float64), 1e-6, 1 - 1e-6)
+    odds = np.log(sure / (1 - sure)) + np.log(max(scores.shape[1] - 1, 1))
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    return (odds * area[:, None]).astype(np.float32)
 
 
 def map_scores(
