@@ -3,7 +3,7 @@
 from hashtagger.errors import HashtaggerError, ImageError
 from hashtagger.history import History
 from hashtagger.normalize import Normalized, Normalizer, extract_tags, normalize
-from hashtagger.organize import organize
+from hashtagger.organize import organize, undo, verify
 from hashtagger.posts import open_source
 from hashtagger.posts.post import Media, Post
 from hashtagger.recommend import Recommendation, Recommender, recommend
@@ -32,4 +32,6 @@ __all__ = [
     "organize",
     "recommend",
     "related",
+    "undo",
+    "verify",
 ]

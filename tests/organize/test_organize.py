@@ -1,12 +1,15 @@
 import csv
 import json
 import os
+import sys
 from datetime import datetime, timezone
+from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
 from hashtagger.errors import OrganizeError
+from hashtagger.history import History
 from hashtagger.organize import organize, undo, verify
 from hashtagger.posts.post import Media, Post
 
@@ -395,3 +398,33 @@ def test_a_second_process_is_kept_out(album, tmp_path):
     run(album, tmp_path / "sorted")
     with only_one(tmp_path / "sorted"), pytest.raises(OrganizeError, match="another"):
         run(album, tmp_path / "sorted")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' file names are text")
+def test_a_file_name_of_any_bytes(tmp_path, photo, picture):
+    """A name that an old Korean Windows wrote is no UTF-8; it is sorted, found again and undone all the same."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for number, name in enumerate(["꽃 사진.jpg".encode("cp949"), b"\xff\xfe.jpg", "평범.jpg".encode()]):
+        Path(os.fsdecode(os.fsencode(source) + b"/" + name)).write_bytes(photo(number))
+    before = picture(source)
+    for mode in ("copy", "move"):
+        destination = tmp_path / f"sorted-{mode}"
+        for _again in range(2):
+            report = organize(source, destination, mode=mode, tag_untagged=False, lang="ko")
+            assert (report.files, report.problems) == (3, [])
+        assert {"꽃 사진.jpg", "평범.jpg"} < {path.name for path in destination.glob("해시태그/기타/*.jpg")}
+        json.loads((destination / "report.json").read_text(encoding="utf-8"))
+        assert len(list(report.placements())) == 6
+        assert not verify(destination).problems
+        assert not undo(destination).problems
+        assert picture(source) == before
+
+
+def test_folders_are_named_as_the_user_spells(album, tmp_path):
+    history = History.from_tags([["댕댕이", "산책"]] * 3)
+    organize(album, tmp_path / "sorted", tag_untagged=False, lang="ko", history=history)
+    names = {path.name for path in (tmp_path / "sorted" / "해시태그").iterdir()}
+    assert "댕댕이" in names
+    assert "강아지" not in names
+    assert "꽃" in names

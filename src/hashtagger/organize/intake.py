@@ -1,5 +1,6 @@
 """First pass: posts as they stream out of a source become rows of the journal."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from datetime import tzinfo
@@ -9,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from hashtagger.organize import names
 from hashtagger.organize.layout import Layout
+from hashtagger.posts.mojibake import escaped
 from hashtagger.posts.post import Media, Post, Problem, Source
 
 if TYPE_CHECKING:
+    from hashtagger.history import History
     from hashtagger.normalize import Normalizer
 
 _TAGS_KEPT = 65536
-_File = tuple[str, str, str, str, int | None, int, str]  # the columns of a file's row but its post
+_File = tuple[str, str, bytes, str, int | None, int, str]  # the columns of a file's row but its post
 
 
 class Intake:
@@ -26,11 +29,13 @@ class Intake:
         new_files: How many files were not known before.
     """
 
-    def __init__(self, db: sqlite3.Connection, layout: Layout, zone: tzinfo, how: str) -> None:
+    def __init__(
+        self, db: sqlite3.Connection, layout: Layout, zone: tzinfo, how: str, history: "History | None" = None
+    ) -> None:
         self.problems: list[Problem] = []
         self.new_files = 0
         self._db, self._layout, self._zone, self._how = db, layout, zone, how
-        self._normalizer = _normalizer()
+        self._normalizer, self._history = _normalizer(), history
         self._folders: dict[str, int] = {}
         self._tags: dict[str, int | None] = {}
         _archive.cache_clear()
@@ -78,7 +83,7 @@ class Intake:
                 except OSError as error:
                     self.problems.append(Problem(media.location, error.strerror or str(error)))
                     continue
-                path, size, mtime = str(media.path.absolute()), stat.st_size, stat.st_mtime_ns
+                path, size, mtime = os.fsencode(media.path.absolute()), stat.st_size, stat.st_mtime_ns
             else:
                 path, mtime = _archive(str(media.archive))
             yield name, media.kind, path, media.member or "", size, mtime, self._how
@@ -94,7 +99,7 @@ class Intake:
                 "SELECT id FROM post WHERE taken_at = ? AND caption = ?", (taken_at, post.caption)
             ).fetchone()
             return (row[0] if row else None), []
-        same = "SELECT post FROM file WHERE path = ? AND member = ? AND size IS ? AND mtime = ?"
+        same = "SELECT post FROM file WHERE path = CAST(? AS TEXT) AND member = ? AND size IS ? AND mtime = ?"
         found = [self._db.execute(same, file[2:6]).fetchone() for file in files]
         number = next((row[0] for row in found if row), None)
         return number, [file for file, row in zip(files, found, strict=True) if not row]
@@ -106,11 +111,18 @@ class Intake:
             if tag not in self._tags:
                 if len(self._tags) >= _TAGS_KEPT:
                     self._tags.clear()
-                self._tags[tag] = self.tag(self._normalizer.normalize(tag).tag)
+                self._tags[tag] = self.tag(self._name(tag))
             number = self._tags[tag]
             if number is not None:
                 ids[number] = None
         return list(ids)
+
+    def _name(self, tag: str) -> str:
+        """The folder's name for a tag: canonical, or as the user likes to spell it."""
+        found = self._normalizer.normalize(tag)
+        if self._history is None or not found.canonical:
+            return found.tag
+        return self._history.spelling(self._normalizer.vocabulary[found.canonical[0]])
 
     def tag(self, tag: str) -> int | None:
         """Find or make the row of a canonical or cleaned tag; tags that share a folder are one."""
@@ -121,7 +133,7 @@ class Intake:
             "INSERT INTO post(id, taken_at, month, caption, permalink, place, guess) VALUES(?,?,?,?,?,?,?)", posts
         )
         self.new_files += self._db.executemany(
-            "INSERT INTO file(post, name, kind, path, member, size, mtime, how) VALUES(?,?,?,?,?,?,?,?)",
+            "INSERT INTO file(post, name, kind, path, member, size, mtime, how) VALUES(?,?,?,CAST(? AS TEXT),?,?,?,?)",
             files,
         ).rowcount
         self._db.executemany("INSERT INTO post_tag(post, position, tag) VALUES(?,?,?)", tags)
@@ -152,16 +164,16 @@ def tag_id(db: sqlite3.Connection, tag: str) -> int:
 
 def media_of(name: str, kind: str, path: str, member: str, size: int | None) -> Media:
     """Make the Media of a file's row again."""
-    location = f"{path}!{member}" if member else path
+    location = escaped(f"{path}!{member}" if member else path)
     if member:
         return Media(name, location, kind, archive=Path(path), member=member, size=size)  # type: ignore[arg-type]
     return Media(name, location, kind, path=Path(path), size=size)  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=64)
-def _archive(path: str) -> tuple[str, int]:
+def _archive(path: str) -> tuple[bytes, int]:
     """An archive's absolute path and modification time; 0 where there is none: reading it will say what is wrong."""
     try:
-        return str(Path(path).absolute()), Path(path).stat().st_mtime_ns
+        return os.fsencode(Path(path).absolute()), Path(path).stat().st_mtime_ns
     except OSError:
-        return str(Path(path).absolute()), 0
+        return os.fsencode(Path(path).absolute()), 0

@@ -9,7 +9,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from enum import IntEnum
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hashtagger.errors import OrganizeError
 from hashtagger.i18n import _
@@ -60,6 +62,16 @@ class State(IntEnum):
     SURPLUS = 3  # was wanted by an earlier plan, to be taken away
 
 
+def open_database(path: "Path | str", **options: Any) -> sqlite3.Connection:
+    """Open a SQLite file whose text may hold file names of any bytes, as :func:`os.fsdecode` would give them.
+
+    To write such a name, bind its :func:`os.fsencode` to ``CAST(? AS TEXT)``: sqlite3 refuses it as a string.
+    """
+    db = sqlite3.connect(path, **options)
+    db.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
+    return db
+
+
 def journal_path(destination: Path) -> Path:
     """Where a destination's journal lies."""
     return destination / FOLDER / NAME
@@ -71,7 +83,7 @@ def connect(path: Path) -> sqlite3.Connection:
     Raises:
         OrganizeError: It is not a journal of ours, or a newer one.
     """
-    db = sqlite3.connect(path, isolation_level=None)
+    db = open_database(path, isolation_level=None)
     try:
         # Exclusive locking lets the write-ahead log do without shared memory, which network drives lack.
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -95,7 +107,7 @@ def draft(journal: Path, folder: Path) -> Iterator[sqlite3.Connection]:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
         if journal.with_name(journal.name + suffix).exists():
             shutil.copyfile(journal.with_name(journal.name + suffix), path.with_name(path.name + suffix))
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+    with closing(open_database(path, isolation_level=None)) as db:
         try:
             db.execute("PRAGMA journal_mode = DELETE")  # brings in what a killed process left in the log
             db.execute("PRAGMA journal_mode = OFF")

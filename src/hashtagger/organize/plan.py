@@ -7,15 +7,19 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hashtagger.organize.duplicates import mark_duplicates
 from hashtagger.organize.intake import Intake
-from hashtagger.organize.journal import State, draft, get_meta, set_meta
+from hashtagger.organize.journal import State, draft, get_meta, open_database, set_meta
 from hashtagger.organize.layout import Layout
 from hashtagger.organize.places import assign_places
 from hashtagger.organize.tagging import tag_untagged
+from hashtagger.posts.mojibake import escaped
 from hashtagger.posts.post import Post, Problem, Source
+
+if TYPE_CHECKING:
+    from hashtagger.history import History
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ def make_plan(
     zone: tzinfo,
     how: str,
     tag: bool = True,
-    history: Any = None,
+    history: "History | None" = None,
     seen: Callable[[Post], object] = lambda post: None,
 ) -> tuple[list[Problem], bool]:
     """Work out the plan in ``folder/draft.sqlite``; nothing else is written anywhere.
@@ -59,7 +63,7 @@ def make_plan(
         zone: The zone that tells a post's month.
         how: How new files get there: ``copy``, ``hardlink``, ``symlink`` or ``move``.
         tag: Whether the model tags posts that have no tags.
-        history: See :func:`hashtagger.organize.tagging.tag_untagged`.
+        history: What the user wrote before, for the folders' names and the model's tags.
         seen: Called with each post, for a progress bar.
 
     Returns:
@@ -69,7 +73,7 @@ def make_plan(
         before = _fingerprint(db)
         db.execute("BEGIN")
         new_file, new_post = (db.execute(f"SELECT COALESCE(MAX(id), 0) + 1 FROM {t}").fetchone()[0] for t in _TABLES)
-        intake = Intake(db, layout, zone, how)
+        intake = Intake(db, layout, zone, how, history)
         for post in intake.take(source):
             seen(post)
         problems = _without_moved(db, [*source.problems, *intake.problems])
@@ -92,7 +96,7 @@ def publish(folder: Path, journal: Path) -> None:
 
 def placements(journal: Path) -> Iterator[Placement]:
     """Read the plan out of a journal or a draft, by path."""
-    with closing(sqlite3.connect(journal)) as db:
+    with closing(open_database(journal)) as db:
         rows = db.execute(
             """SELECT f.path, f.member, d.path, p.name, f.how, p.state FROM place p
                JOIN file f ON f.id = p.file JOIN folder d ON d.id = p.folder
@@ -100,9 +104,8 @@ def placements(journal: Path) -> Iterator[Placement]:
             (State.SURPLUS,),
         )
         for path, member, folder, name, how, state in rows:
-            yield Placement(
-                f"{path}!{member}" if member else path, f"{folder}/{name}", how, state in (State.LANDED, State.SAFE)
-            )
+            location = escaped(f"{path}!{member}" if member else path)
+            yield Placement(location, f"{folder}/{name}", how, state in (State.LANDED, State.SAFE))
 
 
 def _without_moved(db: sqlite3.Connection, problems: list[Problem]) -> list[Problem]:

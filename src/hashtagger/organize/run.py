@@ -7,19 +7,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hashtagger import i18n
-from hashtagger.errors import OrganizeError
+from hashtagger.errors import OrganizeError, SourceError
 from hashtagger.i18n import _
 from hashtagger.organize.apply import apply
-from hashtagger.organize.journal import FOLDER, MADE, connect, get_meta, journal_path, only_one
+from hashtagger.organize.journal import FOLDER, MADE, connect, get_meta, journal_path, only_one, open_database
 from hashtagger.organize.layout import Layout
 from hashtagger.organize.pages import write_pages
 from hashtagger.organize.plan import make_plan, publish
 from hashtagger.organize.report import Report, count
-from hashtagger.posts.post import Problem, Source
+from hashtagger.posts.post import Post, Problem, Source
+
+if TYPE_CHECKING:
+    from hashtagger.history import History
 
 MODES = ("copy", "hardlink", "symlink", "move")
 Mode = Literal["copy", "hardlink", "symlink", "move"]
@@ -40,7 +43,7 @@ def organize(
     reels: bool = True,
     stories: bool = False,
     other: bool = False,
-    history: Any = None,
+    history: "History | None" = None,
     progress: bool = False,
 ) -> Report:
     """Sort posts into folders by month and by hashtag, losing nothing.
@@ -66,7 +69,7 @@ def organize(
         reels: Of a data export, take reels and IGTV videos too, and
         stories: stories, and
         other: profile photos and other content.
-        history: What the user wrote before, to let the model tag as they would.
+        history: What the user wrote before: their spelling names the folders, their habits help the model tag.
         progress: Show progress bars on stderr.
 
     Raises:
@@ -88,7 +91,13 @@ def organize(
 
         paths = [Path(path) for path in ([source] if isinstance(source, (str, os.PathLike)) else source)]
         _check_apart(paths, root)
-        posts = open_source(paths, timezone=timezone, reels=reels, stories=stories, other=other)
+        try:
+            posts = open_source(paths, timezone=timezone, reels=reels, stories=stories, other=other)
+        except SourceError:
+            # A run that was killed at its very end has moved everything, and is yet to be taken up.
+            if mode != "move" or not journal.exists() or not all(path.exists() for path in paths):
+                raise
+            posts = _Emptied()
 
     def plan(folder: Path) -> tuple[list[Problem], bool]:
         with _bar(progress, _("Planning"), _("posts")) as tick:
@@ -101,7 +110,7 @@ def organize(
         draft = TemporaryDirectory(prefix="hashtagger-")
         problems, _changed = plan(Path(draft.name))
         path = Path(draft.name) / "draft.sqlite"
-        with closing(sqlite3.connect(path)) as db:
+        with closing(open_database(path)) as db:
             new = db.execute("SELECT COUNT(DISTINCT file) FROM place WHERE state = 0").fetchone()[0]
             return count(db, root, min_count, problems, new_files=new, dry_run=True, _journal=path, _draft=draft)
     with _writing(root):
@@ -120,6 +129,16 @@ def organize(
                 report = count(db, root, min_count, problems, new_files=new, _journal=journal)
                 write_pages(db, root, layout, report)
     return report
+
+
+class _Emptied:
+    """What an earlier run left of a source whose files it moved: nothing."""
+
+    problems: Sequence[Problem] = ()
+
+    def posts(self) -> Iterator[Post]:
+        """Yield no post."""
+        return iter(())
 
 
 def _check_apart(sources: Sequence[Path], root: Path) -> None:

@@ -4,15 +4,18 @@ import sqlite3
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 from hashtagger.errors import HashtaggerError
 from hashtagger.organize.intake import media_of, tag_id
 from hashtagger.posts.post import Problem
 
+if TYPE_CHECKING:
+    from hashtagger.history import History
 
-def tag_untagged(db: sqlite3.Connection, first_new: int, history: Any = None) -> list[Problem]:
+
+def tag_untagged(db: sqlite3.Connection, first_new: int, history: "History | None" = None) -> list[Problem]:
     """Give each new post without tags the best tag of its first photo, where the model is sure of it.
 
     Args:
@@ -40,7 +43,7 @@ def tag_untagged(db: sqlite3.Connection, first_new: int, history: Any = None) ->
             if isinstance(answer, HashtaggerError):
                 problems.append(Problem(location, str(answer)))
             elif answer:
-                found.append((post, tag_id(db, answer[0].label.tag)))
+                found.append((post, tag_id(db, answer[0].tag)))
     except HashtaggerError as error:
         problems.append(Problem("model", str(error)))
     db.executemany("INSERT INTO post_tag(post, position, tag, by_model) VALUES(?, 0, ?, 1)", found)

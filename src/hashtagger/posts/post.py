@@ -1,6 +1,6 @@
 """What every source yields: a Post with its Media, whatever it was read from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -87,7 +87,10 @@ class Source(Protocol):
     ``problems`` grows while ``posts`` is read, and is complete when it ends.
     """
 
-    problems: list[Problem]
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """What could not be used so far."""
+        ...
 
     def posts(self) -> Iterator[Post]:
         """Yield every post once."""
