@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format messages htmx wheel clean
+.PHONY: demo test lint format figures notebooks messages htmx wheel clean
 
 demo: .venv/core
 	@$(BIN)/python examples/demo.py
@@ -18,6 +18,19 @@ lint: .venv/dev
 format: .venv/dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+# The pictures of the README, from the two photos that come with scikit-learn.
+figures: .venv/dev
+	@photos=$$($(BIN)/python -c 'import pathlib, sklearn.datasets as d; print(pathlib.Path(d.__file__).parent / "images")'); \
+	export LANGUAGE=en; set -ex; \
+	$(BIN)/hashtagger explain "$$photos/flower.jpg" --tag 꽃 --tag 여행 --out docs/figures/explain-flower.webp; \
+	$(BIN)/hashtagger explain "$$photos/china.jpg" --tag 여행 --tag 등산 --out docs/figures/explain-palace.webp; \
+	$(BIN)/hashtagger detect "$$photos/flower.jpg" --tag 꽃 --out docs/figures/detect.webp; \
+	$(BIN)/hashtagger features "$$photos/china.jpg" --level 4 --out docs/figures/features.webp
+
+# Run the notebooks anew and keep what they show.
+notebooks: .venv/dev
+	LANGUAGE=en $(BIN)/jupyter execute --inplace notebooks/*.ipynb
 
 # Korean messages: after editing the .po, compile the .mo that the package reads.
 messages: .venv/dev

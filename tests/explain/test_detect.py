@@ -72,7 +72,7 @@ def test_any_network_has_the_window_and_only_drn_the_map(config):
 
 @pytest.mark.parametrize("method", ["map", "window"])
 def test_a_photo_that_is_too_small_is_told_so(brightness, config, method):
-    with pytest.raises(ImageError, match="photo of 31x200 pixels: too small to search; it takes 32 or more each way"):
+    with pytest.raises(ImageError, match="31x200 pixels are too small to search; it takes 32 or more each way"):
         detect(brightness, config, Image.new("RGB", (31, 200)), 1, method)
 
 

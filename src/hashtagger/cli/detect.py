@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from hashtagger.cli._labels import find_label
+from hashtagger.errors import ImageError
 from hashtagger.i18n import _
 
 
@@ -56,7 +57,10 @@ def command(
     if label is None:
         label = recommender.vocabulary.labels[int(recommender.scores([image])[0].argmax())]
     index = recommender.vocabulary.index(label.key)
-    found = detect(recommender.model, recommender.config, image, index, method, threshold)  # type: ignore[arg-type]
+    try:
+        found = detect(recommender.model, recommender.config, image, index, method, threshold)  # type: ignore[arg-type]
+    except ImageError as error:
+        raise ImageError(f"{photo}: {error}") from error
     path = out or Path(f"{Path(photo).stem}-detect.png")
     draw_detections(image, f"#{label.tag}", found, path)
     if as_json:

@@ -95,7 +95,7 @@ def windows(width: int, height: int) -> "np.ndarray[Any, Any]":
     shorter = min(width, height)
     if shorter < LEAST_SIDE:
         raise ImageError(
-            _("photo of {width}x{height} pixels: too small to search; it takes {least} or more each way").format(
+            _("{width}x{height} pixels are too small to search; it takes {least} or more each way").format(
                 width=width, height=height, least=LEAST_SIDE
             )
         )
