@@ -1,9 +1,13 @@
 """A server of its own for each test that asks for one, a real browser, and real photos."""
 
 import asyncio
+import itertools
+import os
 import re
 import shutil
 import socket
+import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +18,7 @@ import pytest
 pytest.importorskip("fastapi", reason="needs hashtagger[web]")
 
 import httpx
+import sqlalchemy
 import uvicorn
 
 from hashtagger.serving.app import create_app
@@ -35,9 +40,9 @@ class Client(httpx.Client):
 
     @property
     def csrf(self) -> str:
-        return re.search(r'<meta name="csrf" content="(\w+)"', self.get("/").text)[1]
+        return re.search(r'<meta name="csrf" content="(\w+)"', self.get("/", follow_redirects=True).text)[1]
 
-    def send_form(self, path: str, **fields):
+    def send_form(self, path: str, /, **fields):
         return self.post(path, data={"csrf": self.csrf, **fields})
 
     def ask(self, photo: Path, vocabulary: str = "hashtags_ko"):
@@ -61,15 +66,67 @@ def running(settings: Settings) -> Iterator[Site]:
         finally:
             server.should_exit = True
             thread.join()
+            app.state.services.sessions.kw["bind"].dispose()
+
+
+def pytest_generate_tests(metafunc):
+    """Whatever asks the database runs on both kinds; what is about pages and limits, on SQLite alone."""
+    if "database" in metafunc.fixturenames:
+        one = "browse" in metafunc.fixturenames or metafunc.module.__name__.endswith(("test_security", "test_api"))
+        metafunc.parametrize("database", ["sqlite"] if one else ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory) -> Iterator[Callable[[], str]]:
+    """A PostgreSQL server of its own, as a function that makes a new database and gives its address."""
+    pytest.importorskip("pg8000", reason="needs pg8000")
+    folders = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), Path("/usr/bin")]
+    tools = next((folder for folder in folders if (folder / "initdb").exists()), None)
+    if tools is None:
+        pytest.skip("needs PostgreSQL on this machine")
+    # It refuses to run as root.
+    user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
+    home = Path(tempfile.mkdtemp(prefix="hashtagger-pg-"))
+    if user:
+        shutil.chown(home, "postgres", "postgres")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    def run(*command: object) -> None:
+        subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL, cwd=home, **user)
+
+    run(tools / "initdb", "-D", home / "data", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-N")
+    options = f"-p {port} -k {home} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=200"
+    run(tools / "pg_ctl", "-D", home / "data", "-w", "-l", home / "log", "-o", options, "start")
+    address = f"postgresql+pg8000://postgres@127.0.0.1:{port}"
+    engine = sqlalchemy.create_engine(f"{address}/postgres", isolation_level="AUTOCOMMIT")
+    numbers = itertools.count()
+
+    def create() -> str:
+        name = f"t{next(numbers)}"
+        with engine.connect() as connection:
+            connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
+        return f"{address}/{name}"
+
+    try:
+        yield create
+    finally:
+        engine.dispose()
+        run(tools / "pg_ctl", "-D", home / "data", "-m", "immediate", "stop")
+        shutil.rmtree(home)
 
 
 @pytest.fixture
-def make_settings(tmp_path: Path) -> Callable[..., Settings]:
-    def make(**changes) -> Settings:
-        folder = tmp_path / "data"
-        return Settings(**{"data_dir": folder, "database_url": f"sqlite:///{folder}/db.sqlite"} | changes)
+def database(request, tmp_path) -> str:
+    """The address of a new database."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres")()
+    return f"sqlite:///{tmp_path / 'data' / 'db.sqlite'}"
 
-    return make
+
+@pytest.fixture
+def make_settings(tmp_path: Path, database: str) -> Callable[..., Settings]:
+    return lambda **changes: Settings(**{"data_dir": tmp_path / "data", "database_url": database} | changes)
 
 
 @pytest.fixture

@@ -10,12 +10,13 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
-from hashtagger.serving import api, history, language, problems, recommend
+from hashtagger.serving import accounts, api, history, language, library, problems, recommend, sorting, uploads
 from hashtagger.serving.engine import Engine
 from hashtagger.serving.security import Gate, check_csrf
 from hashtagger.serving.services import Services
 from hashtagger.serving.settings import Settings
 from hashtagger.serving.store import open_database, secret
+from hashtagger.serving.work import Worker
 
 
 class _Static(StaticFiles):
@@ -43,7 +44,10 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # Loaded while the first page is being looked at; a failure comes out where it is asked for.
         threading.Thread(target=services.engine.warm_up, daemon=True).start()
+        worker = Worker(services)
+        worker.start()
         yield
+        worker.stop()
         services.engine.close()
 
     app = FastAPI(
@@ -61,7 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Gate, settings=settings)
     app.mount("/static", _Static(directory=Path(__file__).parent / "static"))
     app.include_router(api.router)
-    for module in (recommend, history):
+    for module in (recommend, uploads, sorting, library, history, *([accounts] if settings.accounts else [])):
         app.include_router(module.router, dependencies=[Depends(check_csrf)], include_in_schema=False)
 
     @app.post("/language", dependencies=[Depends(check_csrf)], include_in_schema=False)

@@ -6,14 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, HTTPException, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hashtagger.serving.heat import overlay
 from hashtagger.serving.pages import page
 from hashtagger.serving.photos import Size, decode
 from hashtagger.serving.services import Db, Parts, Services, Someone
-from hashtagger.serving.store import Recommended, User
+from hashtagger.serving.store import Correction, Media, Recommended, User
 from hashtagger.tagtext import clean
 from hashtagger.vocabulary import load_vocabulary
 
@@ -31,8 +31,10 @@ def show(request: Request, user: Someone, db: Db, before: int | None = None) -> 
         query = query.where(Recommended.id < before)
     entries = list(db.scalars(query))
     more = entries[_PAGE - 1].id if len(entries) > _PAGE else None
-    name = "history_entries.html" if before is not None else "history.html"
-    return page(request, name, entries=entries[:_PAGE], more=more)
+    if before is not None:
+        return page(request, "history_entries.html", entries=entries[:_PAGE], more=more)
+    corrected = select(Correction).where(Correction.user_id == user.id).order_by(Correction.id.desc()).limit(_PAGE)
+    return page(request, "history.html", entries=entries[:_PAGE], more=more, corrections=list(db.scalars(corrected)))
 
 
 @router.get("/export.json")
@@ -131,6 +133,7 @@ def _entry(db: Session, user: User, number: int) -> Recommended:
 
 def forget_photo(db: Session, services: Services, user: int, digest: str, suffix: str) -> None:
     """Delete a photo's files unless an entry of the user still shows it."""
-    used = select(func.count()).where(Recommended.user_id == user, Recommended.digest == digest)
-    if not db.scalar(used):
+    used = select(Recommended.id).where(Recommended.user_id == user, Recommended.digest == digest)
+    in_library = select(Media.id).where(Media.user_id == user, Media.digest == digest)
+    if db.scalar(used.limit(1)) is None and db.scalar(in_library.limit(1)) is None:
         services.photos(user).forget(digest, suffix)

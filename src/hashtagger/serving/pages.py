@@ -29,7 +29,7 @@ def _environment() -> Environment:
     return environment
 
 
-def page(request: Request, name: str, status: int = 200, **values: Any) -> HTMLResponse:
+def page(request: Request, template: str, status: int = 200, /, **values: Any) -> HTMLResponse:
     """Render a template; it knows the request, the CSRF token and who is logged in besides ``values``."""
     from hashtagger.serving.security import csrf_token
 
@@ -41,7 +41,7 @@ def page(request: Request, name: str, status: int = 200, **values: Any) -> HTMLR
         "settings": services.settings,
         "user": getattr(request.state, "user", None),
     }
-    return HTMLResponse(_environment().get_template(name).render(known | values), status)
+    return HTMLResponse(_environment().get_template(template).render(known | values), status)
 
 
 @cache

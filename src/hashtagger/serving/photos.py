@@ -76,7 +76,10 @@ class Photos:
                 final = self.path(kept.digest, suffix)
                 final.parent.mkdir(parents=True, exist_ok=True)
                 file.close()
-                path.replace(final)
+                if final.exists():
+                    path.unlink()
+                else:
+                    path.replace(final)
             except BaseException:
                 file.close()
                 path.unlink(missing_ok=True)

@@ -51,7 +51,7 @@ def refuse(request: Request, status: int, detail: str, headers: dict[str, str] |
         return JSONResponse(problem.model_dump(), status, headers, MEDIA_TYPE)
     part = "x-csrf-token" in request.headers or "hx-request" in request.headers
     name = "error_line.html" if part else "error.html"
-    answer = page(request, name, status=status, detail=detail)
+    answer = page(request, name, status, detail=detail)
     answer.headers.update(headers or {})
     return answer
 

@@ -1,18 +1,23 @@
 """What the endpoints work with, made once at the server's start."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from threading import Event
 from typing import Annotated, ParamSpec, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from hashtagger.serving.engine import Engine
 from hashtagger.serving.photos import Photos
+from hashtagger.serving.problems import NotLoggedInError
 from hashtagger.serving.settings import Settings
-from hashtagger.serving.store import LOCAL_USER, User
+from hashtagger.serving.store import LOCAL_USER, LogIn, User, now
+from hashtagger.serving.throttle import Throttle
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,6 +32,8 @@ class Services:
     secret: bytes
     sessions: sessionmaker[Session]
     engine: Engine
+    wake: Event = field(default_factory=Event)  # set when there is work for the background
+    throttle: Throttle = field(default_factory=Throttle)
     heavy: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_HEAVY))
 
     async def heavily(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -57,11 +64,25 @@ Db = Annotated[Session, Depends(get_session)]
 
 
 def get_user(request: Request, services: Parts, db: Db) -> User:
-    """Who asks."""
-    user = db.get(User, LOCAL_USER)
-    assert user is not None, "made when the database was opened"
+    """Who asks: who is logged in, or the local user where there are no accounts.
+
+    Raises:
+        NotLoggedInError: Nobody is.
+    """
+    if services.settings.accounts:
+        login = db.get(LogIn, log_in_key(request.state.token))
+        user = db.get(User, login.user_id) if login is not None and login.until > now() else None
+    else:
+        user = db.scalar(select(User).where(User.name == LOCAL_USER))
+    if user is None:
+        raise NotLoggedInError
     request.state.user = user
     return user
 
 
 Someone = Annotated[User, Depends(get_user)]
+
+
+def log_in_key(token: str) -> str:
+    """What the database keeps of a session token: a copy of it lets nobody in."""
+    return hashlib.sha256(token.encode()).hexdigest()

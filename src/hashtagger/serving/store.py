@@ -5,15 +5,30 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, MetaData, String, create_engine, event
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+    create_engine,
+    event,
+    select,
+)
 from sqlalchemy.engine import Engine
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
 from hashtagger.errors import HashtaggerError
 from hashtagger.serving.settings import Settings
 
-LOCAL_USER = 1
+LOCAL_USER = "/local"
+"""Name of the one user where there are no accounts; no account can have it, for its ``/``."""
 
 
 class Moment(TypeDecorator[datetime]):
@@ -64,6 +79,15 @@ class User(Table):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
+class LogIn(Table):
+    """A browser that is logged in, found by its session token's hash."""
+
+    __tablename__ = "log_in"
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[int] = _owner()
+    until: Mapped[datetime]
+
+
 class Recommended(Table):
     """A photo that was asked about, what was said, and which tags were taken."""
 
@@ -77,6 +101,102 @@ class Recommended(Table):
     vocabulary: Mapped[str] = mapped_column(String(80))
     tags: Mapped[list[Any]] = mapped_column(default=list)
     chosen: Mapped[list[Any]] = mapped_column(default=list)
+
+
+class Import(Table):
+    """Posts on their way into a library: first their files, where they are uploaded, then the posts."""
+
+    __tablename__ = "import"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = _owner()
+    at: Mapped[datetime] = mapped_column(default=now)
+    name: Mapped[str] = mapped_column(Text)
+    path: Mapped[str] = mapped_column(Text)
+    uploaded: Mapped[bool]
+    language: Mapped[str] = mapped_column(String(2))
+    received: Mapped[int] = mapped_column(BigInteger, default=0)
+    files: Mapped[int] = mapped_column(default=0)
+    state: Mapped[str] = mapped_column(String(10))  # receiving, waiting, running, done, failed
+    seen: Mapped[int] = mapped_column(default=0)
+    added: Mapped[int] = mapped_column(default=0)
+    problems: Mapped[list[Any]] = mapped_column(default=list)
+
+
+class Post(Table):
+    """A post of a library."""
+
+    __tablename__ = "post"
+    __table_args__ = (UniqueConstraint("user_id", "key"), Index(None, "user_id", "taken_at"))
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = _owner()
+    key: Mapped[str] = mapped_column(String(64))
+    taken_at: Mapped[datetime]
+    month: Mapped[str] = mapped_column(String(7))
+    guess: Mapped[bool]
+    caption: Mapped[str] = mapped_column(Text)
+    permalink: Mapped[str | None] = mapped_column(Text)
+    place: Mapped[str | None] = mapped_column(Text)
+    media: Mapped[list["Media"]] = relationship(order_by="Media.position", passive_deletes=True)
+    tags: Mapped[list["PostTag"]] = relationship(
+        order_by="PostTag.position", passive_deletes=True, cascade="all, delete-orphan"
+    )
+
+
+class Media(Table):
+    """A photo or video of a post."""
+
+    __tablename__ = "media"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    post_id: Mapped[int] = mapped_column(ForeignKey("post.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[int] = _owner()
+    position: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(5))
+    name: Mapped[str] = mapped_column(Text)
+    digest: Mapped[str] = mapped_column(String(64), index=True)
+    suffix: Mapped[str] = mapped_column(String(8))
+
+
+class PostTag(Table):
+    """A tag of a post: as typed, and as one of the tags that it means."""
+
+    __tablename__ = "post_tag"
+    __table_args__ = (Index(None, "user_id", "tag"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    post_id: Mapped[int] = mapped_column(ForeignKey("post.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
+    position: Mapped[int]
+    typed: Mapped[str] = mapped_column(Text)
+    tag: Mapped[str] = mapped_column(Text)
+    by_model: Mapped[bool] = mapped_column(default=False)
+
+
+class Correction(Table):
+    """Tags of a post that a person put right."""
+
+    __tablename__ = "correction"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = _owner()
+    post_id: Mapped[int] = mapped_column(ForeignKey("post.id", ondelete="CASCADE"), index=True)
+    at: Mapped[datetime] = mapped_column(default=now)
+    before: Mapped[list[Any]]
+    after: Mapped[list[Any]]
+    post: Mapped[Post] = relationship()
+
+
+class Sorting(Table):
+    """A library organized into a folder: planned, carried out, perhaps undone."""
+
+    __tablename__ = "sorting"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = _owner()
+    at: Mapped[datetime] = mapped_column(default=now)
+    destination: Mapped[str] = mapped_column(Text)
+    by: Mapped[list[Any]]
+    min_count: Mapped[int]
+    language: Mapped[str] = mapped_column(String(2))
+    state: Mapped[str] = mapped_column(String(10))  # planning, planned, running, done, undoing, undone, failed
+    report: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    problems: Mapped[list[Any]] = mapped_column(default=list)
 
 
 def open_database(settings: Settings) -> sessionmaker[Session]:
@@ -93,9 +213,8 @@ def open_database(settings: Settings) -> sessionmaker[Session]:
         migrate(engine)
         sessions = sessionmaker(engine, expire_on_commit=False)
         with sessions.begin() as db:
-            if db.get(User, LOCAL_USER) is None:
-                # No password fits, and "/" is in no name that can be signed up with.
-                db.add(User(id=LOCAL_USER, name="/local"))
+            if db.scalar(select(User).where(User.name == LOCAL_USER)) is None:
+                db.add(User(name=LOCAL_USER))
     except (SQLAlchemyError, CommandError, ImportError, OSError) as error:
         line = str(error).strip().splitlines()[0]
         raise HashtaggerError(f"HASHTAGGER_DATABASE_URL: {line}") from error

@@ -21,6 +21,57 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_user_name")),
     )
     op.create_table(
+        "import",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("uploaded", sa.Boolean(), nullable=False),
+        sa.Column("language", sa.String(length=2), nullable=False),
+        sa.Column("received", sa.BigInteger(), nullable=False),
+        sa.Column("files", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("seen", sa.Integer(), nullable=False),
+        sa.Column("added", sa.Integer(), nullable=False),
+        sa.Column("problems", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_import_user_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_import")),
+    )
+    with op.batch_alter_table("import", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_import_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "log_in",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("until", sa.DateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_log_in_user_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_log_in")),
+    )
+    with op.batch_alter_table("log_in", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_log_in_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "post",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("taken_at", sa.DateTime(), nullable=False),
+        sa.Column("month", sa.String(length=7), nullable=False),
+        sa.Column("guess", sa.Boolean(), nullable=False),
+        sa.Column("caption", sa.Text(), nullable=False),
+        sa.Column("permalink", sa.Text(), nullable=True),
+        sa.Column("place", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_post_user_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_post")),
+        sa.UniqueConstraint("user_id", "key", name=op.f("uq_post_user_id_key")),
+    )
+    with op.batch_alter_table("post", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_post_user_id"), ["user_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_post_user_id_taken_at"), ["user_id", "taken_at"], unique=False)
+
+    op.create_table(
         "recommended",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("user_id", sa.Integer(), nullable=False),
@@ -37,11 +88,114 @@ def upgrade() -> None:
     with op.batch_alter_table("recommended", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_recommended_user_id"), ["user_id"], unique=False)
 
+    op.create_table(
+        "sorting",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.Column("destination", sa.Text(), nullable=False),
+        sa.Column("by", sa.JSON(), nullable=False),
+        sa.Column("min_count", sa.Integer(), nullable=False),
+        sa.Column("language", sa.String(length=2), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("report", sa.JSON(), nullable=False),
+        sa.Column("problems", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_sorting_user_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sorting")),
+    )
+    with op.batch_alter_table("sorting", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_sorting_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "correction",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("post_id", sa.Integer(), nullable=False),
+        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.Column("before", sa.JSON(), nullable=False),
+        sa.Column("after", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(["post_id"], ["post.id"], name=op.f("fk_correction_post_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_correction_user_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_correction")),
+    )
+    with op.batch_alter_table("correction", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_correction_post_id"), ["post_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_correction_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "media",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("post_id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=5), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("suffix", sa.String(length=8), nullable=False),
+        sa.ForeignKeyConstraint(["post_id"], ["post.id"], name=op.f("fk_media_post_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_media_user_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_media")),
+    )
+    with op.batch_alter_table("media", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_media_digest"), ["digest"], unique=False)
+        batch_op.create_index(batch_op.f("ix_media_post_id"), ["post_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_media_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "post_tag",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("post_id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("typed", sa.Text(), nullable=False),
+        sa.Column("tag", sa.Text(), nullable=False),
+        sa.Column("by_model", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(["post_id"], ["post.id"], name=op.f("fk_post_tag_post_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_post_tag_user_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_post_tag")),
+    )
+    with op.batch_alter_table("post_tag", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_post_tag_post_id"), ["post_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_post_tag_user_id_tag"), ["user_id", "tag"], unique=False)
+
 
 def downgrade() -> None:
     """Change them back."""
+    with op.batch_alter_table("post_tag", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_post_tag_user_id_tag"))
+        batch_op.drop_index(batch_op.f("ix_post_tag_post_id"))
+
+    op.drop_table("post_tag")
+    with op.batch_alter_table("media", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_media_user_id"))
+        batch_op.drop_index(batch_op.f("ix_media_post_id"))
+        batch_op.drop_index(batch_op.f("ix_media_digest"))
+
+    op.drop_table("media")
+    with op.batch_alter_table("correction", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_correction_user_id"))
+        batch_op.drop_index(batch_op.f("ix_correction_post_id"))
+
+    op.drop_table("correction")
+    with op.batch_alter_table("sorting", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_sorting_user_id"))
+
+    op.drop_table("sorting")
     with op.batch_alter_table("recommended", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_recommended_user_id"))
 
     op.drop_table("recommended")
+    with op.batch_alter_table("post", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_post_user_id_taken_at"))
+        batch_op.drop_index(batch_op.f("ix_post_user_id"))
+
+    op.drop_table("post")
+    with op.batch_alter_table("log_in", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_log_in_user_id"))
+
+    op.drop_table("log_in")
+    with op.batch_alter_table("import", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_import_user_id"))
+
+    op.drop_table("import")
     op.drop_table("user")

@@ -1,0 +1,175 @@
+"""Accounts: sign up, log in and out, change the password, delete everything."""
+
+import shutil
+import threading
+import unicodedata
+from datetime import timedelta
+from functools import cache
+from typing import Annotated
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from fastapi import APIRouter, Form, HTTPException, Request, Response
+from fastapi.responses import RedirectResponse
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from hashtagger.i18n import _
+from hashtagger.serving.pages import page
+from hashtagger.serving.security import new_token
+from hashtagger.serving.services import Db, Parts, Services, Someone, log_in_key
+from hashtagger.serving.store import Import, LogIn, User, now
+
+router = APIRouter()
+LASTS = timedelta(days=30)
+_SHORTEST, _LONGEST = 10, 200
+# Each takes 64 MiB; more at once would let a crowd of log-ins take the machine's memory.
+_hashing = threading.BoundedSemaphore(2)
+
+Name = Annotated[str, Form(max_length=80)]
+Password = Annotated[str, Form(max_length=1000)]
+
+
+@router.get("/login")
+def show_log_in(request: Request) -> Response:
+    """Show where to log in and sign up."""
+    return page(request, "login.html", error=None, name="")
+
+
+@router.post("/login")
+def log_in(request: Request, services: Parts, db: Db, name: Name, password: Password) -> Response:
+    """Log in under a new session."""
+    name = _plain(name)
+    keys = (f"name {name}", f"from {_client(request)}")
+    services.throttle.check(*keys)
+    user = db.scalar(select(User).where(User.name == name))
+    if not _is_right(user.password if user else None, password) or user is None:
+        return page(request, "login.html", 401, error=_("name or password is wrong"), name=name)
+    services.throttle.forgive(keys[0])
+    _begin(request, db, user)
+    return RedirectResponse("/", 303)
+
+
+@router.post("/signup")
+def sign_up(request: Request, services: Parts, db: Db, name: Name, password: Password) -> Response:
+    """Make an account and log in."""
+    name = _plain(name)
+    services.throttle.check(f"new from {_client(request)}")
+    error = _why_not(name, password)
+    if not error:
+        user = User(name=name, password=_hash(password))
+        db.add(user)
+        try:
+            db.commit()
+        except IntegrityError:
+            db.rollback()
+            error = _("this name is taken")
+        else:
+            _begin(request, db, user)
+            return RedirectResponse("/", 303)
+    return page(request, "login.html", 422, error=error, name=name)
+
+
+@router.post("/logout")
+def log_out(request: Request, db: Db) -> Response:
+    """End the session, here and on the server."""
+    db.execute(delete(LogIn).where(LogIn.key == log_in_key(request.state.token)))
+    db.commit()
+    request.state.token = new_token()
+    return RedirectResponse("/login", 303)
+
+
+@router.get("/account")
+def show_account(request: Request, user: Someone, db: Db) -> Response:
+    """Show what can be done with an account."""
+    return page(request, "account.html", error=None)
+
+
+@router.post("/account/password")
+def change_password(
+    request: Request, services: Parts, user: Someone, db: Db, password: Password, new: Password
+) -> Response:
+    """Change the password, and log every other browser out."""
+    _confirm(services, user, password)
+    error = _why_not(user.name, new)
+    if error:
+        return page(request, "account.html", 422, error=error)
+    user.password = _hash(new)
+    db.execute(delete(LogIn).where(LogIn.user_id == user.id))
+    _begin(request, db, user)
+    return RedirectResponse("/account", 303)
+
+
+@router.post("/account/delete")
+def delete_account(request: Request, services: Parts, user: Someone, db: Db, password: Password) -> Response:
+    """Delete an account with all its photos, posts and history."""
+    _confirm(services, user, password)
+    for work in db.scalars(select(Import).where(Import.user_id == user.id, Import.uploaded)).all():
+        shutil.rmtree(work.path, ignore_errors=True)
+    number = user.id
+    db.delete(user)
+    db.commit()
+    services.photos(number).forget_all()
+    request.state.token = new_token()
+    return RedirectResponse("/login", 303)
+
+
+def _confirm(services: Services, user: User, password: str) -> None:
+    key = f"confirm {user.id}"
+    services.throttle.check(key)
+    if not _is_right(user.password, password):
+        raise HTTPException(403, _("the password is wrong"))
+    services.throttle.forgive(key)
+
+
+def _begin(request: Request, db: Session, user: User) -> None:
+    """Log in under a token that was never used before, so that none given to a victim is of use."""
+    db.execute(delete(LogIn).where(LogIn.until < now()))
+    request.state.token = new_token()
+    db.add(LogIn(key=log_in_key(request.state.token), user_id=user.id, until=now() + LASTS))
+    db.commit()
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).strip().casefold()
+
+
+def _why_not(name: str, password: str) -> str | None:
+    if not 2 <= len(name) <= 40 or not all(char.isalnum() or char in "._-" for char in name):
+        return _("a name has 2 to 40 letters, digits, dots, dashes or underscores")
+    if not _SHORTEST <= len(password) <= _LONGEST:
+        return _("a password has {shortest} to {longest} characters").format(shortest=_SHORTEST, longest=_LONGEST)
+    if password.casefold() == name or len(set(password)) < 4:
+        return _("this password is too easy to guess")
+    return None
+
+
+def _client(request: Request) -> str:
+    host = request.client.host if request.client else "?"
+    # A household has a whole IPv6 network to try from.
+    return ":".join(host.split(":")[:4]) if ":" in host else host
+
+
+@cache
+def _hasher() -> PasswordHasher:
+    return PasswordHasher()
+
+
+@cache
+def _nobodys_hash() -> str:
+    return _hasher().hash(new_token())
+
+
+def _hash(password: str) -> str:
+    with _hashing:
+        return _hasher().hash(unicodedata.normalize("NFKC", password))
+
+
+def _is_right(stored: str | None, password: str) -> bool:
+    """Compare; an unknown name takes as long as a known one."""
+    with _hashing:
+        try:
+            return _hasher().verify(stored or _nobodys_hash(), unicodedata.normalize("NFKC", password)) and bool(stored)
+        except (VerificationError, InvalidHashError):
+            return False

@@ -1,0 +1,162 @@
+"""Posts into a library: one after the other, each wholly or not at all, so that a killed import goes on."""
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from zipfile import BadZipFile
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from hashtagger.errors import HashtaggerError, ImageError
+from hashtagger.i18n import _
+from hashtagger.normalize import Normalizer
+from hashtagger.posts import open_source
+from hashtagger.posts.post import Post as SourcePost
+from hashtagger.posts.post import Problem
+from hashtagger.serving.asking import recommend_file
+from hashtagger.serving.photos import Kept
+from hashtagger.serving.services import Services
+from hashtagger.serving.store import Import, Media, Post, PostTag
+from hashtagger.tagtext import clean
+
+_PROBLEMS_KEPT = 500
+_SPACE_LEFT = 512 << 20
+"""Bytes of the drive that an import leaves free."""
+
+
+def run_import(services: Services, number: int, stopping: Callable[[], bool]) -> None:
+    """Take in an import's posts; those that are in the library already are passed over.
+
+    Args:
+        services: The server's parts.
+        number: The import.
+        stopping: Asked between posts; the import then stays as it is, and the next call goes on.
+    """
+    with services.sessions() as db:
+        work = db.get(Import, number)
+        if work is None:
+            return
+        work.state, work.seen, work.problems = "running", 0, []
+        db.commit()
+        problems: list[Problem] = []
+        try:
+            source = open_source(work.path, timezone=services.settings.timezone)
+            for post in source.posts():
+                if stopping():
+                    return
+                _check_space(services)
+                work.added += _take(services, db, work, post, problems)
+                work.seen += 1
+                db.commit()
+            problems = [*source.problems, *problems]
+            work.state = "done"
+        except (HashtaggerError, OSError, BadZipFile) as error:
+            work.state = "failed"
+            problems.insert(0, Problem(work.name, str(error)))
+        work.problems = [
+            {"location": _shown(work, one.location), "cause": _shown(work, one.cause)}
+            for one in problems[:_PROBLEMS_KEPT]
+        ]
+        db.commit()
+        if work.uploaded:
+            shutil.rmtree(work.path, ignore_errors=True)
+
+
+def _take(services: Services, db: Session, work: Import, post: SourcePost, problems: list[Problem]) -> int:
+    """Store one post with its files; tells how many are new to the library: one, or none."""
+    photos = services.photos(work.user_id)
+    kept: list[tuple[str, Kept]] = []
+    for media in post.media:
+        if media.kind == "other":
+            continue
+        try:
+            with media.open() as stream:
+                kept.append((media.name, photos.keep(stream, services.settings.upload_bytes)))
+        except ImageError as error:
+            problems.append(Problem(media.location, str(error)))
+        except (OSError, BadZipFile) as error:
+            problems.append(Problem(media.location, getattr(error, "strerror", None) or str(error)))
+    if not kept:
+        return 0
+    # A guessed time is that of a file, which is another for each copy.
+    time = "" if post.time_is_guess else post.taken_at.isoformat()
+    words = "\0".join([time, post.caption, *(file.digest for _name, file in kept)])
+    key = hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()
+    if db.scalar(select(Post.id).where(Post.user_id == work.user_id, Post.key == key)):
+        return 0
+    row = Post(
+        user_id=work.user_id,
+        key=key,
+        taken_at=post.taken_at,
+        month=post.taken_at.astimezone(ZoneInfo(services.settings.timezone)).strftime("%Y-%m"),
+        guess=post.time_is_guess,
+        caption=_text(post.caption),
+        permalink=post.permalink if post.permalink and post.permalink.startswith("https://") else None,
+        place=post.place and _text(post.place),
+        media=[
+            Media(
+                user_id=work.user_id,
+                position=position,
+                kind=file.kind,
+                name=_text(name),
+                digest=file.digest,
+                suffix=file.suffix,
+            )
+            for position, (name, file) in enumerate(kept)
+        ],
+    )
+    row.tags = tag_rows(work.user_id, post.tags) or _by_model(services, work.user_id, kept)
+    db.add(row)
+    return 1
+
+
+def tag_rows(user: int, tags: "tuple[str, ...] | list[str]", *, by_model: bool = False) -> list[PostTag]:
+    """Rows for tags as typed: one for each tag that they mean, each once."""
+    rows: dict[str, PostTag] = {}
+    for typed in dict.fromkeys(part for tag in tags for part in clean(_text(tag)).split("#")):
+        for tag in meanings(typed):
+            rows.setdefault(tag, PostTag(user_id=user, position=len(rows), typed=typed, tag=tag, by_model=by_model))
+    return list(rows.values())
+
+
+def meanings(typed: str) -> list[str]:
+    """The canonical tags that a tag means; the tag itself, cleaned, where none is known."""
+    found = _normalizer().normalize(typed)
+    if not found.canonical:
+        return [found.tag] if found.tag else []
+    return [_normalizer().vocabulary[key].tag for key in found.canonical]
+
+
+@cache
+def _normalizer() -> Normalizer:
+    return Normalizer()
+
+
+def _by_model(services: Services, user: int, kept: list[tuple[str, Kept]]) -> list[PostTag]:
+    """The best tag of a post's first photo, where the model is sure of it."""
+    photo = next((file for _name, file in kept if file.kind == "photo"), None)
+    if photo is None:
+        return []
+    with suppress(HashtaggerError):
+        path = services.photos(user).path(photo.digest, photo.suffix)
+        return tag_rows(user, [one.tag for one in recommend_file(services, path, "hashtags_ko")[:1]], by_model=True)
+    return []
+
+
+def _check_space(services: Services) -> None:
+    if shutil.disk_usage(services.settings.data_dir).free < _SPACE_LEFT:
+        raise HashtaggerError(_("no space left"))
+
+
+def _text(text: str) -> str:
+    """Text that every database takes: no NUL, no half of a pair."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def _shown(work: Import, text: str) -> str:
+    """A message without the server's own folders, where files were uploaded."""
+    return text.replace(f"{work.path}/", "").replace(work.path, work.name) if work.uploaded else text

@@ -1,0 +1,181 @@
+"""The library: posts by month and by tag, searched by a tag in any spelling, their tags put right."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
+from fastapi.responses import FileResponse, RedirectResponse
+from sqlalchemy import ColumnElement, Select, distinct, func, or_, select
+from sqlalchemy.orm import Session, selectinload
+
+from hashtagger.serving.importing import meanings, tag_rows
+from hashtagger.serving.pages import page
+from hashtagger.serving.photos import Size
+from hashtagger.serving.services import Db, Parts, Someone
+from hashtagger.serving.store import Correction, Media, Post, PostTag, User
+from hashtagger.serving.uploads import recent
+from hashtagger.tagtext import clean, extract_tags
+
+router = APIRouter(prefix="/library")
+_PAGE = 60
+_FREQUENT = 2  # a tag of fewer posts is among the others, as in sorted folders
+_TAGS_SHOWN = 200
+_VIDEO = {"mp4": "video/mp4", "mov": "video/quicktime", "webm": "video/webm", "avi": "video/x-msvideo"}
+
+
+@dataclass(frozen=True)
+class View:
+    """Which posts are looked at: those of a month or year, of a tag, of none of the frequent tags, or found."""
+
+    month: str = ""
+    tag: str = ""
+    other: bool = False
+    q: str = ""
+
+    def url(self, **more: object) -> str:
+        """The address that shows them."""
+        values = {"month": self.month, "tag": self.tag, "other": "1" if self.other else "", "q": self.q, **more}
+        query = urlencode({name: value for name, value in values.items() if value})
+        return f"/library?{query}" if query else "/library"
+
+
+@router.get("")
+def browse(
+    request: Request,
+    user: Someone,
+    db: Db,
+    month: Annotated[str, Query(pattern=r"^(\d{4}(-\d\d)?)?$")] = "",
+    tag: Annotated[str, Query(max_length=200)] = "",
+    other: bool = False,
+    q: Annotated[str, Query(max_length=200)] = "",
+    start: Annotated[int, Query(ge=0, le=1 << 30)] = 0,
+) -> Response:
+    """Show posts, newest first."""
+    view = View(month, tag, other, q.strip())
+    meant = meanings(clean(view.q)) if view.q else []
+    query = _narrow(select(Post).where(Post.user_id == user.id), user, view, meant)
+    total = db.scalar(select(func.count()).select_from(query.subquery())) or 0
+    newest = query.order_by(Post.taken_at.desc(), Post.id.desc()).offset(start).limit(_PAGE)
+    posts = list(db.scalars(newest.options(selectinload(Post.media), selectinload(Post.tags))))
+    more = view.url(start=start + _PAGE) if start + _PAGE < total else None
+    if start:
+        return page(request, "library_posts.html", posts=posts, more=more)
+    tags, others = _tags(db, user)
+    return page(
+        request, "library.html", posts=posts, more=more, view=view, meant=meant, total=total, months=_months(db, user),
+        tags=tags, others=others, imports=recent(db, user),
+    )  # fmt: skip
+
+
+@router.get("/posts/{number}")
+def show(request: Request, user: Someone, db: Db, number: int) -> Response:
+    """Show one post, large."""
+    post = _post(db, user, number)
+    here = (Post.taken_at, Post.id)
+    mine = select(Post.id).where(Post.user_id == user.id)
+    at = (post.taken_at, post.id)
+    newer = db.scalar(mine.where(_after(at)).order_by(*here).limit(1))
+    older = db.scalar(mine.where(_before(at)).order_by(*(column.desc() for column in here)).limit(1))
+    return page(request, "post.html", post=post, newer=newer, older=older)
+
+
+@router.get("/media/{number}/{size}")
+def media(services: Parts, user: Someone, db: Db, number: int, size: Size) -> Response:
+    """Give a photo, small; of a video itself."""
+    found = db.get(Media, number) if 0 < number < 1 << 31 else None
+    if found is None or found.user_id != user.id:
+        raise HTTPException(404)
+    photos = services.photos(user.id)
+    headers = {"Cache-Control": "private, max-age=86400"}
+    if found.kind == "video":
+        path = photos.path(found.digest, found.suffix)
+        return FileResponse(path, media_type=_VIDEO.get(found.suffix, "application/octet-stream"), headers=headers)
+    return FileResponse(photos.smaller(found.digest, found.suffix, size), headers=headers)
+
+
+@router.post("/correct")
+def correct(
+    user: Someone,
+    db: Db,
+    posts: Annotated[list[int], Form(max_length=1000)],
+    add: Annotated[str, Form(max_length=2000)] = "",
+    remove: Annotated[str, Form(max_length=2000)] = "",
+    back: Annotated[str, Form(max_length=4000)] = "/library",
+) -> Response:
+    """Add and remove tags of posts, and remember what they were."""
+    adding, removing = _words(add), {tag for word in _words(remove) for tag in meanings(word)}
+    query = select(Post).where(Post.user_id == user.id, Post.id.in_(posts)).options(selectinload(Post.tags))
+    for post in db.scalars(query).all():
+        before = [tag.typed for tag in post.tags]
+        kept = [tag.typed for tag in post.tags if tag.tag not in removing]
+        after = list(dict.fromkeys([*kept, *adding]))
+        if list(dict.fromkeys(before)) != after:
+            # Once a person has looked at them, no tag is the model's alone.
+            post.tags = [row for row in tag_rows(user.id, after) if row.tag not in removing]
+            db.add(Correction(user_id=user.id, post_id=post.id, before=list(dict.fromkeys(before)), after=after))
+    db.commit()
+    return RedirectResponse(back if back.startswith("/library") else "/library", 303)
+
+
+def _words(text: str) -> list[str]:
+    """Tags typed with or without ``#``, with spaces or commas between."""
+    words = extract_tags(text) if "#" in text else text.replace(",", " ").split()
+    return list(dict.fromkeys(tag for word in words if (tag := clean(word))))[:30]
+
+
+def _narrow(query: Select[Any], user: User, view: View, meant: list[str]) -> Select[Any]:
+    def tagged(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+        return select(PostTag.id).where(PostTag.post_id == Post.id, condition).exists()
+
+    if view.month:
+        query = query.where(Post.month.startswith(view.month))
+    if view.tag:
+        query = query.where(tagged(PostTag.tag == view.tag))
+    if view.other:
+        frequent = _counted(user).having(func.count(distinct(PostTag.post_id)) >= _FREQUENT).subquery()
+        query = query.where(~tagged(PostTag.tag.in_(select(frequent.c.tag))))
+    if view.q:
+        word = clean(view.q)
+        query = query.where(
+            tagged(or_(PostTag.tag.in_(meant), PostTag.typed == word, PostTag.typed.startswith(word, autoescape=True)))
+        )
+    return query
+
+
+def _counted(user: User) -> Any:
+    posts = func.count(distinct(PostTag.post_id)).label("posts")
+    return select(PostTag.tag, posts).where(PostTag.user_id == user.id).group_by(PostTag.tag)
+
+
+def _tags(db: Session, user: User) -> tuple[list[tuple[str, int]], int]:
+    """Tags of two posts or more, frequent ones first; and how many posts have none of them."""
+    posts = func.count(distinct(PostTag.post_id))
+    query = _counted(user).having(posts >= _FREQUENT).order_by(posts.desc(), PostTag.tag).limit(_TAGS_SHOWN)
+    others = _narrow(select(Post).where(Post.user_id == user.id), user, View(other=True), [])
+    number = db.scalar(select(func.count()).select_from(others.subquery()))
+    return [(row.tag, row.posts) for row in db.execute(query)], number or 0
+
+
+def _months(db: Session, user: User) -> dict[str, list[tuple[str, int]]]:
+    """Months with posts, and how many, by year, newest first."""
+    query = select(Post.month, func.count()).where(Post.user_id == user.id).group_by(Post.month)
+    years: dict[str, list[tuple[str, int]]] = {}
+    for month, count in db.execute(query.order_by(Post.month.desc())):
+        years.setdefault(month[:4], []).append((month, count))
+    return years
+
+
+def _after(at: tuple[object, int]) -> ColumnElement[bool]:
+    return or_(Post.taken_at > at[0], (Post.taken_at == at[0]) & (Post.id > at[1]))
+
+
+def _before(at: tuple[object, int]) -> ColumnElement[bool]:
+    return or_(Post.taken_at < at[0], (Post.taken_at == at[0]) & (Post.id < at[1]))
+
+
+def _post(db: Session, user: User, number: int) -> Post:
+    post = db.get(Post, number) if 0 < number < 1 << 31 else None
+    if post is None or post.user_id != user.id:
+        raise HTTPException(404)
+    return post

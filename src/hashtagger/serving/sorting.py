@@ -1,0 +1,182 @@
+"""A library organized into a folder: the plan first, then the copies, and the way back."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Form, HTTPException, Request, Response
+from fastapi.responses import RedirectResponse
+from sqlalchemy import select
+from sqlalchemy.orm import Session, selectinload
+
+from hashtagger.errors import HashtaggerError
+from hashtagger.i18n import _, language
+from hashtagger.organize import Report, organize, undo
+from hashtagger.posts.post import Media, Problem
+from hashtagger.posts.post import Post as SourcePost
+from hashtagger.serving.pages import page
+from hashtagger.serving.services import Db, Parts, Services, Someone
+from hashtagger.serving.store import Post, Sorting, User
+
+router = APIRouter(prefix="/library/sort")
+UNDER_WAY = ("planning", "running", "undoing")
+_NEXT = {"apply": ("planned", "running"), "undo": ("done", "undoing"), "again": ("failed", "running")}
+_SHOWN = 200
+
+
+@router.get("")
+def show(request: Request, services: Parts, user: Someone, db: Db) -> Response:
+    """Show what was organized, and where to begin."""
+    _local_only(services)
+    sortings = db.scalars(select(Sorting).where(Sorting.user_id == user.id).order_by(Sorting.id.desc()).limit(20))
+    return page(request, "sort.html", sortings=list(sortings))
+
+
+@router.post("")
+def plan(
+    services: Parts,
+    user: Someone,
+    db: Db,
+    destination: Annotated[str, Form(max_length=4000)],
+    by: Annotated[list[str], Form()],
+    min_count: Annotated[int, Form(ge=1, le=1_000_000)] = 2,
+) -> Response:
+    """Begin to plan."""
+    _local_only(services)
+    folder = Path(destination.strip()).expanduser()
+    if not folder.is_absolute() or "\0" in destination:
+        raise HTTPException(422, _("give the folder's whole path, from its drive or / on"))
+    inside = services.settings.data_dir.resolve()
+    there = folder.resolve()
+    if there == inside or inside in there.parents or there in inside.parents:
+        raise HTTPException(422, _("{path}: source and destination must lie apart").format(path=folder))
+    if not by or not set(by) <= {"date", "tag"}:
+        raise HTTPException(422, _("cannot sort by {by}; choose from: date, tag").format(by=",".join(by) or "-"))
+    db.add(
+        Sorting(
+            user_id=user.id,
+            destination=str(folder),
+            by=by,
+            min_count=min_count,
+            language=language(),
+            state="planning",
+        )
+    )
+    db.commit()
+    services.wake.set()
+    return RedirectResponse("/library/sort", 303)
+
+
+@router.get("/{number}")
+def progress(request: Request, services: Parts, user: Someone, db: Db, number: int) -> Response:
+    """Show how far one is."""
+    _local_only(services)
+    return page(request, "sorting.html", sorting=_sorting(db, user, number))
+
+
+@router.post("/{number}/{action}")
+def go_on(request: Request, services: Parts, user: Someone, db: Db, number: int, action: str) -> Response:
+    """Carry a plan out, undo it, or try again."""
+    _local_only(services)
+    sorting = _sorting(db, user, number)
+    if action not in _NEXT:
+        raise HTTPException(404)
+    before, after = _NEXT[action]
+    if sorting.state == before:
+        sorting.state = after
+        db.commit()
+        services.wake.set()
+    return page(request, "sorting.html", sorting=sorting)
+
+
+def run_sorting(services: Services, number: int) -> None:
+    """Do what a sorting's state says, to its end; doing it again after a crash comes to the same."""
+    with services.sessions() as db:
+        sorting = db.get(Sorting, number)
+        if sorting is None:
+            return
+        root = Path(sorting.destination)
+        try:
+            if sorting.state == "undoing":
+                undone = undo(root)
+                sorting.report = {"removed": undone.removed}
+                sorting.problems = [asdict(one) for one in undone.problems]
+                sorting.state = "undone"
+            else:
+                planning = sorting.state == "planning"
+                report = organize(
+                    LibrarySource(services, sorting.user_id),
+                    root,
+                    by=sorting.by,
+                    min_count=sorting.min_count,
+                    timezone=services.settings.timezone,
+                    tag_untagged=False,
+                    lang=sorting.language,
+                    dry_run=planning,
+                )
+                sorting.report = report.totals() | {"new_files": report.new_files} | _placements(report)
+                sorting.problems = sorting.report.pop("problems")
+                sorting.state = "planned" if planning else "done"
+        except HashtaggerError as error:
+            sorting.problems = [asdict(Problem(sorting.destination, str(error)))]
+            sorting.state = "failed"
+        db.commit()
+
+
+def _placements(report: Report) -> dict[str, object]:
+    """How many files each folder gets, and the first of them."""
+    folders: Counter[str] = Counter()
+    first: list[str] = []
+    for placement in report.placements():
+        folders[placement.path.rpartition("/")[0]] += 1
+        if len(first) < _SHOWN:
+            first.append(placement.path)
+    return {"folders": dict(folders), "first": first}
+
+
+class LibrarySource:
+    """A user's library as a source of posts, with its corrected tags.
+
+    Args:
+        services: The server's parts.
+        user: The user's id.
+    """
+
+    def __init__(self, services: Services, user: int) -> None:
+        self.problems: list[Problem] = []
+        self._services = services
+        self._user = user
+
+    def posts(self) -> Iterator[SourcePost]:
+        """Yield every post once, oldest first."""
+        zone = ZoneInfo(self._services.settings.timezone)
+        photos = self._services.photos(self._user)
+        query = select(Post).where(Post.user_id == self._user).order_by(Post.taken_at, Post.id)
+        with self._services.sessions() as db:
+            for post in db.scalars(
+                query.options(selectinload(Post.media), selectinload(Post.tags)).execution_options(yield_per=500)
+            ):
+                paths = [(one, photos.path(one.digest, one.suffix)) for one in post.media]
+                media = tuple(
+                    Media(one.name, one.name, one.kind, path=path)  # type: ignore[arg-type]
+                    for one, path in paths
+                )
+                tags = tuple(tag.tag for tag in post.tags)
+                taken_at = post.taken_at.astimezone(zone)
+                yield SourcePost(taken_at, media, post.caption, tags, post.permalink, post.guess, post.place)
+
+
+def _local_only(services: Services) -> None:
+    if services.settings.accounts:
+        # A folder of the server is nothing to people elsewhere, and not theirs to write to.
+        raise HTTPException(404)
+
+
+def _sorting(db: Session, user: User, number: int) -> Sorting:
+    sorting = db.get(Sorting, number) if 0 < number < 1 << 31 else None
+    if sorting is None or sorting.user_id != user.id:
+        raise HTTPException(404)
+    return sorting

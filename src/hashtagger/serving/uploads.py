@@ -1,0 +1,158 @@
+"""Ways into the library: files from a browser, or a folder or archive of this machine."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+from anyio import open_file, to_thread
+from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
+from fastapi.responses import JSONResponse, RedirectResponse
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+from starlette.requests import ClientDisconnect
+
+from hashtagger.i18n import _, language
+from hashtagger.posts.archive import safe_name
+from hashtagger.serving.pages import page
+from hashtagger.serving.services import Db, Parts, Services, Someone
+from hashtagger.serving.store import Import, User
+
+router = APIRouter(prefix="/library")
+_LONGEST = 1000
+
+
+@router.post("/imports")
+def add(services: Parts, user: Someone, db: Db, path: Annotated[str, Form(max_length=4000)]) -> Response:
+    """Take in a folder or an archive of this machine."""
+    if services.settings.accounts:
+        raise HTTPException(404)
+    source = Path(path.strip()).expanduser()
+    if not source.is_absolute() or "\0" in path:
+        raise HTTPException(422, _("give the folder's whole path, from its drive or / on"))
+    if not source.exists():
+        raise HTTPException(422, _("{path}: no such file or folder").format(path=source))
+    _add(db, user, source.name, source, "waiting")
+    services.wake.set()
+    return RedirectResponse("/library", 303)
+
+
+@router.get("/imports")
+def progress(request: Request, user: Someone, db: Db) -> Response:
+    """Show how far imports are."""
+    return page(request, "imports.html", imports=recent(db, user))
+
+
+@router.post("/imports/{number}/dismiss")
+def dismiss(request: Request, user: Someone, db: Db, number: int) -> Response:
+    """Take an import that is over off the page."""
+    work = _find(db, user, number)
+    if work.state in ("done", "failed"):
+        db.delete(work)
+        db.commit()
+    return page(request, "imports.html", imports=recent(db, user))
+
+
+@router.post("/uploads")
+def begin(services: Parts, user: Someone, db: Db, name: Annotated[str, Form(max_length=255)]) -> Response:
+    """Begin an upload of one archive or of many files."""
+    work = _add(db, user, name, None, "receiving")
+    folder = services.settings.data_dir / "uploads" / str(work.id)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    work.path = str(folder)
+    db.commit()
+    return JSONResponse({"upload": work.id})
+
+
+@router.put("/uploads/{number}/file", status_code=204)
+async def receive(
+    request: Request,
+    services: Parts,
+    user: Someone,
+    db: Db,
+    number: int,
+    path: Annotated[str, Query(max_length=_LONGEST)],
+    modified: Annotated[int, Query(ge=0, le=1 << 52, description="Milliseconds since 1970.")] = 0,
+) -> None:
+    """Receive one file of an upload, streamed to the drive."""
+    work = await to_thread.run_sync(_check, services, db, user, number)
+    inside = safe_name(path)
+    if inside is None:
+        raise HTTPException(422, _("{path}: a path that leads out of its folder").format(path=path))
+    target = Path(work.path, *inside.split("/"))
+    partial = Path(work.path).with_name(f"{work.id}.part")
+    size = 0
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        async with await open_file(partial, "wb") as file:
+            async for chunk in request.stream():
+                size += await file.write(chunk)
+        if modified:
+            os.utime(partial, (modified / 1000, modified / 1000))
+        partial.replace(target)
+    except ClientDisconnect:
+        return
+    except (OSError, ValueError) as error:
+        raise HTTPException(422, f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    await to_thread.run_sync(_count, db, work, size)
+
+
+@router.post("/uploads/{number}/done")
+def finish(request: Request, services: Parts, user: Someone, db: Db, number: int) -> Response:
+    """Take in what was uploaded."""
+    work = _find(db, user, number)
+    if work.state == "receiving":
+        work.state = "waiting"
+        db.commit()
+        services.wake.set()
+    return page(request, "imports.html", imports=recent(db, user))
+
+
+def recent(db: Session, user: User) -> list[Import]:
+    """A user's imports, newest first."""
+    query = select(Import).where(Import.user_id == user.id).order_by(Import.id.desc()).limit(10)
+    return list(db.scalars(query))
+
+
+def _add(db: Session, user: User, name: str, path: Path | None, state: str) -> Import:
+    work = Import(
+        user_id=user.id,
+        name=name.replace("\0", ""),
+        path=str(path or ""),
+        uploaded=path is None,
+        state=state,
+        language=language(),
+    )
+    db.add(work)
+    db.commit()
+    return work
+
+
+def _check(services: Services, db: Session, user: User, number: int) -> Import:
+    """Find an upload that may still receive."""
+    work = _find(db, user, number)
+    settings = services.settings
+    if work.state != "receiving":
+        raise HTTPException(404)
+    total = db.scalar(select(func.sum(Import.received)).where(Import.user_id == user.id, Import.state == "receiving"))
+    if work.files >= settings.upload_files or (total or 0) >= settings.upload_total:
+        raise HTTPException(413, _("too much at once"))
+    if shutil.disk_usage(settings.data_dir).free < 1 << 30:
+        raise HTTPException(507, _("no space left"))
+    db.commit()
+    return work
+
+
+def _count(db: Session, work: Import, size: int) -> None:
+    work.files, work.received = Import.files + 1, Import.received + size  # type: ignore[assignment]
+    db.commit()
+
+
+def _find(db: Session, user: User, number: int) -> Import:
+    work = db.get(Import, number) if 0 < number < 1 << 31 else None
+    if work is None or work.user_id != user.id:
+        raise HTTPException(404)
+    return work

@@ -1,0 +1,79 @@
+"""One thread for what takes minutes, imports and sorting; what a server leaves undone the next goes on with."""
+
+import logging
+import shutil
+import threading
+
+from sqlalchemy import select, update
+
+from hashtagger.i18n import speaking
+from hashtagger.serving.importing import run_import
+from hashtagger.serving.services import Services
+from hashtagger.serving.sorting import UNDER_WAY, run_sorting
+from hashtagger.serving.store import Import, Sorting, User
+
+
+class Worker:
+    """Does what the tables say is to be done, oldest first.
+
+    Args:
+        services: The server's parts.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
+
+    def start(self) -> None:
+        """Begin, with what an earlier server left undone."""
+        with self._services.sessions.begin() as db:
+            for upload in db.scalars(select(Import).where(Import.state == "receiving")):
+                # The browser that sent it has lost its connection.
+                upload.state = "failed"
+                shutil.rmtree(upload.path, ignore_errors=True)
+        self._sweep()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the post under way."""
+        self._stop.set()
+        self._services.wake.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._services.wake.clear()
+            while not self._stop.is_set() and self._step():
+                pass
+            self._services.wake.wait()
+
+    def _step(self) -> bool:
+        with self._services.sessions() as db:
+            coming = db.scalar(
+                select(Import).where(Import.state.in_(("running", "waiting"))).order_by(Import.id).limit(1)
+            )
+            sorting = db.scalar(select(Sorting).where(Sorting.state.in_(UNDER_WAY)).order_by(Sorting.id).limit(1))
+        try:
+            if coming is not None:
+                with speaking(coming.language):
+                    run_import(self._services, coming.id, self._stop.is_set)
+            elif sorting is not None:
+                with speaking(sorting.language):
+                    run_sorting(self._services, sorting.id)
+        except Exception:
+            logging.getLogger("hashtagger.serving").exception("work")
+            with self._services.sessions.begin() as db:
+                table, number = (Import, coming.id) if coming is not None else (Sorting, sorting.id)  # type: ignore[union-attr]
+                # Nothing is left to mark when the account was deleted meanwhile.
+                db.execute(update(table).where(table.id == number).values(state="failed"))
+            self._sweep()
+        return coming is not None or sorting is not None
+
+    def _sweep(self) -> None:
+        """Delete what is left of accounts that are gone."""
+        with self._services.sessions() as db:
+            users = {str(number) for number in db.scalars(select(User.id))}
+        for folder in (self._services.settings.data_dir / "users").glob("*"):
+            if folder.name not in users:
+                shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,248 @@
+from contextlib import contextmanager
+
+import pytest
+
+from hashtagger.serving.throttle import Throttle
+
+from .conftest import running
+from .test_library import cut, wait_for_imports
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def town(make_settings):
+    """A server with accounts."""
+    with running(make_settings(accounts=True)) as site:
+        yield site
+
+
+@contextmanager
+def sign_up(site, name: str):
+    with site.client() as client:
+        answer = client.send_form("/signup", name=name, password=PASSWORD)
+        assert answer.status_code == 303, answer.text
+        yield client
+
+
+@pytest.fixture
+def mina(town):
+    with sign_up(town, "mina") as client:
+        yield client
+
+
+@pytest.fixture
+def juno(town):
+    with sign_up(town, "준오") as client:
+        yield client
+
+
+def upload(client, name: str, data: bytes) -> None:
+    headers = {"X-CSRF-Token": client.csrf}
+    number = client.post("/library/uploads", headers=headers, data={"name": name}).json()["upload"]
+    client.put(f"/library/uploads/{number}/file", params={"path": name}, headers=headers, content=data)
+    client.post(f"/library/uploads/{number}/done", headers=headers)
+    wait_for_imports(client)
+
+
+def test_without_log_in_there_is_nothing(town, sample_photos):
+    with town.client() as client:
+        for path in ("/", "/history", "/library", "/library/sort", "/account", "/history/export.json"):
+            answer = client.get(path)
+            assert (answer.status_code, answer.headers.get("location")) == (303, "/login"), path
+        flower = sample_photos["flower"].read_bytes()
+        answer = client.post("/api/recommend", files={"files": flower})
+        assert answer.status_code == 401
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert client.get("/api/tags/normalize", params={"tag": "x"}).status_code == 401
+        assert client.get("/api/health").status_code == 200
+        assert client.ask(sample_photos["flower"]).status_code == 401
+        assert client.get("/library/imports", headers={"HX-Request": "true"}).headers["hx-redirect"] == "/login"
+
+
+def test_sign_up_log_out_log_in(town, mina):
+    assert mina.get("/").status_code == 200
+    assert "mina" in mina.get("/account").text
+    mina.send_form("/logout")
+    assert mina.get("/").status_code == 303
+    for name, password, status in (
+        ("mina", "wrong password", 401),
+        ("nobody", PASSWORD, 401),
+        ("/local", "", 422),
+        ("/local", "x", 401),
+        (" MINA ", PASSWORD, 303),
+    ):
+        assert mina.send_form("/login", name=name, password=password).status_code == status, name
+    assert mina.get("/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "password"),
+    [("mina", PASSWORD), ("x", PASSWORD), ("a b", PASSWORD), ("/local", PASSWORD), ("new", "short"), ("new", "a" * 20)],
+)
+def test_refused_sign_ups(town, mina, name, password):
+    with town.client() as client:
+        answer = client.send_form("/signup", name=name, password=password)
+        assert answer.status_code == 422
+        assert 'role="alert"' in answer.text
+        assert client.get("/").status_code == 303
+
+
+def test_log_in_is_under_a_new_session(town, mina):
+    with town.client() as client:
+        client.get("/login")
+        planted = client.cookies["hashtagger"]
+        client.send_form("/login", name="mina", password=PASSWORD)
+        assert client.cookies["hashtagger"] != planted
+        with town.client() as thief:
+            thief.cookies.set("hashtagger", planted)
+            assert thief.get("/").status_code == 303
+        kept = client.cookies["hashtagger"]
+        client.send_form("/logout")
+        with town.client() as thief:
+            thief.cookies.set("hashtagger", kept)
+            assert thief.get("/").status_code == 303, "a log-out counts on the server"
+
+
+def test_the_database_holds_neither_passwords_nor_tokens(town, mina):
+    from sqlalchemy import select
+
+    from hashtagger.serving.store import LogIn, User
+
+    with town.app.state.services.sessions() as db:
+        user = db.scalar(select(User).where(User.name == "mina"))
+        assert user.password.startswith("$argon2id$")
+        assert mina.cookies["hashtagger"] not in list(db.scalars(select(LogIn.key)))
+
+
+def test_too_many_log_ins(town, mina):
+    with town.client() as client:
+        answers = [client.send_form("/login", name="mina", password="guess") for _try in range(9)]
+        assert [answer.status_code for answer in answers] == [401] * 8 + [429]
+        assert int(answers[-1].headers["retry-after"]) > 0
+        assert client.send_form("/login", name="mina", password=PASSWORD).status_code == 429
+
+
+def test_throttle_lets_go_with_time():
+    from fastapi import HTTPException
+
+    throttle = Throttle(tries=2, window=0.05)
+    throttle.check("a")
+    throttle.check("a", "b")
+    with pytest.raises(HTTPException):
+        throttle.check("a")
+    throttle.check("b")
+    import time
+
+    time.sleep(0.06)
+    throttle.check("a")
+
+
+def test_nobody_sees_anothers_photos(town, mina, juno, sample_photos):
+    mina.ask(sample_photos["flower"])
+    upload(mina, "2021-03-04.jpg", cut(sample_photos["flower"], 1))
+    mina.send_form("/library/correct", posts=["1"], add="비밀")
+    own = [
+        "/history/1/photo/thumb",
+        "/history/1/photo/large",
+        "/history/1/heat/flower",
+        "/library/posts/1",
+        "/library/media/1/thumb",
+        "/library/media/1/large",
+    ]
+    token = {"X-CSRF-Token": juno.csrf}
+    for path in own:
+        assert mina.get(path).status_code == 200, path
+        assert juno.get(path).status_code == 404, path
+    for path in (
+        "/history",
+        "/library",
+        "/library?q=비밀",
+        "/library?other=1",
+        "/library/imports",
+        "/history/export.json",
+    ):
+        text = juno.get(path).text
+        assert "flower.jpg" not in text
+        assert "2021" not in text
+        assert "/library/posts/" not in text
+    assert juno.post("/history/1/delete", headers=token).status_code == 404
+    assert juno.put("/history/1/chosen", headers=token, json=["x"]).status_code == 404
+    juno.post("/history/delete", headers=token)
+    juno.send_form("/library/correct", posts=["1"], add="남의것", remove="비밀")
+    assert juno.put("/library/uploads/1/file", params={"path": "a"}, headers=token, content=b"x").status_code == 404
+    assert juno.post("/library/uploads/1/done", headers=token).status_code == 404
+    assert juno.post("/library/imports/1/dismiss", headers=token).status_code == 404
+    assert len(mina.get("/history/export.json").json()) == 1
+    assert "비밀" in mina.get("/library/posts/1").text
+    assert "남의것" not in mina.get("/library/posts/1").text
+    for path in ("/users/2/photos", "/static/../users", "/static/%2e%2e/store.py", "/static/..%2f..%2fsettings.py"):
+        assert juno.get(path).status_code == 404
+
+
+def test_folders_of_the_server_are_nobodys(town, mina, tmp_path):
+    assert mina.send_form("/library/imports", path=str(tmp_path)).status_code == 404
+    assert mina.get("/library/sort").status_code == 404
+    assert mina.send_form("/library/sort", destination=str(tmp_path / "x"), by="tag").status_code == 404
+    assert "/library/sort" not in mina.get("/library").text
+
+
+def test_a_new_password_logs_others_out(town, mina):
+    with town.client() as other:
+        other.send_form("/login", name="mina", password=PASSWORD)
+        assert mina.send_form("/account/password", password="wrong", new="another good one").status_code == 403
+        assert mina.send_form("/account/password", password=PASSWORD, new="short").status_code == 422
+        assert mina.send_form("/account/password", password=PASSWORD, new="another good one").status_code == 303
+        assert mina.get("/").status_code == 200
+        assert other.get("/").status_code == 303
+        assert other.send_form("/login", name="mina", password=PASSWORD).status_code == 401
+        assert other.send_form("/login", name="mina", password="another good one").status_code == 303
+
+
+def test_a_deleted_account_leaves_nothing(town, mina, juno, sample_photos):
+    from sqlalchemy import func, select
+
+    from hashtagger.serving.store import LOCAL_USER, Table, User
+
+    mina.ask(sample_photos["flower"])
+    juno.ask(sample_photos["palace"])
+    upload(mina, "2021-03-04.jpg", cut(sample_photos["flower"], 1))
+    mina.send_form("/library/correct", posts=["1"], add="비밀")
+    assert mina.send_form("/account/delete", password="wrong").status_code == 403
+    assert mina.send_form("/account/delete", password=PASSWORD).status_code == 303
+    assert mina.get("/").status_code == 303
+    with town.app.state.services.sessions() as db:
+        kept = {user.name: user.id for user in db.scalars(select(User))}
+        assert set(kept) == {LOCAL_USER, "준오"}
+        for table in Table.metadata.sorted_tables:
+            if "user_id" in table.c:
+                others = select(func.count()).select_from(table).where(table.c.user_id != kept["준오"])
+                assert db.scalar(others) == 0, table.name
+    folders = [path.name for path in (town.settings.data_dir / "users").iterdir()]
+    assert folders == [str(kept["준오"])]
+    assert len(juno.get("/history/export.json").json()) == 1
+
+
+def test_what_was_local_is_nobodys_account(make_settings, sample_photos):
+    with running(make_settings()) as site, site.client() as client:
+        client.ask(sample_photos["flower"])
+    with running(make_settings(accounts=True)) as site, sign_up(site, "someone") as client:
+        assert client.get("/history/export.json").json() == []
+        assert client.get("/history/1/photo/thumb").status_code == 404
+
+
+class TestBrowser:
+    def test_sign_up_recommend_log_out(self, browse, make_settings, sample_photos):
+        with running(make_settings(accounts=True)) as town:
+            page = browse("/", on=town)
+            page.wait_for_url("**/login")
+            form = page.locator("form[action='/signup']")
+            form.get_by_label("Name").fill("지우")
+            form.get_by_label("Password").fill(PASSWORD)
+            form.get_by_role("button").click()
+            page.set_input_files("#choose", sample_photos["flower"])
+            page.locator(".chip[data-heat]").first.wait_for()
+            page.get_by_role("link", name="지우").click()
+            page.get_by_role("button", name="Log out").click()
+            page.wait_for_url("**/login")
+            page.context.close()
