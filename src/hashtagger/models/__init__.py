@@ -8,29 +8,48 @@ from hashtagger.i18n import _
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["create_model"]
+__all__ = ["create_model", "normalization"]
 
 
 def create_model(architecture: str, **kwargs: Any) -> "nn.Module":
-    """Create a network by its timm name; ours (``drn_*``) are known too.
+    """Create a network by its timm name; ours (``drn_*``, ``sequential_cnn``) are known too.
 
     Args:
         architecture: ``"drn_c_26"``, ``"resnet50"``, ...
         **kwargs: What ``timm.create_model`` takes: ``num_classes``, ``pretrained``, ...
 
     Raises:
-        ModelError: There is no network of that name.
+        ModelError: There is no network of that name, or it does not take these arguments.
     """
     import timm
 
-    import hashtagger.models.drn  # noqa: F401  (registers the networks with timm)
+    import hashtagger.models.drn
+    import hashtagger.models.sequential  # noqa: F401  (both register their networks with timm)
 
     if not timm.is_model(architecture):
-        known = ", ".join(timm.list_models(f"*{architecture[:4]}*")[:12] or timm.list_models("drn_*"))
+        known = timm.list_models(f"*{architecture[:4]}*")[:12] or [*timm.list_models("drn_*"), "sequential_cnn"]
         raise ModelError(
             _("no network {name!r}; alike: {known} (any name of timm.list_models() works)").format(
-                name=architecture, known=known
+                name=architecture, known=", ".join(known)
             )
         )
-    model: nn.Module = timm.create_model(architecture, **kwargs)
+    try:
+        model: nn.Module = timm.create_model(architecture, **kwargs)
+    except (TypeError, KeyError) as error:
+        raise ModelError(
+            _("network {name} cannot be made so: {cause}").format(name=architecture, cause=error)
+        ) from error
     return model
+
+
+def normalization(architecture: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel, of RGB in 0..1, that a network's authors normalize photos by.
+
+    Raises:
+        ModelError: There is no network of that name.
+    """
+    import torch
+
+    with torch.device("meta"):
+        config: Any = create_model(architecture, num_classes=1).pretrained_cfg
+    return tuple(config["mean"]), tuple(config["std"])
