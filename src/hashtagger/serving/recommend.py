@@ -14,6 +14,7 @@ from hashtagger.serving.services import Db, Parts, Services, Someone
 from hashtagger.serving.store import Recommended, User
 
 router = APIRouter()
+_LIKELY = 0.25  # a tag that is right this often is taken until its chip is toggled; the others are offered
 
 
 @router.get("/")
@@ -61,6 +62,6 @@ def _recommend(services: Services, db: Session, user: User, file: UploadFile, vo
     entry.tags = [
         {"tag": one.tag, "key": one.key, "score": round(one.score, 4), "related": one.related} for one in found
     ]
-    entry.chosen = [one.tag for one in found]
+    entry.chosen = [one.tag for one in found if one.score >= _LIKELY]
     db.commit()
     return entry

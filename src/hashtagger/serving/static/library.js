@@ -54,6 +54,11 @@ if (upload) {
   }
 }
 
+// At the side there is room for all months and tags; on a phone they wait to be asked for.
+if (matchMedia("(min-width: 55rem)").matches) {
+  for (const facet of document.querySelectorAll(".facet")) facet.open = true;
+}
+
 if (correcting) {
   const form = document.getElementById("correct");
   form.addEventListener("change", () => {
