@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from hashtagger.models.preprocess import network_pixels
 from hashtagger.models.weights import ModelConfig
 
 if TYPE_CHECKING:
@@ -53,9 +52,5 @@ def grid_size(size: tuple[int, int], shorter: float) -> tuple[int, int]:
 def network_input(config: ModelConfig, image: "Image", width: int, height: int, box: Any = None) -> "Tensor":
     """Resize a photo, or the part of it in ``box`` (xyxy), and normalize it: float32 (1, 3, height, width)."""
     import torch
-    from PIL.Image import Resampling
 
-    resized = image.resize((width, height), Resampling.BICUBIC, box=box, reducing_gap=3.0)
-    pixels = np.asarray(resized, dtype=np.float32) / 255
-    pixels = (pixels - np.array(config.mean, np.float32)) / np.array(config.std, np.float32)
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
+    return torch.from_numpy(network_pixels(image, config, width, height, box))[None]

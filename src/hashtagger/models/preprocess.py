@@ -19,13 +19,20 @@ def preprocess(image: "Image", config: ModelConfig) -> "np.ndarray[Any, Any]":
     Returns:
         float32 of shape (3, size, size).
     """
+    left, top, edge = central_square(*image.size)
+    box = (left, top, left + edge, top + edge)
+    return network_pixels(image, config, config.image_size, config.image_size, box)
+
+
+def network_pixels(
+    image: "Image", config: ModelConfig, width: int, height: int, box: tuple[float, float, float, float] | None = None
+) -> "np.ndarray[Any, Any]":
+    """Resize a photo, or the part of it in ``box`` (xyxy, pixels), and normalize it: float32 (3, height, width)."""
     import numpy as np
     from PIL.Image import Resampling
 
-    side = config.image_size
-    left, top, edge = central_square(*image.size)
-    square = image.resize((side, side), Resampling.BICUBIC, box=(left, top, left + edge, top + edge), reducing_gap=3.0)
-    pixels = np.asarray(square, dtype=np.float32) / 255
+    resized = image.resize((width, height), Resampling.BICUBIC, box=box, reducing_gap=3.0)
+    pixels = np.asarray(resized, dtype=np.float32) / 255
     pixels = (pixels - np.array(config.mean, np.float32)) / np.array(config.std, np.float32)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 

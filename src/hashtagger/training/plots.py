@@ -1,71 +1,74 @@
-"""Figures as PNG."""
+"""Figures as PNG, in the house style."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from hashtagger.i18n import _
+from hashtagger.style import house_style, panels
+
+_MEASURES = {
+    "loss": _("training loss"),
+    "val_loss": _("validation loss"),
+    "val_top1": "top-1",
+    "val_top3": "top-3",
+    "val_macro_f1": _("macro-F1"),
+}
 
 
-def _figure(columns: int, width: float = 4.5, height: float = 4.0, rows: int = 1) -> "tuple[Figure, list[Axes]]":
-    # Not through pyplot, which would choose a screen and keep every figure alive.
-    from matplotlib.figure import Figure
-
-    figure = Figure((width * columns, height * rows), layout="constrained")
-    return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
-
-
+@house_style()
 def draw_curves(history: Sequence[Mapping[str, float]], path: Path) -> None:
     """Draw loss and validation measures over the epochs of a run."""
-    figure, both = _figure(2)
+    figure, both = panels(2)
     epochs = [row["epoch"] for row in history]
     for axes, names in zip(both, (("loss", "val_loss"), ("val_top1", "val_top3", "val_macro_f1")), strict=True):
         for name in names:
-            axes.plot(epochs, [row[name] for row in history], marker=".", label=name)
-        axes.set_xlabel("epoch")
-        axes.grid(alpha=0.3)
+            axes.plot(epochs, [row[name] for row in history], marker=".", label=_MEASURES[name])
+        axes.set_xlabel(_("epoch"))
+        axes.grid()
         axes.legend()
-    figure.savefig(path, dpi=120)
+    figure.savefig(path)
 
 
+@house_style()
 def draw_reliability(sets: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     """Draw how often the network is right against how sure it is, before and after calibration."""
-    figure, columns = _figure(len(sets))
+    figure, columns = panels(len(sets))
     for axes, (name, chosen) in zip(columns, sets.items(), strict=True):
         axes.plot([0, 1], [0, 1], color="grey", linestyle=":")
         for bins, error, label in (
-            ("bins_before", "calibration_error_before", "temperature 1"),
-            ("bins", "calibration_error", "calibrated"),
+            ("bins_before", "calibration_error_before", _("as trained")),
+            ("bins", "calibration_error", _("calibrated")),
         ):
             filled = [(mean, part) for count, mean, part in chosen[bins] if count]
-            axes.plot(*zip(*filled, strict=True), marker="o", label=f"{label}: error {chosen[error]['value']:.3f}")
-        axes.set(title=name, xlabel="confidence", ylabel="part right", xlim=(0, 1), ylim=(0, 1))
-        axes.legend(loc="upper left")
-    figure.savefig(path, dpi=120)
+            axes.plot(*zip(*filled, strict=True), marker="o", label=f"{label}: {chosen[error]['value']:.3f}")
+        axes.set(title=name, xlabel=_("score"), ylabel=_("part that is right"), xlim=(0, 1), ylim=(0, 1))
+        axes.legend(loc="upper left", title=_("calibration error"))
+    figure.savefig(path)
 
 
-def draw_confusion(sets: Mapping[str, Mapping[str, Any]], keys: Sequence[str], path: Path) -> None:
+@house_style()
+def draw_confusion(sets: Mapping[str, Mapping[str, Any]], tags: Sequence[str], path: Path) -> None:
     """Draw the part of each label's photos (row) that was given each label (column), in percent."""
     import numpy as np
 
-    side = max(4.0, 0.42 * len(keys))
-    figure, columns = _figure(len(sets), side + 1, side)
+    side = max(4.0, 0.42 * len(tags))
+    figure, columns = panels(len(sets), width=side + 1, height=side)
     for axes, (name, chosen) in zip(columns, sets.items(), strict=True):
         counts = np.array(chosen["confusion"])
         percent = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        axes.imshow(percent, cmap="Blues", vmin=0, vmax=100)
-        if len(keys) <= 40:
+        axes.imshow(percent, vmin=0, vmax=100)
+        if len(tags) <= 40:
             for row, column in zip(*np.nonzero(percent >= 1), strict=True):
-                shade = "white" if percent[row, column] > 50 else "black"
+                shade = "black" if percent[row, column] > 50 else "white"
                 axes.text(column, row, f"{percent[row, column]:.0f}", ha="center", va="center", color=shade, fontsize=7)
-            axes.set_xticks(range(len(keys)), keys, rotation=90)
-            axes.set_yticks(range(len(keys)), keys)
-        axes.set(title=name, xlabel="said", ylabel="true")
-    figure.savefig(path, dpi=120)
+            axes.set_xticks(range(len(tags)), tags, rotation=90)
+            axes.set_yticks(range(len(tags)), tags)
+        axes.set(title=name, xlabel=_("said"), ylabel=_("true"))
+    figure.savefig(path)
 
 
+@house_style()
 def draw_coverage(curves: Mapping[str, Any], threshold: float, path: Path) -> None:
     """Draw the part of what is said that is right, against the part of the photos that anything is said about.
 
@@ -74,38 +77,64 @@ def draw_coverage(curves: Mapping[str, Any], threshold: float, path: Path) -> No
         threshold: Marked on each curve.
         path: PNG file.
     """
-    figure, (axes,) = _figure(1, 6)
+    figure, (axes,) = panels(1, width=6)
     for name, (thresholds, coverage, precision) in curves.items():
         (line,) = axes.plot(coverage, precision, label=name)
         said = (thresholds >= threshold).nonzero()[0]
         if len(said):
             axes.plot(coverage[said[-1]], precision[said[-1]], marker="o", color=line.get_color())
-    axes.set(xlabel="coverage", ylabel="precision", xlim=(0, 1), ylim=(None, 1.005))
-    axes.grid(alpha=0.3)
-    axes.legend(title=f"dot: threshold {threshold:.2f}")
-    figure.savefig(path, dpi=120)
+    axes.set(
+        xlabel=_("part of the photos spoken of"),
+        ylabel=_("part of that which is right"),
+        xlim=(0, 1),
+        ylim=(None, 1.005),
+    )
+    axes.grid()
+    axes.legend(title=_("dot: threshold {threshold:.2f}").format(threshold=threshold))
+    figure.savefig(path)
 
 
+@house_style()
 def draw_mistakes(mistakes: Sequence[tuple[Path, str]], path: Path, per_row: int = 6) -> None:
     """Draw a contact sheet of photos with a caption each."""
     from hashtagger.images import load_image
 
     rows = max(1, -(-len(mistakes) // per_row))
-    figure, cells = _figure(per_row, 1.9, 2.3, rows)
+    figure, cells = panels(per_row, rows, 1.9, 2.3)
     for axes in cells:
         axes.axis("off")
     for axes, (photo, caption) in zip(cells, mistakes, strict=False):
         axes.imshow(load_image(photo, shorter_side=160))
         axes.set_title(caption, fontsize=7)
-    figure.savefig(path, dpi=100)
+    figure.savefig(path)
 
 
+@house_style()
 def draw_balance(counts: Mapping[str, int], path: Path) -> None:
     """Draw the photos of each label as bars, most first."""
     ordered = sorted(counts.items(), key=lambda pair: pair[1])
-    figure, (axes,) = _figure(1, 6, max(2.0, 0.3 * len(ordered)))
+    figure, (axes,) = panels(1, width=6, height=max(2.0, 0.3 * len(ordered)))
     bars = axes.barh([key for key, _count in ordered], [count for _key, count in ordered])
     axes.bar_label(bars, padding=3)
-    axes.set_xlabel("photos")
+    axes.set_xlabel(_("photos"))
     axes.margins(x=0.1)
-    figure.savefig(path, dpi=120)
+    figure.savefig(path)
+
+
+@house_style()
+def draw_labels(sets: Mapping[str, Mapping[str, Any]], tags: Mapping[str, str], path: Path) -> None:
+    """Draw each label's F1 with its interval as bars, best first.
+
+    Args:
+        sets: Of :func:`~hashtagger.training.evaluate.evaluate`'s report.
+        tags: What to call each label, by key.
+        path: PNG file.
+    """
+    figure, columns = panels(len(sets), width=5, height=max(2.0, 0.3 * len(tags)))
+    for axes, (name, chosen) in zip(columns, sets.items(), strict=True):
+        rows = sorted(((row["f1"], key) for key, row in chosen["labels"].items()), key=lambda row: row[0]["value"])
+        values = [f1["value"] for f1, _key in rows]
+        errors = [[f1["value"] - f1["low"] for f1, _key in rows], [f1["high"] - f1["value"] for f1, _key in rows]]
+        axes.barh([tags[key] for _f1, key in rows], values, xerr=errors)
+        axes.set(title=name, xlabel="F1", xlim=(0, 1))
+    figure.savefig(path)

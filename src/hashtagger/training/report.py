@@ -5,8 +5,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hashtagger.errors import VocabularyError
 from hashtagger.models.weights import ModelConfig
 from hashtagger.training import plots
+from hashtagger.vocabulary import load_vocabulary
 
 if TYPE_CHECKING:
     from hashtagger.training.evaluate import Answers
@@ -35,11 +37,22 @@ def write_report(report: Mapping[str, Any], sets: "Mapping[str, Answers]", confi
     (out / "report.json").write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
     (out / "report.md").write_text(to_markdown(report), encoding="utf-8")
     plots.draw_reliability(report["sets"], out / "reliability.png")
-    plots.draw_confusion(report["sets"], config.keys, out / "confusion.png")
+    tags = _tags(config)
+    plots.draw_confusion(report["sets"], list(tags.values()), out / "confusion.png")
+    plots.draw_labels(report["sets"], tags, out / "labels.png")
     curves = {name: _curve(answers, config) for name, answers in sets.items()}
     plots.draw_coverage(curves, config.threshold, out / "coverage.png")
     for name, answers in sets.items():
         plots.draw_mistakes(_mistakes(answers, config), out / f"mistakes-{name}.png")
+
+
+def _tags(config: ModelConfig) -> dict[str, str]:
+    """What to call each label: its tag, or its key where the vocabulary is not at hand."""
+    try:
+        known = {label.key: label.tag for label in load_vocabulary(config.vocabulary)}
+    except VocabularyError:
+        known = {}
+    return {key: known.get(key, key) for key in config.keys}
 
 
 def _curve(answers: "Answers", config: ModelConfig) -> Any:
