@@ -128,9 +128,10 @@ def test_throttle_lets_go_with_time():
 
     throttle = Throttle(tries=2, window=0.05)
     throttle.check("a")
-    throttle.check("a", "b")
+    throttle.check("a")
     with pytest.raises(HTTPException):
         throttle.check("a")
+    throttle.check("a", times=2)
     throttle.check("b")
     import time
 

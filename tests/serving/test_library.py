@@ -172,6 +172,14 @@ class TestUpload:
         after = [path for path in site.settings.data_dir.parent.rglob("*") if path not in before]
         assert not [path for path in after if "evil" in path.name]
 
+    def test_given_up(self, client, site):
+        number = self.begin(client)
+        self.put(client, number, "a.jpg", b"x")
+        assert "Give up" in client.get("/library/imports").text
+        client.send_form(f"/library/imports/{number}/dismiss")
+        assert client.get("/library/imports").text.count("import") == 1
+        assert not list((site.settings.data_dir / "uploads").iterdir())
+
     def test_a_bomb(self, client, site, tmp_path):
         bomb = tmp_path / "bomb.zip"
         with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -294,7 +302,8 @@ class TestBrowser:
         page = browse("/library")
         page.get_by_text("by month and by hashtag").wait_for()
         page.set_input_files("#archives", export)
-        page.locator(".tile").first.wait_for()
+        page.locator(".import.done", has_text="5 posts").wait_for()
+        page.locator(".found small", has_text="5 posts").wait_for()
         assert page.locator(".tile").count() == 5
         page.fill("#q", "댕댕이")
         page.press("#q", "Enter")

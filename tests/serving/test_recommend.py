@@ -1,5 +1,6 @@
 import io
 import json
+import re
 
 import pytest
 from PIL import Image
@@ -91,6 +92,42 @@ def test_history_in_pages(client, sample_photos, tmp_path):
     assert first.count('<article class="card"') == 48
     assert "/history?before=3" in first
     assert client.get("/history?before=3").text.count('<article class="card"') == 2
+
+
+@pytest.fixture
+def more_weights(monkeypatch, tmp_path):
+    """Untrained weights of the other vocabularies, where one's own are looked for."""
+    from hashtagger.models import create_model
+    from hashtagger.models.weights import ModelConfig, cache_folder, save_weights
+    from hashtagger.vocabulary import load_vocabulary
+
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path / "cache"))
+    cache_folder().mkdir(parents=True)
+    for name in ("heroes", "landmarks_world"):
+        keys = tuple(load_vocabulary(name).keys)
+        config = ModelConfig("drn_d_22", name, keys, image_size=64)
+        model = create_model("drn_d_22", num_classes=len(keys))
+        save_weights(cache_folder() / f"drn_d_22-{name}.safetensors", model, config)
+
+
+@pytest.mark.usefixtures("more_weights")
+class TestOtherVocabularies:
+    def test_a_switch_offers_what_there_are_weights_for(self, client):
+        assert re.findall(r'type="radio" name="vocabulary" value="(\w+)"', client.get("/").text)[0] == "hashtags_ko"
+        assert {"heroes", "landmarks_world"} <= set(client.get("/api/health").json()["vocabularies"])
+
+    def test_heroes_are_all_compared(self, client, sample_photos):
+        text = client.ask(sample_photos["flower"], "heroes").text
+        assert text.count("<meter") == 8
+        assert "A soldier with a round shield" in text
+
+    def test_landmarks_say_where_they_are(self, client, sample_photos):
+        text = client.ask(sample_photos["palace"], "landmarks_world").text
+        assert "https://www.openstreetmap.org/?mlat=" in text
+        assert "https://map.naver.com/" in text
+
+    def test_unknown_ones_are_refused(self, client, sample_photos):
+        assert client.ask(sample_photos["flower"], "../../x").status_code == 422
 
 
 def wait_until_loaded(image):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hashtagger.errors import HashtaggerError
 from hashtagger.recommend import Recommendation, Recommender
-from hashtagger.vocabulary import available, load_vocabulary
+from hashtagger.vocabulary import Vocabulary, available, load_vocabulary
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,13 +86,23 @@ class Engine:
 
     def _answer(self, jobs: list[_Job]) -> None:
         try:
-            found = self.recommender(jobs[0].vocabulary).recommend([job.image for job in jobs], top_k=TOP_K)
+            recommender = self.recommender(jobs[0].vocabulary)
+            images = [job.image for job in jobs]
+            if compares(recommender.vocabulary):
+                found = recommender.recommend(images, top_k=len(recommender.vocabulary), threshold=0.0)
+            else:
+                found = recommender.recommend(images, top_k=TOP_K)
         except Exception as error:
             for job in jobs:
                 job.answer.set_exception(error)
         else:
             for job, tags in zip(jobs, found, strict=True):
                 job.answer.set_result(tags)
+
+
+def compares(vocabulary: Vocabulary) -> bool:
+    """Tell whether a photo is likened to all labels (heroes, who are described) rather than given some of them."""
+    return all("description" in label.details for label in vocabulary)
 
 
 def vocabularies() -> list[Choice]:

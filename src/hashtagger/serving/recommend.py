@@ -7,11 +7,12 @@ from sqlalchemy.orm import Session
 
 from hashtagger.i18n import _
 from hashtagger.serving.asking import recommend_file
-from hashtagger.serving.engine import vocabularies
+from hashtagger.serving.engine import compares, vocabularies
 from hashtagger.serving.history import forget_photo
 from hashtagger.serving.pages import page
 from hashtagger.serving.services import Db, Parts, Services, Someone
 from hashtagger.serving.store import Recommended, User
+from hashtagger.vocabulary import load_vocabulary
 
 router = APIRouter()
 _LIKELY = 0.25  # a tag that is right this often is taken until its chip is toggled; the others are offered
@@ -36,7 +37,9 @@ async def recommend(
     if vocabulary not in [one.name for one in vocabularies()]:
         raise HTTPException(422, _("no such vocabulary"))
     entry = await services.heavily(_recommend, services, db, user, file, vocabulary)
-    return page(request, "result.html", entry=entry)
+    labels = load_vocabulary(vocabulary)
+    details = {one["key"]: labels[one["key"]].details for one in entry.tags}
+    return page(request, "result.html", entry=entry, details=details, compared=compares(labels))
 
 
 def _recommend(services: Services, db: Session, user: User, file: UploadFile, vocabulary: str) -> Recommended:

@@ -19,30 +19,31 @@ class Throttle:
         self._lock = threading.Lock()
         self._times: dict[str, deque[float]] = defaultdict(deque)
 
-    def check(self, *keys: str) -> None:
+    def check(self, key: str, times: int = 1) -> None:
         """Count a try.
 
+        Args:
+            key: Whose try it is.
+            times: How many times as many tries this key has as others.
+
         Raises:
-            HTTPException: 429, when a key had too many tries already.
+            HTTPException: 429, when the key had too many tries already.
         """
         moment = time.monotonic()
         with self._lock:
-            for key in [key for key, times in self._times.items() if times[-1] < moment - self._window]:
-                del self._times[key]
-            for key in keys:
-                times = self._times[key]
-                while times and times[0] < moment - self._window:
-                    times.popleft()
-                if len(times) >= self._tries:
-                    wait = max(1, round(times[0] + self._window - moment))
-                    raise HTTPException(
-                        429, _("too many tries; wait a quarter of an hour"), headers={"Retry-After": str(wait)}
-                    )
-            for key in keys:
-                self._times[key].append(moment)
+            for old in [old for old, tries in self._times.items() if tries[-1] < moment - self._window]:
+                del self._times[old]
+            tries = self._times[key]
+            while tries and tries[0] < moment - self._window:
+                tries.popleft()
+            if len(tries) >= self._tries * times:
+                wait = max(1, round(tries[0] + self._window - moment))
+                raise HTTPException(
+                    429, _("too many tries; wait a quarter of an hour"), headers={"Retry-After": str(wait)}
+                )
+            tries.append(moment)
 
-    def forgive(self, *keys: str) -> None:
+    def forgive(self, key: str) -> None:
         """Forget a key's tries, once one was right."""
         with self._lock:
-            for key in keys:
-                self._times.pop(key, None)
+            self._times.pop(key, None)

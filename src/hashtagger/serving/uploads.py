@@ -45,9 +45,11 @@ def progress(request: Request, user: Someone, db: Db) -> Response:
 
 @router.post("/imports/{number}/dismiss")
 def dismiss(request: Request, user: Someone, db: Db, number: int) -> Response:
-    """Take an import that is over off the page."""
+    """Take an import that is over off the page, or give up an upload."""
     work = _find(db, user, number)
-    if work.state in ("done", "failed"):
+    if work.state in ("done", "failed", "receiving"):
+        if work.uploaded:
+            shutil.rmtree(work.path, ignore_errors=True)
         db.delete(work)
         db.commit()
     return page(request, "imports.html", imports=recent(db, user))

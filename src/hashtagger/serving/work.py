@@ -71,9 +71,11 @@ class Worker:
         return coming is not None or sorting is not None
 
     def _sweep(self) -> None:
-        """Delete what is left of accounts that are gone."""
+        """Delete what is left of accounts and uploads that are gone."""
         with self._services.sessions() as db:
             users = {str(number) for number in db.scalars(select(User.id))}
-        for folder in (self._services.settings.data_dir / "users").glob("*"):
-            if folder.name not in users:
-                shutil.rmtree(folder, ignore_errors=True)
+            uploads = {str(number) for number in db.scalars(select(Import.id).where(Import.uploaded))}
+        for name, known in (("users", users), ("uploads", uploads)):
+            for folder in (self._services.settings.data_dir / name).glob("*"):
+                if folder.is_dir() and folder.name not in known:
+                    shutil.rmtree(folder, ignore_errors=True)
