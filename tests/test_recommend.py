@@ -112,6 +112,20 @@ def test_temperature_and_threshold_of_the_file_are_used(tmp_path, sample_photos)
     np.testing.assert_allclose(spread[0], spread[1], atol=1e-3)
 
 
+def test_a_weights_file_alone_is_enough(tmp_path, sample_photos):
+    narrow = {"channels": [8] * 8}
+    path = tmp_path / "mine.safetensors"
+    for vocabulary, keys, tags, expected in (
+        ("heroes", ("hulk", "loki"), (), {"헐크", "로키"}),
+        ("my_own", ("a", "b"), ("사과", "배"), {"사과", "배"}),
+        ("", ("a", "b"), (), {"a", "b"}),
+    ):
+        config = ModelConfig("drn_c_26", vocabulary, keys, 32, model_args=narrow, tags=tags)
+        save_weights(path, create_model("drn_c_26", num_classes=2, **narrow).eval(), config)
+        found = Recommender(weights=path).recommend(sample_photos["flower"], threshold=0)
+        assert {r.tag for r in found} == expected
+
+
 def test_what_the_network_sees(recommender, sample_photos):
     """A photo, its enlargement and one with the sides cut off by the crop score alike."""
     palace = Image.open(sample_photos["palace"]).convert("RGB")

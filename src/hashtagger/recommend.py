@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from hashtagger.errors import HashtaggerError, ImageError, WeightsError
+from hashtagger.errors import HashtaggerError, ImageError
 from hashtagger.i18n import _
 from hashtagger.images import ImageLike, load_image
 from hashtagger.vocabulary import Label, Vocabulary, load_vocabulary
@@ -53,41 +53,34 @@ class Recommender:
     """A network with its vocabulary, loaded once and used for many photos.
 
     Args:
-        vocabulary: Name of a vocabulary, or a vocabulary file.
-        weights: A weights file; by default the packed one of the vocabulary.
+        vocabulary: Name of a vocabulary, or a vocabulary file; by default the one of the weights file, or
+            without a file ``"hashtags_ko"``.
+        weights: A weights file, which is enough alone; by default the packed one of the vocabulary.
         device: ``"auto"`` (CUDA, then Apple's MPS, then the CPU), or a torch device name.
         runtime: ``"auto"`` or ``"torch"``.
 
     Raises:
         VocabularyError: There is no such vocabulary.
-        WeightsError: There are no weights for it, or they are damaged or of other labels.
+        WeightsError: There are no weights for it, or they are damaged or of labels that it lacks.
         HashtaggerError: The device or the runtime does not exist here.
     """
 
     def __init__(
         self,
-        vocabulary: str | os.PathLike[str] | Vocabulary = "hashtags_ko",
+        vocabulary: str | os.PathLike[str] | Vocabulary | None = None,
         weights: str | os.PathLike[str] | None = None,
         device: str = "auto",
         runtime: Literal["auto", "torch"] = "auto",
     ) -> None:
+        from hashtagger.models.labels import labels_of
         from hashtagger.models.weights import find_weights, load_weights
 
         if runtime not in ("auto", "torch"):
             raise HashtaggerError(_("no runtime {name!r}; there are: auto, torch").format(name=runtime))
-        self.vocabulary = load_vocabulary(vocabulary)
-        path = Path(weights) if weights is not None else find_weights(self.vocabulary.name)
+        wanted = None if vocabulary is None else load_vocabulary(vocabulary)
+        path = Path(weights) if weights is not None else find_weights(wanted.name if wanted else "hashtags_ko")
         model, self.config = load_weights(path)
-        if list(self.config.keys) != self.vocabulary.keys:
-            raise WeightsError(
-                _("{path}: its {found} classes ({vocabulary}) are not the {expected} of {name}").format(
-                    path=path,
-                    found=len(self.config.keys),
-                    vocabulary=self.config.vocabulary or "?",
-                    expected=len(self.vocabulary),
-                    name=self.vocabulary.name,
-                )
-            )
+        self.vocabulary = labels_of(self.config, path, wanted)
         self.device = _device(device)
         import torch
 

@@ -1,9 +1,11 @@
-"""A tag on the command line, in whichever form people write it."""
+"""Labels on the command line: found in whichever form people write a tag, shown in the user's language."""
 
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 
 from hashtagger.errors import VocabularyError
-from hashtagger.i18n import _
+from hashtagger.i18n import _, language
 from hashtagger.vocabulary import Label, Vocabulary
 
 
@@ -22,3 +24,10 @@ def find_label(vocabulary: Vocabulary, text: str) -> Label:
             name=vocabulary.name, tag=wanted, known=", ".join(f"{label.tag} ({label.key})" for label in vocabulary)
         )
     )
+
+
+def spoken(detail: Any) -> str:
+    """What a label's detail says in the user's language: a text, or a table of texts by language (``ko``, ``en``)."""
+    if isinstance(detail, Mapping):
+        detail = detail.get(language())
+    return detail if isinstance(detail, str) else ""

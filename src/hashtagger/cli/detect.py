@@ -32,7 +32,7 @@ from hashtagger.i18n import _
     type=click.Path(path_type=Path),
     help=_("Picture to write (.png, .webp, .pdf, ...); by default PHOTO-detect.png, here."),
 )
-@click.option("--vocabulary", default="hashtags_ko", show_default=True, help=_("Name or TOML file of the label set."))
+@click.option("--vocabulary", help=_("Name or TOML file of the label set; by default that of the weights."))
 @click.option("--weights", type=click.Path(), help=_("Weights file; by default the packed one."))
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))
 def command(
@@ -41,7 +41,7 @@ def command(
     method: str,
     threshold: float,
     out: Path | None,
-    vocabulary: str,
+    vocabulary: str | None,
     weights: str | None,
     as_json: bool,
 ) -> None:

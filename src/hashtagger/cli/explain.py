@@ -19,11 +19,11 @@ from hashtagger.i18n import _
     type=click.Path(path_type=Path),
     help=_("Picture to write (.png, .webp, .pdf, ...); by default PHOTO-explain.png, here."),
 )
-@click.option("--vocabulary", default="hashtags_ko", show_default=True, help=_("Name or TOML file of the label set."))
+@click.option("--vocabulary", help=_("Name or TOML file of the label set; by default that of the weights."))
 @click.option("--weights", type=click.Path(), help=_("Weights file; by default the packed one."))
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))
 def command(
-    photo: str, tags: tuple[str, ...], out: Path | None, vocabulary: str, weights: str | None, as_json: bool
+    photo: str, tags: tuple[str, ...], out: Path | None, vocabulary: str | None, weights: str | None, as_json: bool
 ) -> None:
     """Parse, explain, print."""
     from hashtagger.explain.draw import draw_heat

@@ -20,10 +20,12 @@ from hashtagger.i18n import _
         "Picture of the channels (.png, .webp, ...), by default PHOTO-level4.png, here; the filters come beside it."
     ),
 )
-@click.option("--vocabulary", default="hashtags_ko", show_default=True, help=_("Name or TOML file of the label set."))
+@click.option("--vocabulary", help=_("Name or TOML file of the label set; by default that of the weights."))
 @click.option("--weights", type=click.Path(), help=_("Weights file; by default the packed one."))
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))
-def command(photo: str, level: int, out: Path | None, vocabulary: str, weights: str | None, as_json: bool) -> None:
+def command(
+    photo: str, level: int, out: Path | None, vocabulary: str | None, weights: str | None, as_json: bool
+) -> None:
     """Parse, look inside, print."""
     from hashtagger.explain.draw import draw_channels, draw_filters
     from hashtagger.explain.features import first_filters, strongest_channels

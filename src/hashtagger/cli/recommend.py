@@ -21,11 +21,16 @@ _RELATED_SHOWN = 5
     type=click.FloatRange(0, 1),
     help=_("Leave out tags less probable than this; by default as the weights were calibrated."),
 )
-@click.option("--vocabulary", default="hashtags_ko", show_default=True, help=_("Name or TOML file of the label set."))
+@click.option("--vocabulary", help=_("Name or TOML file of the label set; by default that of the weights."))
 @click.option("--weights", type=click.Path(), help=_("Weights file; by default the packed one."))
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))
 def command(
-    photos: tuple[str, ...], top_k: int, threshold: float | None, vocabulary: str, weights: str | None, as_json: bool
+    photos: tuple[str, ...],
+    top_k: int,
+    threshold: float | None,
+    vocabulary: str | None,
+    weights: str | None,
+    as_json: bool,
 ) -> None:
     """Print what each photo is recommended; exit with 1 when one could not be read."""
     from hashtagger.recommend import Recommender

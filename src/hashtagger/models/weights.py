@@ -33,7 +33,7 @@ class ModelConfig:
     Attributes:
         architecture: The network's timm name: ``"drn_c_26"``.
         vocabulary: Name of the vocabulary; ``""`` where the outputs are not of one.
-        keys: Label keys in the order of the outputs.
+        keys: Label keys in the order of the outputs: the vocabulary's, or those of them that were learned.
         image_size: Pixels: the shorter side is resized to it, then the centre is cropped.
         mean: Per channel, of RGB in 0..1, subtracted from the input.
         std: Per channel; the input is divided by it.
@@ -41,6 +41,8 @@ class ModelConfig:
         threshold: Calibrated probability in 0..1 below which nothing is said.
         model_args: Further arguments of the network's constructor.
         figures: What was measured, for the model card.
+        tags: The labels' hashtags in the order of the outputs, so that the file says them even where its
+            vocabulary is not at hand; may be empty.
     """
 
     architecture: str
@@ -53,6 +55,7 @@ class ModelConfig:
     threshold: float = 0.0
     model_args: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Write the config as JSON."""
@@ -67,7 +70,7 @@ class ModelConfig:
         """
         values = json.loads(text)
         known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
-        for name in ("keys", "mean", "std"):
+        for name in ("keys", "mean", "std", "tags"):
             if name in known:
                 known[name] = tuple(known[name])
         try:
@@ -95,10 +98,13 @@ def find_weights(vocabulary: str = "hashtags_ko") -> Path:
     for folder in folders:
         for path in sorted(folder.glob(f"*-{vocabulary}.safetensors")):
             return path
+    known = {path.stem.partition("-")[2] for folder in folders for path in folder.glob("*-*.safetensors")}
     raise WeightsError(
-        _("no weights for vocabulary {name!r}: none are packed, and {folder} has no *-{name}.safetensors").format(
-            name=vocabulary, folder=folders[-1]
-        )
+        _(
+            "no weights for vocabulary {name!r}: none are packed, and {folder} has no *-{name}.safetensors (there are "
+            'weights for: {known}); collect photos and train your own: hashtagger collect "#TAG" photos/, hashtagger '
+            "train photos/ --vocabulary {name} --out RUN, then --weights RUN/weights.safetensors"
+        ).format(name=vocabulary, folder=folders[-1], known=", ".join(sorted(known)) or "-")
     )
 
 

@@ -1,0 +1,116 @@
+"""`hashtagger landmark`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hashtagger.cli._labels import spoken
+from hashtagger.i18n import _
+
+if TYPE_CHECKING:
+    from hashtagger.landmarks import Position
+    from hashtagger.recommend import Recommendation
+    from hashtagger.vocabulary import Vocabulary
+
+
+@click.command(help=_("Say which landmark PHOTO shows: its name, its address and the place on a map."))
+@click.argument("photo", type=click.Path())
+@click.option("--map", "map_path", type=click.Path(path_type=Path), help=_("Map to write (.html)."))
+@click.option("--top-k", type=click.IntRange(min=1), default=3, show_default=True, help=_("At most so many landmarks."))
+@click.option("--threshold", type=click.FloatRange(0, 1), help=_("Leave out landmarks less probable than this."))
+@click.option(
+    "--vocabulary",
+    help=_("Name or TOML file of the label set; by default that of --weights, or {name}.").format(
+        name="landmarks_world"
+    ),
+)
+@click.option("--weights", type=click.Path(), help=_("Weights file; by default the packed one."))
+@click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))
+def command(
+    photo: str,
+    map_path: Path | None,
+    top_k: int,
+    threshold: float | None,
+    vocabulary: str | None,
+    weights: str | None,
+    as_json: bool,
+) -> None:
+    """Parse, recognize, print."""
+    from hashtagger.landmarks import taken_at, write_map
+    from hashtagger.recommend import Recommender
+
+    recommender = Recommender(vocabulary if vocabulary or weights else "landmarks_world", weights)
+    found = recommender.recommend(photo, top_k=top_k, threshold=threshold)
+    taken = taken_at(photo)
+    gps = second_opinion(found, taken, recommender.vocabulary) if taken else None
+    if as_json:
+        landmarks = [described(one) for one in found]
+        click.echo(json.dumps({"photo": photo, "landmarks": landmarks, "gps": gps}, ensure_ascii=False, indent=2))
+    else:
+        show(found, gps)
+    if map_path:
+        write_map([one.label for one in found], taken, map_path)
+        click.echo(str(map_path), err=True)
+
+
+def described(one: "Recommendation") -> dict[str, Any]:
+    """All that is known of a landmark."""
+    from hashtagger.landmarks import map_links
+
+    details = {name: one.label.details.get(name) for name in ("country", "address", "latitude", "longitude")}
+    said = {"tag": one.tag, "key": one.key, "name": one.label.name, "score": round(one.score, 4)}
+    return {**said, **details, "links": map_links(one.label)}
+
+
+def second_opinion(found: "list[Recommendation]", taken: "Position", vocabulary: "Vocabulary") -> dict[str, Any]:
+    """What the photo's GPS says of the first landmark: whether that can be, and which is nearest."""
+    from hashtagger.landmarks import distance_km, is_near, nearest, position_of
+
+    best = position_of(found[0].label) if found else None
+    by_place = nearest(vocabulary, taken)
+    return {
+        "latitude": round(taken.latitude, 6),
+        "longitude": round(taken.longitude, 6),
+        "distance_km": round(distance_km(best, taken), 1) if best else None,
+        "agrees": is_near(found[0].label, taken) if found else None,
+        "nearest": {"tag": by_place[0].tag, "key": by_place[0].key, "distance_km": round(by_place[1], 1)}
+        if by_place
+        else None,
+    }
+
+
+def show(found: "list[Recommendation]", gps: dict[str, Any] | None) -> None:
+    """Print for people: the first landmark with its place, the others in a line each, GPS where it disagrees."""
+    from hashtagger.landmarks import map_links, position_of
+
+    if not found:
+        click.echo("  " + _("(nothing it is sure of)"))
+    for number, one in enumerate(found):
+        click.echo(f"  {one.score:4.0%}  {click.style(one.tag, fg='cyan')}  {one.label.name}")
+        if number:
+            continue
+        details = one.label.details
+        for line in (spoken(details.get("address")), spoken(details.get("country")), position_of(one.label)):
+            if line:
+                click.echo(f"        {line}")
+        for name, link in map_links(one.label).items():
+            click.echo(f"        {name}: {link}")
+    if gps is None or gps["agrees"]:
+        return
+    place = f"{gps['latitude']:.4f}, {gps['longitude']:.4f}"
+    if gps["distance_km"] is not None:
+        click.echo(
+            _("The photo's GPS disagrees: it was taken at {place}, {km:,.1f} km from there.").format(
+                place=place, km=gps["distance_km"]
+            )
+        )
+    else:
+        click.echo(_("The photo's GPS: {place}.").format(place=place))
+    if gps["nearest"]:
+        click.echo(
+            _("Nearest landmark to that: {name}, {km:,.1f} km.").format(
+                name=gps["nearest"]["tag"], km=gps["nearest"]["distance_km"]
+            )
+        )

@@ -1,0 +1,51 @@
+"""`hashtagger lookalike`."""
+
+import json
+
+import click
+
+from hashtagger.cli._labels import spoken
+from hashtagger.i18n import _
+
+
+@click.command(help=_("Say which hero PHOTO looks like: all of them, in order of likeness."))
+@click.argument("photo", type=click.Path())
+@click.option(
+    "--vocabulary",
+    help=_("Name or TOML file of the label set; by default that of --weights, or {name}.").format(name="heroes"),
+)
+@click.option("--weights", type=click.Path(), help=_("Weights file; by default the packed one."))
+@click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))
+def command(photo: str, vocabulary: str | None, weights: str | None, as_json: bool) -> None:
+    """Parse, liken, print."""
+    from hashtagger.recommend import Recommender
+    from hashtagger.vocabulary import available, load_vocabulary
+
+    recommender = Recommender(vocabulary if vocabulary or weights else "heroes", weights)
+    found = recommender.recommend(photo, top_k=len(recommender.vocabulary), threshold=0)
+    name = recommender.vocabulary.name
+    everyone = load_vocabulary(vocabulary or name) if vocabulary or name in available() else recommender.vocabulary
+    unknown = [label for label in everyone if label.key not in recommender.vocabulary.keys]
+    if as_json:
+        document = {
+            "photo": photo,
+            "likeness": [
+                {
+                    "tag": one.tag,
+                    "key": one.key,
+                    "name": one.label.name,
+                    "score": round(one.score, 4),
+                    "description": one.label.details.get("description"),
+                }
+                for one in found
+            ],
+            "unknown": [label.key for label in unknown],
+        }
+        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        return
+    for one in found:
+        description = spoken(one.label.details.get("description"))
+        click.echo(f"  {one.score:4.0%}  {click.style(one.tag, fg='cyan')}  {click.style(description, dim=True)}")
+    if unknown:
+        tags = ", ".join(label.tag for label in unknown)
+        click.echo(_("The network has not learned these: {tags}").format(tags=tags), err=True)

@@ -1,0 +1,148 @@
+"""Where landmarks are: coordinates, distances, links to maps, and where a photo says that it was taken."""
+
+import html
+import math
+import os
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
+
+from hashtagger.errors import HashtaggerError, ImageError, MissingExtraError
+from hashtagger.i18n import _
+from hashtagger.vocabulary import Label, Vocabulary
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+NEAR_KM = 5.0
+"""How far from a landmark photos of it are taken, where its label has no ``radius_km`` of its own."""
+
+_EARTH_KM = 6371.0088
+_GPS = 0x8825
+_LATITUDE, _LONGITUDE = (1, 2), (3, 4)
+
+
+class Position(NamedTuple):
+    """A place on earth, in degrees (WGS 84), north and east positive."""
+
+    latitude: float
+    longitude: float
+
+    def __str__(self) -> str:
+        return f"{self.latitude:.4f}, {self.longitude:.4f}"
+
+
+def position_of(label: Label) -> Position | None:
+    """Where a landmark is, as far as its vocabulary knows."""
+    latitude, longitude = label.details.get("latitude"), label.details.get("longitude")
+    if not isinstance(latitude, int | float) or not isinstance(longitude, int | float):
+        return None
+    return Position(float(latitude), float(longitude))
+
+
+def distance_km(a: Position, b: Position) -> float:
+    """Distance over the ground in kilometres, on a sphere of the earth's mean radius (haversine formula)."""
+    lat_a, lat_b = math.radians(a.latitude), math.radians(b.latitude)
+    across = math.radians(b.longitude - a.longitude)
+    half = math.sin((lat_b - lat_a) / 2) ** 2 + math.cos(lat_a) * math.cos(lat_b) * math.sin(across / 2) ** 2
+    return 2 * _EARTH_KM * math.asin(min(1.0, math.sqrt(half)))
+
+
+def is_near(label: Label, position: Position) -> bool | None:
+    """Whether a photo taken there may show a landmark; None where the vocabulary does not know its place."""
+    own = position_of(label)
+    return None if own is None else distance_km(own, position) <= float(label.details.get("radius_km", NEAR_KM))
+
+
+def nearest(vocabulary: Vocabulary, position: Position) -> tuple[Label, float] | None:
+    """The landmark nearest to a place and its distance in kilometres; None where no label has a place."""
+    known = [(label, own) for label in vocabulary if (own := position_of(label)) is not None]
+    if not known:
+        return None
+    label, own = min(known, key=lambda pair: distance_km(pair[1], position))
+    return label, distance_km(own, position)
+
+
+def map_links(label: Label) -> dict[str, str]:
+    """Links to a landmark on OpenStreetMap, Google Maps and Naver Map: to its place, or a search for its name."""
+    name, position = quote(label.tag), position_of(label)
+    naver = f"https://map.naver.com/p/search/{name}"
+    if position is None:
+        return {
+            "OpenStreetMap": f"https://www.openstreetmap.org/search?query={name}",
+            "Google Maps": f"https://www.google.com/maps/search/?api=1&query={name}",
+            "Naver Map": naver,
+        }
+    latitude, longitude = position
+    osm = f"https://www.openstreetmap.org/?mlat={latitude}&mlon={longitude}#map=16/{latitude}/{longitude}"
+    return {
+        "OpenStreetMap": osm,
+        "Google Maps": f"https://www.google.com/maps/search/?api=1&query={latitude}%2C{longitude}",
+        "Naver Map": naver,
+    }
+
+
+def taken_at(photo: "str | os.PathLike[str]") -> Position | None:
+    """Where a photo's EXIF says that it was taken; None where it does not say, or nothing that can be.
+
+    Raises:
+        ImageError: The file is not a photo.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(photo) as image:
+            return _gps(image)
+    except OSError as error:
+        raise ImageError(f"{photo}: {error.strerror or error}") from error
+
+
+def _gps(image: "Image") -> Position | None:
+    try:
+        gps = image.getexif().get_ifd(_GPS)
+        latitude, longitude = (
+            (-1 if str(gps[reference]).strip("\0 ").upper() in ("S", "W") else 1)
+            * sum(float(part) / 60**power for power, part in enumerate(gps[number]))
+            for reference, number in (_LATITUDE, _LONGITUDE)
+        )
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, SyntaxError, struct.error):
+        # Nothing there, or EXIF that is damaged.
+        return None
+    # Written so that NaN, which Pillow makes of 0/0, fails it too. Cameras without a fix write 0, 0.
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180) or (latitude, longitude) == (0, 0):
+        return None
+    return Position(latitude, longitude)
+
+
+def write_map(labels: Sequence[Label], taken: Position | None, path: Path) -> None:
+    """Draw landmarks, and where the photo was taken, on a map: a page that opens in a browser, without any key.
+
+    Args:
+        labels: Those without a place are left out.
+        taken: Marked in another colour.
+        path: HTML file.
+
+    Raises:
+        MissingExtraError: folium is not installed.
+        HashtaggerError: There is nothing to mark, or the file cannot be written.
+    """
+    try:
+        import folium
+    except ImportError as error:
+        raise MissingExtraError(_("maps take folium: pip install 'hashtagger[map]'")) from error
+    marks = [(label.tag, position, "red") for label in labels if (position := position_of(label)) is not None]
+    if taken is not None:
+        marks.append((_("the photo's GPS"), taken, "blue"))
+    if not marks:
+        raise HashtaggerError(_("nothing to put on a map: no place is known"))
+    page = folium.Map(location=marks[0][1], zoom_start=15)
+    for name, position, colour in marks:
+        folium.Marker(position, popup=html.escape(name), icon=folium.Icon(color=colour)).add_to(page)
+    if len(marks) > 1:
+        page.fit_bounds([position for _name, position, _colour in marks], max_zoom=15)
+    try:
+        page.save(str(path))
+    except OSError as error:
+        raise HashtaggerError(f"{path}: {error.strerror}") from error
