@@ -32,7 +32,12 @@ class Site:
         self.settings, self.url, self.app = settings, url, app
 
     def client(self, language: str = "en") -> "Client":
-        return Client(base_url=self.url, headers={"Accept-Language": language}, timeout=240)
+        return Client(
+            base_url=self.url,
+            headers={"Accept-Language": language},
+            timeout=240,
+            limits=httpx.Limits(max_connections=None),
+        )
 
 
 class Client(httpx.Client):

@@ -247,3 +247,26 @@ class TestBrowser:
             page.get_by_role("button", name="Log out").click()
             page.wait_for_url("**/login")
             page.context.close()
+
+    def test_two_people_in_two_browsers(self, browse, make_settings, sample_photos):
+        with running(make_settings(accounts=True)) as town:
+            pages = []
+            for name in ("mina", "juno"):
+                page = browse("/login", on=town)
+                form = page.locator("form[action='/signup']")
+                form.get_by_label("Name").fill(name)
+                form.get_by_label("Password").fill(PASSWORD)
+                form.get_by_role("button").click()
+                page.locator("#drop").wait_for()
+                pages.append(page)
+            mina, juno = pages
+            mina.set_input_files("#choose", sample_photos["flower"])
+            mina.locator(".result").wait_for()
+            mina.goto("/history")
+            photo = mina.locator(".preview").get_attribute("src")
+            assert mina.request.get(photo).status == 200
+            juno.goto("/history")
+            juno.get_by_role("link", name="Recommend for a photo").wait_for()
+            assert juno.request.get(photo).status == 404
+            for page in pages:
+                page.context.close()

@@ -1,6 +1,7 @@
 import io
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
@@ -82,6 +83,16 @@ def test_deleting_takes_the_photo_with_its_last_entry(client, site, sample_photo
     assert kept() == []
     assert client.get("/history/export.json").json() == []
     assert client.get("/history/3/photo/thumb").status_code == 404
+
+
+def test_a_crowd_at_once(client, sample_photos, tmp_path):
+    Image.open(sample_photos["flower"]).resize((64, 64)).save(tmp_path / "small.jpg")
+    photo = {"file": ("small.jpg", (tmp_path / "small.jpg").read_bytes())}
+    headers = {"X-CSRF-Token": client.csrf}
+    with ThreadPoolExecutor(100) as crowd:
+        asked = [crowd.submit(client.post, "/recommend", headers=headers, files=photo) for _number in range(100)]
+        assert {one.result().status_code for one in asked} == {200}
+    assert len(client.get("/history/export.json").json()) == 100
 
 
 def test_history_in_pages(client, sample_photos, tmp_path):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 from hashtagger.errors import ImageError
@@ -34,10 +34,11 @@ def on_disk(stream: BinaryIO, limit: int) -> Iterator[Path]:
     Raises:
         ImageError: There is more.
     """
-    with NamedTemporaryFile(prefix="hashtagger-") as file:
-        while chunk := stream.read(1 << 20):
-            if file.tell() + len(chunk) > limit:
-                raise ImageError(_("larger than {limit} MB").format(limit=limit >> 20))
-            file.write(chunk)
-        file.flush()
-        yield Path(file.name)
+    with TemporaryDirectory(prefix="hashtagger-") as folder:
+        path = Path(folder, "photo")
+        with path.open("wb") as file:
+            while chunk := stream.read(1 << 20):
+                if file.tell() + len(chunk) > limit:
+                    raise ImageError(_("larger than {limit} MB").format(limit=limit >> 20))
+                file.write(chunk)
+        yield path

@@ -55,7 +55,7 @@ Parts = Annotated[Services, Depends(get_services)]
 
 
 def get_session(services: Parts) -> Iterator[Session]:
-    """One transaction a request; it is rolled back when the endpoint fails."""
+    """One session a request; what it has not committed when the endpoint fails is rolled back."""
     with services.sessions() as session:
         yield session
 
@@ -74,6 +74,8 @@ def get_user(request: Request, services: Parts, db: Db) -> User:
         user = db.get(User, login.user_id) if login is not None and login.until > now() else None
     else:
         user = db.scalar(select(User).where(User.name == LOCAL_USER))
+    # The connection goes back: a request may wait long before it needs one again.
+    db.commit()
     if user is None:
         raise NotLoggedInError
     request.state.user = user
