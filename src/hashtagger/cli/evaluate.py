@@ -10,6 +10,7 @@ from hashtagger.i18n import _
 
 @click.command(help=_("Measure a network on the photos of DATA (class folders or a manifest) and write a report."))
 @click.argument("data", type=click.Path(path_type=Path))
+@click.option("--vocabulary", default="hashtags_ko", show_default=True, help=_("Name or TOML file of the label set."))
 @click.option("--weights", type=click.Path(path_type=Path), help=_("Weights file; by default the packed one."))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help=_("Folder of the report."))
 @click.option(
@@ -18,11 +19,11 @@ from hashtagger.i18n import _
     help=_("Fit temperature and threshold on the split val and write them into the weights file."),
 )
 @click.option("--json", "as_json", is_flag=True, help=_("Print the report as one JSON document."))
-def command(data: Path, weights: Path | None, out: Path, calibrate: bool, as_json: bool) -> None:
+def command(data: Path, vocabulary: str, weights: Path | None, out: Path, calibrate: bool, as_json: bool) -> None:
     """Parse, evaluate, print."""
     from hashtagger.training.evaluate import evaluate
 
-    report = evaluate(data, out, weights, calibrate=calibrate)
+    report = evaluate(data, out, weights, vocabulary=vocabulary, calibrate=calibrate)
     for problem in report["problems"]:
         click.echo(problem, err=True)
     if as_json:

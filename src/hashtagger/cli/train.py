@@ -8,7 +8,7 @@ import click
 
 from hashtagger.errors import TrainingError
 from hashtagger.i18n import _
-from hashtagger.training.recipe import Recipe, available, load_recipe
+from hashtagger.training.recipe import Recipe, available, load_recipe, with_model
 
 
 def _numbers(text: str, name: str) -> tuple[int, ...]:
@@ -20,20 +20,27 @@ def _numbers(text: str, name: str) -> tuple[int, ...]:
         ) from error
 
 
-def adapt(recipe: Recipe, model: str | None, epochs: str | None, size: str | None) -> Recipe:
+def adapt(
+    recipe: Recipe, model: str | None, epochs: str | None, size: str | None, vocabulary: str | None = None
+) -> Recipe:
     """Change a recipe as the command line says; one number of epochs is shared out over the sizes.
+
+    Another network comes without the options of the recipe's own, and with its authors' mean and std.
 
     Raises:
         TrainingError: A number is none, or sizes and epochs do not match.
+        ModelError: There is no network of that name.
     """
     sizes = _numbers(size, "size") if size else recipe.sizes
     stages = _numbers(epochs, "epochs") if epochs else recipe.epochs
     if len(stages) == 1 or (not epochs and len(stages) != len(sizes)):
         share, rest = divmod(sum(stages), len(sizes))
         stages = tuple(share + (stage < rest) for stage in range(len(sizes)))
+    if model and model != recipe.model:
+        recipe = with_model(recipe, model)
     return dataclasses.replace(
         recipe,
-        model=model or recipe.model,
+        vocabulary=recipe.vocabulary if vocabulary is None else vocabulary,
         sizes=sizes,
         epochs=stages,
         image_size=sizes[-1] if size else recipe.image_size,
@@ -48,6 +55,10 @@ def adapt(recipe: Recipe, model: str | None, epochs: str | None, size: str | Non
     show_default=True,
     help=_("Name ({names}) or TOML file of the recipe.").format(names=", ".join(available())),
 )
+@click.option(
+    "--vocabulary",
+    help=_("Name or TOML file of the label set, in place of the recipe's; '' takes the class folders' names."),
+)
 @click.option("--model", help=_("timm name of the network, in place of the recipe's."))
 @click.option("--epochs", help=_("Epochs in all, or one number for each size: 8,3."))
 @click.option("--size", help=_("Sides in pixels that training goes through: 64,96,128."))
@@ -55,10 +66,16 @@ def adapt(recipe: Recipe, model: str | None, epochs: str | None, size: str | Non
 @click.option("--resume", is_flag=True, help=_("Go on from the last checkpoint in the run's folder."))
 @click.option("--devices", default="auto", show_default=True, help=_("auto, cpu, a number of devices, or 0,1."))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help=_("Folder of the run."))
+@click.option(
+    "--report",
+    is_flag=True,
+    help=_("In the end calibrate the weights on the photos kept aside, and write OUT/report."),
+)
 @click.option("--json", "as_json", is_flag=True, help=_("Print the run as one JSON document."))
 def command(
     data: Path,
     recipe: str,
+    vocabulary: str | None,
     model: str | None,
     epochs: str | None,
     size: str | None,
@@ -66,12 +83,17 @@ def command(
     resume: bool,
     devices: str,
     out: Path,
+    report: bool,
     as_json: bool,
 ) -> None:
     """Parse, train, print."""
-    from hashtagger.training.train import train
+    from hashtagger.training.evaluate import evaluate
+    from hashtagger.training.train import PHOTOS, train
 
-    run = train(data, out, adapt(load_recipe(recipe), model, epochs, size), init=init, resume=resume, devices=devices)
+    adapted = adapt(load_recipe(recipe), model, epochs, size, vocabulary)
+    run = train(data, out, adapted, init=init, resume=resume, devices=devices)
+    if report:
+        evaluate(out / PHOTOS, out / "report", run["weights"], calibrate=True)
     for problem in run["problems"]:
         click.echo(problem, err=True)
     if as_json:
@@ -86,3 +108,5 @@ def command(
         )
     )
     click.echo(run["weights"])
+    if report:
+        click.echo(str(out / "report" / "report.md"))

@@ -6,7 +6,7 @@ import os
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,8 +111,10 @@ def _read_manifest(manifest: Path) -> Iterable[dict[str, Any]]:
         yield entry
 
 
-def choose_keys(photos: Sequence[Photo], vocabulary: str) -> tuple[str, ...]:
+def choose_keys(photos: Sequence[Photo], vocabulary: str, *, found_only: bool = False) -> tuple[str, ...]:
     """Tell a network's outputs: the vocabulary's keys, or without one those of the photos, sorted.
+
+    With ``found_only`` keys of the vocabulary that no photo has are left out.
 
     Raises:
         TrainingError: A photo's key is not in the vocabulary.
@@ -128,7 +130,21 @@ def choose_keys(photos: Sequence[Photo], vocabulary: str) -> tuple[str, ...]:
                 count=sum(found[key] for key in unknown), name=vocabulary, keys=", ".join(unknown)
             )
         )
-    return keys
+    return tuple(key for key in keys if key in found) if found_only else keys
+
+
+def set_aside(photos: Sequence[Photo], other: Sequence[str], min_photos: int) -> list[Photo]:
+    """Make photos of key :data:`OTHER` of those with a key in ``other`` or with one of fewer than ``min_photos``."""
+    counts = Counter(photo.key for photo in photos)
+    aside = {*other, *(key for key, count in counts.items() if count < min_photos)}
+    return [replace(photo, key=OTHER) if photo.key in aside else photo for photo in photos]
+
+
+def write_manifest(photos: Sequence[Photo], path: Path) -> None:
+    """Write photos, each with its split, as a manifest that :func:`read_photos` reads back."""
+    entries = ({**asdict(photo), "file": str(photo.path.resolve())} for photo in photos)
+    lines = (json.dumps({k: v for k, v in entry.items() if k != "path"}, ensure_ascii=False) for entry in entries)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def split_photos(photos: Sequence[Photo], val_share: float, *, seed: int, group_by_source: bool = False) -> list[Photo]:

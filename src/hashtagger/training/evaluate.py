@@ -19,6 +19,7 @@ from hashtagger.models.weights import CHECKSUMS, ModelConfig, find_weights, load
 from hashtagger.training import metrics
 from hashtagger.training.dataset import OTHER, Photo, read_photos, reading_loader, targets
 from hashtagger.training.extra import require
+from hashtagger.vocabulary import load_vocabulary
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,6 +66,7 @@ def evaluate(
     out: "str | os.PathLike[str]",
     weights: "str | os.PathLike[str] | None" = None,
     *,
+    vocabulary: "str | os.PathLike[str]" = "hashtags_ko",
     calibrate: bool = False,
 ) -> dict[str, Any]:
     """Measure a network and write a report: ``report.json``, ``report.md`` and figures as PNG.
@@ -76,7 +78,8 @@ def evaluate(
     Args:
         data: Class folders or a manifest, as :func:`~hashtagger.training.dataset.read_photos` takes them.
         out: Folder of the report; made if missing.
-        weights: Weights file; by default the packed one of the twenty hashtags.
+        weights: Weights file; by default the packed one of ``vocabulary``.
+        vocabulary: Name or file of the vocabulary whose packed weights are measured.
         calibrate: Fit temperature and threshold on the split ``val`` (where there are no splits, on all)
             and write them, with the main figures, into the weights file.
 
@@ -93,7 +96,7 @@ def evaluate(
     from hashtagger.training.report import write_report
 
     require("matplotlib")
-    path = Path(weights) if weights else find_weights()
+    path = Path(weights) if weights else find_weights(load_vocabulary(vocabulary).name)
     network, config = load_weights(path)
     photos = [photo for photo in read_photos(data) if photo.split != "train"]
     unknown = sorted({photo.key for photo in photos} - {*config.keys, OTHER})

@@ -218,7 +218,7 @@ class Tagger(L.LightningModule):
         self.history = checkpoint["history"]
 
     def configure_optimizers(self) -> Any:
-        """SGD or AdamW, without decay on norms and biases, and the learning rate's course."""
+        """SGD, Adam or AdamW, without decay on norms and biases, and the learning rate's course."""
         recipe = self.recipe
         weights = [weight for weight in self.network.parameters() if weight.requires_grad]
         groups = [
@@ -228,10 +228,14 @@ class Tagger(L.LightningModule):
         optimizer: torch.optim.Optimizer
         if recipe.optimizer == "sgd":
             optimizer = torch.optim.SGD(groups, recipe.learning_rate, recipe.momentum, nesterov=True)
+        elif recipe.optimizer == "adam":
+            optimizer = torch.optim.Adam(groups, recipe.learning_rate)
         else:
             optimizer = torch.optim.AdamW(groups, recipe.learning_rate)
         if recipe.schedule == "plateau":
-            halving = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, "max", 0.5, recipe.patience)
+            halving = torch.optim.lr_scheduler.ReduceLROnPlateau(
+                optimizer, "max", 0.5, recipe.patience, min_lr=recipe.floor
+            )
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": halving, "monitor": "val_top1"}}
         per_epoch = steps_per_epoch(len(self.train_photos), recipe.batch * self.trainer.world_size)
         course = partial(warmup_cosine, warmup=recipe.warmup * per_epoch, total=recipe.total_epochs * per_epoch)

@@ -11,6 +11,7 @@ from typing import Any
 
 from hashtagger.errors import TrainingError
 from hashtagger.i18n import _
+from hashtagger.models import normalization
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -18,7 +19,7 @@ else:
     import tomli as tomllib
 
 _PACKED = Path(__file__).parent / "recipes"
-_CHOICES = {"optimizer": ("sgd", "adamw"), "schedule": ("cosine", "plateau"), "loss": ("softmax", "sigmoid")}
+_CHOICES = {"optimizer": ("sgd", "adam", "adamw"), "schedule": ("cosine", "plateau"), "loss": ("softmax", "sigmoid")}
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,21 @@ class Recipe:
         precision: Lightning's name: ``"bf16-mixed"``, ``"32-true"``.
         val_share: Part of the photos that validates, 0..1, where the data has no split of its own.
         group_by_source: Keep the photos of one source on one side of that split.
+        other: Keys of the data whose photos fit no label of the vocabulary: they are learned as ``other``.
+        min_photos: Labels of fewer photos are left out of the network, and their photos are ``other`` too;
+            0 keeps every label of the vocabulary.
+        balance_to: Photos that each label shall have to learn from at least: smaller labels get variations of
+            their photos, written into the run's folder; 0 writes none.
         balance: Power of the class balance: 0 draws photos as they are, 0.5 classes by the square root
             of their size, 1 all classes alike.
-        optimizer: ``"sgd"`` (Nesterov) or ``"adamw"``.
+        optimizer: ``"sgd"`` (Nesterov), ``"adam"`` or ``"adamw"``.
         learning_rate: Its peak.
         momentum: Of SGD.
         weight_decay: On weights of two and more dimensions; norms and biases have none.
         schedule: ``"cosine"`` after a warm-up, or ``"plateau"``: halved when validation stops improving.
         warmup: Epochs of rising learning rate (may be a fraction).
         patience: Epochs without a better validation before a plateau halves the learning rate.
+        floor: Learning rate that a plateau does not halve below.
         stop_after: Epochs without a better validation before training stops; 0 never stops early.
         ema: Decay of the weights' moving average in a step, 0..1; 0 keeps no average.
         clip: Largest norm of the gradient; 0 does not clip.
@@ -84,6 +91,9 @@ class Recipe:
     precision: str = "bf16-mixed"
     val_share: float = 0.3
     group_by_source: bool = False
+    other: tuple[str, ...] = ()
+    min_photos: int = 0
+    balance_to: int = 0
     balance: float = 0.0
     optimizer: str = "sgd"
     learning_rate: float = 0.05
@@ -92,6 +102,7 @@ class Recipe:
     schedule: str = "cosine"
     warmup: float = 0.0
     patience: int = 3
+    floor: float = 0.0
     stop_after: int = 0
     ema: float = 0.0
     clip: float = 0.0
@@ -185,13 +196,40 @@ def load_recipe(recipe: "str | os.PathLike[str]") -> Recipe:
                     name=str(recipe), known=", ".join(available())
                 )
             )
+    return overlay(_DEFAULT, read_toml(path), path)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        TrainingError: It cannot be read.
+    """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise TrainingError(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise TrainingError(f"{path}: {error}") from error
-    return Recipe(**{name: _value(path, name, value) for name, value in table.items()})
+
+
+def overlay(recipe: Recipe, table: Mapping[str, Any], path: Path) -> Recipe:
+    """Replace in a recipe what a table of the file ``path`` says.
+
+    Raises:
+        TrainingError: The table says something that a recipe does not have.
+    """
+    return dataclasses.replace(recipe, **{name: _value(path, name, value) for name, value in table.items()})
+
+
+def with_model(recipe: Recipe, model: str) -> Recipe:
+    """Let a recipe train another network: with its authors' mean and std, and no options.
+
+    Raises:
+        ModelError: There is no network of that name.
+    """
+    mean, std = normalization(model)
+    return dataclasses.replace(recipe, model=model, model_options={}, mean=mean, std=std)
 
 
 def _value(path: Path, name: str, value: Any) -> Any:

@@ -19,9 +19,19 @@ from hashtagger.errors import TrainingError, WeightsError
 from hashtagger.i18n import _
 from hashtagger.models import create_model
 from hashtagger.models.weights import ModelConfig, load_weights, save_weights
-from hashtagger.training.dataset import OTHER, Photo, choose_keys, read_photos, split_photos
+from hashtagger.training.balance import write_variations
+from hashtagger.training.dataset import (
+    OTHER,
+    Photo,
+    choose_keys,
+    read_photos,
+    set_aside,
+    split_photos,
+    write_manifest,
+)
 from hashtagger.training.extra import require
 from hashtagger.training.recipe import Recipe, load_recipe
+from hashtagger.vocabulary import load_vocabulary
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,6 +39,8 @@ if TYPE_CHECKING:
     from hashtagger.training.module import Tagger
 
 WEIGHTS = "weights.safetensors"
+PHOTOS = "photos.jsonl"
+"""A run's manifest: measured by :func:`~hashtagger.training.evaluate.evaluate`, it is what the run kept aside."""
 
 
 def train(
@@ -43,8 +55,8 @@ def train(
     """Train a network and keep the best of its epochs.
 
     The folder ``out`` gets ``weights.safetensors`` (the best epoch so far), ``metrics.csv`` (a row an
-    epoch), ``curves.png``, ``recipe.toml`` and ``run.json`` (all that the run was), and ``checkpoints/``
-    with the best and the last epoch.
+    epoch), ``curves.png``, ``recipe.toml``, ``photos.jsonl`` (which photos train and which validate),
+    ``run.json`` (all that the run was), and ``checkpoints/`` with the best and the last epoch.
 
     Args:
         data: Class folders or a manifest, as :func:`~hashtagger.training.dataset.read_photos` takes them.
@@ -70,8 +82,8 @@ def train(
         raise TrainingError(_("{path}: holds a run already; add --resume to go on with it").format(path=out))
     if last.exists():
         recipe = load_recipe(out / "recipe.toml")
-    photos = read_photos(data)
-    keys = choose_keys(photos, recipe.vocabulary)
+    photos = set_aside(read_photos(data), recipe.other, recipe.min_photos)
+    keys = choose_keys(photos, recipe.vocabulary, found_only=recipe.min_photos > 0)
     photos = split_photos(photos, recipe.val_share, seed=recipe.seed, group_by_source=recipe.group_by_source)
     sides = {
         "train": [photo for photo in photos if photo.split == "train"],
@@ -85,6 +97,9 @@ def train(
         print(_("no photos to learn these labels from: {keys}").format(keys=", ".join(unlearned)), file=sys.stderr)
     (out / "checkpoints").mkdir(parents=True, exist_ok=True)
     (out / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
+    write_manifest(photos, out / PHOTOS)
+    if recipe.balance_to:
+        sides["train"] += write_variations(sides["train"], recipe, out / "variations")
     with contextlib.redirect_stdout(sys.stderr):
         tagger = _fit(sides, recipe, keys, out, init, last if last.exists() else None, devices)
     if tagger.global_rank:
@@ -130,14 +145,16 @@ def _fit(
     if init and not checkpoint:
         fresh = init_weights(network, Path(init))
         print(_("{n} tensors are not in {path} and start fresh").format(n=len(fresh), path=init))
+    vocabulary = load_vocabulary(recipe.vocabulary) if recipe.vocabulary else None
     config = ModelConfig(
         architecture=recipe.model,
-        vocabulary=recipe.vocabulary,
+        vocabulary=vocabulary.name if vocabulary else "",
         keys=keys,
         image_size=recipe.final_size,
         mean=recipe.mean,
         std=recipe.std,
         model_args=dict(recipe.model_options),
+        tags=tuple(vocabulary[key].tag for key in keys) if vocabulary else (),
     )
     teachers = [_load_teacher(path, config) for path in recipe.teachers]
     tagger = Tagger(network, recipe, config, sides["train"], sides["val"], teachers, lambda module: _keep(module, out))

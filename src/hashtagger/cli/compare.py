@@ -1,0 +1,64 @@
+"""`hashtagger compare`."""
+
+import json
+from pathlib import Path
+
+import click
+
+from hashtagger.cli.train import adapt
+from hashtagger.i18n import _
+from hashtagger.training import recipe as recipes
+from hashtagger.training import sweep as sweeps
+
+
+@click.command(
+    help=_("Train several networks on the photos of DATA with the same budget, and print one table of them.")
+)
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--models", help=_("timm names of the networks: drn_c_26,resnet50,sequential_cnn."))
+@click.option(
+    "--sweep",
+    help=_("In place of --models: name ({names}) or TOML file of a sweep.").format(names=", ".join(sweeps.available())),
+)
+@click.option(
+    "--recipe",
+    default="hashtags_ko_cpu",
+    show_default=True,
+    help=_("Name ({names}) or TOML file of the recipe.").format(names=", ".join(recipes.available())),
+)
+@click.option(
+    "--vocabulary",
+    help=_("Name or TOML file of the label set, in place of the recipe's; '' takes the class folders' names."),
+)
+@click.option("--epochs", help=_("Epochs in all, or one number for each size: 8,3."))
+@click.option("--size", help=_("Sides in pixels that training goes through: 64,96,128."))
+@click.option("--devices", default="auto", show_default=True, help=_("auto, cpu, a number of devices, or 0,1."))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help=_("Folder of the runs and tables."))
+@click.option("--json", "as_json", is_flag=True, help=_("Print the rows as one JSON document."))
+def command(
+    data: Path,
+    models: str | None,
+    sweep: str | None,
+    recipe: str,
+    vocabulary: str | None,
+    epochs: str | None,
+    size: str | None,
+    devices: str,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Parse, compare, print."""
+    if (models is None) == (sweep is None):
+        raise click.UsageError(_("give either --models or --sweep"))
+    from hashtagger.training.compare import compare
+    from hashtagger.training.compare_report import to_markdown
+
+    if sweep is not None:
+        tries = sweeps.load_sweep(sweep)
+    else:
+        names = [name.strip() for name in str(models).split(",")]
+        tries = {name: recipes.load_recipe(recipe) for name in names}
+    tries = {name: adapt(one, None if sweep else name, epochs, size, vocabulary) for name, one in tries.items()}
+    rows = compare(data, out, tries, devices=devices)
+    click.echo(json.dumps(rows, ensure_ascii=False) if as_json else to_markdown(rows), nl=as_json)
+    click.echo(str(out / "scatter.png"), err=True)

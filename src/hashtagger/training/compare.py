@@ -1,0 +1,142 @@
+"""Train networks on the same photos, and measure them side by side."""
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hashtagger.errors import TrainingError
+from hashtagger.i18n import _
+from hashtagger.models import create_model
+from hashtagger.models.weights import load_weights
+from hashtagger.training import metrics
+from hashtagger.training.compare_report import write_comparison
+from hashtagger.training.dataset import OTHER, read_photos
+from hashtagger.training.evaluate import predict, with_interval
+from hashtagger.training.extra import require
+from hashtagger.training.recipe import Recipe
+from hashtagger.training.train import PHOTOS, train
+
+_BATCH = 32
+_PASSES = 10
+
+
+def compare(
+    data: "str | os.PathLike[str]", out: "str | os.PathLike[str]", tries: Mapping[str, Recipe], *, devices: str = "auto"
+) -> list[dict[str, Any]]:
+    """Train each try and measure it on the photos that its run kept aside.
+
+    The tries get the same photos and, as far as their recipes agree, the same split and budget. The folder ``out``
+    gets ``comparison.md``, ``.csv`` and ``.png``, ``scatter.png``, and one folder a try, named by it, with its
+    run; the tables are written anew after each try.
+
+    Args:
+        data: Class folders or a manifest.
+        out: Made if missing.
+        tries: Recipes by name.
+        devices: As :func:`~hashtagger.training.train.train` takes them, but one device only.
+
+    Returns:
+        One row a try, in their order: ``name``, ``model``, ``image_size`` (pixels), ``top1``, ``top3`` and
+        ``macro_f1`` (0..1, each with its 95% interval), ``loss`` (cross-entropy), ``parameters``, ``macs`` (of one
+        photo), ``epochs`` (trained), ``train_seconds``, ``images_per_second`` (network alone, batches of 32),
+        ``latency_ms`` (network alone, one photo) and ``megabytes`` (of the weights file).
+
+    Raises:
+        TrainingError: The photos, a recipe or the folder cannot be used, or a network does not take its size.
+        ModelError: A network does not exist.
+        MissingExtraError: Lightning or Matplotlib is not installed.
+    """
+    require("lightning", "matplotlib")
+    out = Path(out)
+    for name, recipe in tries.items():
+        count_macs(recipe)
+        if (out / name).exists():
+            raise TrainingError(_("{path}: is there already; choose another folder").format(path=out / name))
+    rows = []
+    for name, recipe in tries.items():
+        start = time.perf_counter()
+        run = train(data, out / name, recipe, devices=devices)
+        seconds = time.perf_counter() - start
+        epochs = len((out / name / "metrics.csv").read_text(encoding="utf-8").splitlines()) - 1
+        budget = {"epochs": epochs, "train_seconds": seconds}
+        rows.append({"name": name, **measure(Path(run["weights"]), recipe), **budget})
+        write_comparison(rows, out)
+    return rows
+
+
+def measure(weights: Path, recipe: Recipe) -> dict[str, Any]:
+    """Measure the weights of a run: how good, how large, how fast; see :func:`compare` for the entries."""
+    import numpy as np
+    import torch
+
+    network, config = load_weights(weights)
+    kept = [photo for photo in read_photos(weights.with_name(PHOTOS)) if photo.split == "val" and photo.key != OTHER]
+    answers, _problems = predict(network, config, kept)
+    said = answers.logits.argmax(axis=1)
+    likelihood = metrics.softmax(answers.logits)[np.arange(len(said)), answers.truth]
+    macro_f1 = partial(metrics.macro_f1, labels=len(config.keys))
+    device = next(network.parameters()).device
+
+    def seconds(batch: int) -> float:
+        pixels = torch.rand(batch, 3, config.image_size, config.image_size, device=device)
+        return median_seconds(lambda: network(pixels.contiguous(memory_format=torch.channels_last)))
+
+    return {
+        "model": config.architecture,
+        "image_size": config.image_size,
+        "top1": with_interval(np.mean, answers.hits()),
+        "top3": with_interval(np.mean, answers.hits(3)),
+        "macro_f1": with_interval(macro_f1, answers.truth, said),
+        "loss": float(-np.log(np.maximum(likelihood, 1e-30)).mean()),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "macs": count_macs(recipe, len(config.keys)),
+        "images_per_second": _BATCH / seconds(_BATCH),
+        "latency_ms": 1000 * seconds(1),
+        "megabytes": weights.stat().st_size / 1e6,
+    }
+
+
+def count_macs(recipe: Recipe, labels: int = 2) -> int:
+    """Count the multiply-accumulates that the recipe's network spends on one photo, without computing anything.
+
+    Raises:
+        TrainingError: The network does not take photos of the recipe's size.
+        ModelError: It does not exist.
+    """
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with torch.device("meta"):
+        network = create_model(recipe.model, num_classes=labels, **dict(recipe.model_options)).eval()
+        pixels = torch.empty(1, 3, recipe.final_size, recipe.final_size)
+        try:
+            with torch.no_grad(), FlopCounterMode(display=False) as counter:
+                network(pixels)
+        except (RuntimeError, AssertionError) as error:
+            raise TrainingError(
+                _("{network} does not take photos of {size} px: {cause}").format(
+                    network=recipe.model, size=recipe.final_size, cause=str(error).splitlines()[0]
+                )
+            ) from error
+    # One multiplication and one addition are two operations.
+    return int(counter.get_total_flops()) // 2
+
+
+def median_seconds(run: Callable[[], Any]) -> float:
+    """Median time of ten runs after one that is not counted, in seconds."""
+    import torch
+
+    def once() -> float:
+        start = time.perf_counter()
+        run()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        return time.perf_counter() - start
+
+    with torch.inference_mode():
+        once()
+        return statistics.median(once() for _pass in range(_PASSES))

@@ -1,0 +1,92 @@
+"""A comparison as Markdown, CSV and pictures."""
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Row = Mapping[str, Any]
+
+
+def _interval(measured: Mapping[str, float]) -> str:
+    return f"{measured['value']:.3f} [{measured['low']:.3f}, {measured['high']:.3f}]"
+
+
+_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "name": ("try", str),
+    "image_size": ("px", str),
+    "top1": ("top-1", _interval),
+    "top3": ("top-3", _interval),
+    "macro_f1": ("macro-F1", _interval),
+    "loss": ("loss", "{:.3f}".format),
+    "parameters": ("parameters", "{:,}".format),
+    "macs": ("MMACs", lambda count: f"{count / 1e6:,.1f}"),
+    "epochs": ("epochs", str),
+    "train_seconds": ("training, s", "{:,.0f}".format),
+    "images_per_second": ("images/s", "{:,.1f}".format),
+    "latency_ms": ("latency, ms", "{:,.1f}".format),
+    "megabytes": ("MB", "{:,.1f}".format),
+}
+
+
+def write_comparison(rows: Sequence[Row], out: Path) -> None:
+    """Write ``comparison.md``, ``.csv`` (all digits) and ``.png``, and ``scatter.png``, into the folder ``out``."""
+    (out / "comparison.md").write_text(to_markdown(rows), encoding="utf-8")
+    with (out / "comparison.csv").open("w", encoding="utf-8", newline="") as file:
+        flat = [_flat(row) for row in rows]
+        writer = csv.DictWriter(file, flat[0])
+        writer.writeheader()
+        writer.writerows(flat)
+    draw_table(rows, out / "comparison.png")
+    draw_scatter(rows, out / "scatter.png")
+
+
+def to_markdown(rows: Sequence[Row]) -> str:
+    """The rows as a table, figures with their 95% intervals."""
+    lines = [[title for title, _form in _COLUMNS.values()], ["---"] * len(_COLUMNS), *map(_cells, rows)]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def _cells(row: Row) -> list[str]:
+    return [form(row[name]) for name, (_title, form) in _COLUMNS.items()]
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    """Spread measures with an interval over three columns."""
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            flat |= {name: value["value"], f"{name}_low": value["low"], f"{name}_high": value["high"]}
+        else:
+            flat[name] = value
+    return flat
+
+
+def draw_table(rows: Sequence[Row], path: Path) -> None:
+    """Draw the table."""
+    from hashtagger.style import house_style, panels
+
+    with house_style():
+        figure, (axes,) = panels(1, width=17, height=0.6 + 0.32 * len(rows))
+        axes.axis("off")
+        titles = [title for title, _form in _COLUMNS.values()]
+        table = axes.table([_cells(row) for row in rows], colLabels=titles, loc="center", cellLoc="center")
+        table.auto_set_font_size(False)
+        table.set_fontsize(8)
+        table.auto_set_column_width(list(range(len(titles))))
+        figure.savefig(path, dpi=120)
+
+
+def draw_scatter(rows: Sequence[Row], path: Path) -> None:
+    """Draw top-1, with its interval, against latency."""
+    from hashtagger.style import house_style, panels
+
+    with house_style():
+        figure, (axes,) = panels(1, width=6.5)
+        for row in rows:
+            value, low, high = (row["top1"][name] for name in ("value", "low", "high"))
+            axes.errorbar(row["latency_ms"], value, [[value - low], [high - value]], marker="o", capsize=3)
+            axes.annotate(row["name"], (row["latency_ms"], value), (6, 4), textcoords="offset points", fontsize=8)
+        axes.set(xscale="log", xlabel="latency, ms (network alone, one photo)", ylabel="top-1, 95% interval")
+        axes.margins(x=0.2)
+        figure.savefig(path, dpi=120)

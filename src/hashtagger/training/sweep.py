@@ -1,0 +1,52 @@
+"""Sweep: several tries at one study, each a change to the same recipe, read from a TOML file."""
+
+import os
+from pathlib import Path
+
+from hashtagger.errors import TrainingError
+from hashtagger.i18n import _
+from hashtagger.training.recipe import Recipe, load_recipe, overlay, read_toml
+
+_PACKED = Path(__file__).parent / "sweeps"
+
+
+def available() -> list[str]:
+    """Names of the sweeps that come with hashtagger."""
+    return sorted(path.stem for path in _PACKED.glob("*.toml"))
+
+
+def load_sweep(sweep: "str | os.PathLike[str]") -> dict[str, Recipe]:
+    """Load the tries of a sweep by its name, or from a TOML file of your own.
+
+    A file names a ``recipe``, and has one table ``[tries.NAME]`` a try with the entries of the recipe that it
+    changes; NAME becomes a folder.
+
+    Args:
+        sweep: One of :func:`available`, or a path that ends in ``.toml``.
+
+    Returns:
+        The recipe of each try, by its name.
+
+    Raises:
+        TrainingError: No such sweep or recipe, or the file does not say what it must.
+    """
+    path = Path(sweep)
+    if path.suffix != ".toml":
+        path = _PACKED / f"{sweep}.toml"
+        if not path.is_file():
+            raise TrainingError(
+                _("no sweep {name!r}; there are: {known} (or give a .toml file)").format(
+                    name=str(sweep), known=", ".join(available())
+                )
+            )
+    table = read_toml(path)
+    recipe, tries = table.get("recipe"), table.get("tries")
+    if not isinstance(recipe, str) or not isinstance(tries, dict) or not tries:
+        raise TrainingError(_("{path}: a sweep has a recipe and tables [tries.NAME]").format(path=path))
+    for name, changes in tries.items():
+        if not isinstance(changes, dict) or Path(name).name != name:
+            raise TrainingError(
+                _("{path}: try {name!r} is no table, or no name of a folder").format(path=path, name=name)
+            )
+    base = load_recipe(recipe)
+    return {name: overlay(base, changes, path) for name, changes in tries.items()}

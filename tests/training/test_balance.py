@@ -1,0 +1,48 @@
+import dataclasses
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from hashtagger.training.balance import write_variations
+from hashtagger.training.dataset import OTHER, Photo, read_photos
+
+
+@pytest.fixture
+def photos(folders):
+    return [dataclasses.replace(photo, split="train") for photo in read_photos(folders)]
+
+
+def test_small_classes_are_filled_up_and_large_ones_left(photos, recipe, tmp_path):
+    recipe = dataclasses.replace(recipe, balance_to=15)
+    other = Photo(photos[0].path, OTHER, "train")
+    new = write_variations([*photos, other], recipe, tmp_path)
+    assert Counter(photo.key for photo in new) == {"palace": 5}
+    assert {photo.split for photo in new} == {"train"}
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(photo.path for photo in new)
+    for photo in new:
+        with Image.open(photo.path) as image:
+            assert (image.size, image.mode) == ((32, 32), "RGB")
+    # Each of another photo, while there are more photos than variations.
+    assert len({photo.path.stem.split("-")[1] for photo in new}) == 5
+
+
+def test_variations_vary_and_a_second_run_gives_the_same(photos, recipe, tmp_path):
+    recipe = dataclasses.replace(recipe, balance_to=25)
+    first = write_variations(photos, recipe, tmp_path / "a")
+    palaces = [photo for photo in first if photo.key == "palace"]
+    assert len(palaces) == 15
+    assert len({photo.path.read_bytes() for photo in palaces}) == 15
+    (tmp_path / "b" / "palace").mkdir(parents=True)
+    for photo in palaces[:4]:
+        (tmp_path / "b" / "palace" / photo.path.name).write_bytes(photo.path.read_bytes())
+    second = write_variations(photos, recipe, tmp_path / "b")
+    assert [photo.path.read_bytes() for photo in second] == [photo.path.read_bytes() for photo in first]
+
+
+def test_what_cannot_be_read_is_not_varied(recipe, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"")
+    recipe = dataclasses.replace(recipe, balance_to=3)
+    assert write_variations([Photo(Path(broken), "dog", "train")], recipe, tmp_path / "out") == []

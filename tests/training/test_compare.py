@@ -1,0 +1,130 @@
+import csv
+import dataclasses
+import json
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from hashtagger.cli import group
+from hashtagger.errors import ModelError, TrainingError
+from hashtagger.training import recipe as recipes
+from hashtagger.training import sweep as sweeps
+from hashtagger.training.compare import compare, count_macs
+from hashtagger.training.compare_report import to_markdown
+from hashtagger.training.recipe import Recipe
+from hashtagger.training.sweep import load_sweep
+
+
+@pytest.fixture
+def quick(recipe):
+    return dataclasses.replace(
+        recipe, model="sequential_cnn", model_options={"width": 4, "depth": 3}, sizes=(32,), epochs=(2,)
+    )
+
+
+def test_macs_are_those_counted_by_hand():
+    recipe = Recipe(model="sequential_cnn", sizes=(128,), epochs=(1,))
+    by_hand = 9 * 32 * (128**2 * 3 + (64**2 + 32**2 + 16**2 + 8**2 + 4**2) * 32)
+    assert count_macs(recipe, 17) == by_hand + 128 * 17
+    # Published as 4.1 and 0.57 billion at 224 px.
+    for model, giga in (("resnet50", 4.1), ("mobilenetv1_100", 0.57)):
+        recipe = Recipe(model=model, sizes=(224,), epochs=(1,))
+        assert count_macs(recipe, 1000) == pytest.approx(giga * 1e9, rel=0.02)
+
+
+def test_the_same_photos_side_by_side(folders, quick, tmp_path):
+    tries = {"narrow": quick, "wide": dataclasses.replace(quick, model_options={"width": 8, "depth": 3})}
+    rows = compare(folders, tmp_path / "out", tries, devices="cpu")
+    assert [row["name"] for row in rows] == ["narrow", "wide"]
+    splits = [(tmp_path / "out" / name / "photos.jsonl").read_text() for name in tries]
+    assert splits[0] == splits[1]
+    for row in rows:
+        assert row["epochs"] == 2
+        assert 0 <= row["top1"]["low"] <= row["top1"]["value"] <= row["top1"]["high"] <= 1
+        assert row["top3"]["value"] == 1
+        assert min(row[name] for name in ("train_seconds", "images_per_second", "latency_ms", "megabytes", "loss")) > 0
+    assert rows[1]["macs"] > rows[0]["macs"]
+    assert rows[0]["parameters"] == 4 * (27 + 1) + 2 * 4 * (36 + 1) + 2 * (16 + 1)
+    out = tmp_path / "out"
+    with (out / "comparison.csv").open(encoding="utf-8") as file:
+        written = list(csv.DictReader(file))
+    assert [float(row["top1_low"]) for row in written] == [row["top1"]["low"] for row in rows]
+    table = (out / "comparison.md").read_text(encoding="utf-8")
+    assert table == to_markdown(rows)
+    assert len({line.count("|") for line in table.splitlines()}) == 1
+    for name in ("comparison.png", "scatter.png"):
+        with Image.open(out / name) as image:
+            assert image.width > 300
+    with pytest.raises(TrainingError, match=r"narrow: is there already; choose another folder"):
+        compare(folders, out, tries, devices="cpu")
+
+
+def test_what_cannot_be_trained_is_said_before_anything_is(folders, quick, tmp_path):
+    for recipe, error, said in (
+        (dataclasses.replace(quick, model="no_such_net"), ModelError, "no network 'no_such_net'"),
+        (dataclasses.replace(quick, model="inception_v3", model_options={}), TrainingError, "inception_v3 .* 32 px"),
+    ):
+        with pytest.raises(error, match=said) as raised:
+            compare(folders, tmp_path / "out", {"good": quick, "bad": recipe}, devices="cpu")
+        assert "\n" not in str(raised.value)
+        assert not (tmp_path / "out").exists()
+
+
+def test_the_command_prints_one_table(folders, quick, tmp_path):
+    path = tmp_path / "quick.toml"
+    path.write_text(dataclasses.replace(quick, epochs=(1,)).to_toml(), encoding="utf-8")
+    sweep = tmp_path / "two.toml"
+    sweep.write_text(f"recipe = '{path}'\n[tries.a]\n[tries.b]\ndrop_rate = 0.5\n", encoding="utf-8")
+    common = [str(folders), "--devices", "cpu", "--out"]
+    result = CliRunner().invoke(group, ["compare", *common, str(tmp_path / "1"), "--sweep", str(sweep)])
+    assert result.exit_code == 0, result.output
+    assert [line.split(" | ")[0] for line in result.stdout.splitlines()] == ["| try", "| ---", "| a", "| b"]
+    arguments = ["--models", "sequential_cnn, sequential_cnn", "--recipe", str(path), "--json"]
+    result = CliRunner().invoke(group, ["compare", *common, str(tmp_path / "2"), *arguments])
+    (row,) = json.loads(result.stdout)
+    assert row["model"] == "sequential_cnn"
+    for wrong in ([], ["--models", "a", "--sweep", "b"]):
+        result = CliRunner().invoke(group, ["compare", *common, str(tmp_path / "3"), *wrong])
+        assert result.exit_code == 2
+        assert "either --models or --sweep" in result.stderr
+
+
+@pytest.mark.parametrize("name", sweeps.available())
+def test_packed_sweeps_load(name):
+    tries = load_sweep(name)
+    assert len(tries) > 1
+    assert len(set(map(str, tries.values()))) == len(tries)
+
+
+def test_the_studys_sweep_changes_one_thing_a_try():
+    tries = load_sweep("landmarks_world")
+    assert tries.pop("study") == recipes.load_recipe("landmarks_world")
+    assert tries["relu"].model_options == {"activation": "relu"}
+    assert {one.model for one in tries.values()} == {"sequential_cnn"}
+    for recipe in tries.values():
+        assert count_macs(recipe, 17) > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("recipe = 'landmarks_world'", "has a recipe and tables"),
+        ("[tries.a]", "has a recipe and tables"),
+        ("recipe = 'nothing'\n[tries.a]", "no recipe 'nothing'"),
+        ("recipe = 'heroes'\n[tries.a]\ncolour = 1", "has no 'colour'"),
+        ("recipe = 'heroes'\n[tries]\na = 1", "try 'a'"),
+        ("recipe = 'heroes'\n[tries.'../a']", "try '../a'"),
+        ("recipe = [", "Invalid"),
+    ],
+)
+def test_bad_sweeps_say_what_is_wrong(tmp_path, text, said):
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    with pytest.raises(TrainingError, match=said):
+        load_sweep(path)
+
+
+def test_an_unknown_sweep_lists_what_exists():
+    with pytest.raises(TrainingError, match="no sweep 'nothing'; there are: .*landmarks_world"):
+        load_sweep("nothing")
