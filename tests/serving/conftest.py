@@ -13,11 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
-pytest.importorskip("fastapi", reason="needs hashtagger[web]")
-
 import httpx
+import pytest
 import sqlalchemy
 import uvicorn
 

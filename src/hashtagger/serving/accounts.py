@@ -19,7 +19,7 @@ from hashtagger.i18n import _
 from hashtagger.serving.pages import page
 from hashtagger.serving.security import new_token
 from hashtagger.serving.services import Db, Parts, Services, Someone, log_in_key
-from hashtagger.serving.store import Import, LogIn, User, now
+from hashtagger.serving.store import Import, LogIn, User, now, storable
 
 router = APIRouter()
 LASTS = timedelta(days=30)
@@ -82,7 +82,7 @@ def log_out(request: Request, db: Db) -> Response:
 
 
 @router.get("/account")
-def show_account(request: Request, user: Someone, db: Db) -> Response:
+def show_account(request: Request, user: Someone) -> Response:
     """Show what can be done with an account."""
     return page(request, "account.html", error=None)
 
@@ -133,7 +133,7 @@ def _begin(request: Request, db: Session, user: User) -> None:
 
 
 def _plain(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).strip().casefold()
+    return unicodedata.normalize("NFKC", storable(name)).strip().casefold()
 
 
 def _why_not(name: str, password: str) -> str | None:

@@ -1,10 +1,12 @@
-"""One photo's way from an upload to its tags."""
+"""What people hand in: a photo on its way to its tags, a path of this machine."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
+
+from fastapi import HTTPException
 
 from hashtagger.errors import ImageError
 from hashtagger.i18n import _
@@ -42,3 +44,18 @@ def on_disk(stream: BinaryIO, limit: int) -> Iterator[Path]:
                     raise ImageError(_("larger than {limit} MB").format(limit=limit >> 20))
                 file.write(chunk)
         yield path
+
+
+def local_path(text: str) -> Path:
+    """Read a whole path of this machine as a person typed it.
+
+    Raises:
+        HTTPException: 422, it is not one.
+    """
+    try:
+        path = Path(text.strip()).expanduser()
+    except RuntimeError:  # "~someone" who is not known here
+        path = Path()
+    if not path.is_absolute() or "\0" in text:
+        raise HTTPException(422, _("give the folder's whole path, from its drive or / on"))
+    return path

@@ -13,14 +13,13 @@ from hashtagger.serving.heat import overlay
 from hashtagger.serving.pages import page
 from hashtagger.serving.photos import Size, decode
 from hashtagger.serving.services import Db, Parts, Services, Someone
-from hashtagger.serving.store import Correction, Media, Recommended, User
+from hashtagger.serving.settings import MOST_TAGS
+from hashtagger.serving.store import Correction, Media, Recommended, User, storable
 from hashtagger.tagtext import clean
 from hashtagger.vocabulary import load_vocabulary
 
 router = APIRouter(prefix="/history")
 _PAGE = 48
-MOST_TAGS = 30
-"""Instagram takes no more in one post."""
 
 
 @router.get("")
@@ -94,16 +93,19 @@ async def heat(services: Parts, user: Someone, db: Db, number: int, key: str) ->
 
 @router.put("/{number}/chosen", status_code=204)
 def choose(
-    user: Someone, db: Db, number: int, tags: Annotated[list[Annotated[str, Body(max_length=200)]], Body(max_length=30)]
+    user: Someone,
+    db: Db,
+    number: int,
+    tags: Annotated[list[Annotated[str, Body(max_length=200)]], Body(max_length=MOST_TAGS)],
 ) -> None:
     """Remember which tags were taken, in order."""
     entry = _entry(db, user, number)
-    entry.chosen = list(dict.fromkeys(tag for one in tags if (tag := clean(one))))
+    entry.chosen = list(dict.fromkeys(tag for one in tags if (tag := clean(storable(one)))))
     db.commit()
 
 
 @router.post("/{number}/delete")
-def delete(request: Request, services: Parts, user: Someone, db: Db, number: int) -> Response:
+def delete(services: Parts, user: Someone, db: Db, number: int) -> Response:
     """Delete one entry, and its photo where nothing else shows it."""
     _delete(services, db, user, _entry(db, user, number))
     return Response()

@@ -20,7 +20,7 @@ from hashtagger.posts.post import Problem
 from hashtagger.serving.asking import recommend_file
 from hashtagger.serving.photos import Kept
 from hashtagger.serving.services import Services
-from hashtagger.serving.store import Import, Media, Post, PostTag
+from hashtagger.serving.store import Import, Media, Post, PostTag, storable
 from hashtagger.tagtext import clean
 
 _PROBLEMS_KEPT = 500
@@ -94,15 +94,15 @@ def _take(services: Services, db: Session, work: Import, post: SourcePost, probl
         taken_at=post.taken_at,
         month=post.taken_at.astimezone(ZoneInfo(services.settings.timezone)).strftime("%Y-%m"),
         guess=post.time_is_guess,
-        caption=_text(post.caption),
+        caption=storable(post.caption),
         permalink=post.permalink if post.permalink and post.permalink.startswith("https://") else None,
-        place=post.place and _text(post.place),
+        place=post.place and storable(post.place),
         media=[
             Media(
                 user_id=work.user_id,
                 position=position,
                 kind=file.kind,
-                name=_text(name),
+                name=storable(name),
                 digest=file.digest,
                 suffix=file.suffix,
             )
@@ -117,7 +117,7 @@ def _take(services: Services, db: Session, work: Import, post: SourcePost, probl
 def tag_rows(user: int, tags: "tuple[str, ...] | list[str]", *, by_model: bool = False) -> list[PostTag]:
     """Rows for tags as typed: one for each tag that they mean, each once."""
     rows: dict[str, PostTag] = {}
-    for typed in dict.fromkeys(part for tag in tags for part in clean(_text(tag)).split("#")):
+    for typed in dict.fromkeys(part for tag in tags for part in clean(storable(tag)).split("#")):
         for tag in meanings(typed):
             rows.setdefault(tag, PostTag(user_id=user, position=len(rows), typed=typed, tag=tag, by_model=by_model))
     return list(rows.values())
@@ -150,11 +150,6 @@ def _by_model(services: Services, user: int, kept: list[tuple[str, Kept]]) -> li
 def _check_space(services: Services) -> None:
     if shutil.disk_usage(services.settings.data_dir).free < _SPACE_LEFT:
         raise HashtaggerError(_("no space left"))
-
-
-def _text(text: str) -> str:
-    """Text that every database takes: no NUL, no half of a pair."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def _shown(work: Import, text: str) -> str:

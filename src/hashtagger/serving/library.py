@@ -13,7 +13,7 @@ from hashtagger.serving.importing import meanings, tag_rows
 from hashtagger.serving.pages import page
 from hashtagger.serving.photos import Size
 from hashtagger.serving.services import Db, Parts, Someone
-from hashtagger.serving.store import Correction, Media, Post, PostTag, User
+from hashtagger.serving.store import Correction, Media, Post, PostTag, User, storable
 from hashtagger.serving.uploads import recent
 from hashtagger.tagtext import clean, extract_tags
 
@@ -120,6 +120,7 @@ def correct(
 
 def _words(text: str) -> list[str]:
     """Tags typed with or without ``#``, with spaces or commas between."""
+    text = storable(text)
     words = extract_tags(text) if "#" in text else text.replace(",", " ").split()
     return list(dict.fromkeys(tag for word in words if (tag := clean(word))))[:30]
 

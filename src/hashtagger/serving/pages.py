@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from hashtagger import i18n
+from hashtagger.serving.settings import MOST_TAGS
 
 _HERE = Path(__file__).parent
 
@@ -24,7 +25,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"_": i18n._, "language": i18n.language, "asset": _asset}
+    environment.globals |= {"_": i18n._, "language": i18n.language, "asset": _asset, "MOST_TAGS": MOST_TAGS}
     environment.filters |= {"moment": _moment, "hashtags": _hashtags, "keys_by_tag": _keys_by_tag}
     return environment
 

@@ -32,7 +32,6 @@ class Kept:
     digest: str
     suffix: str
     kind: str
-    size: int
 
 
 class Photos:
@@ -72,7 +71,7 @@ class Photos:
                 file.flush()
                 os.fsync(file.fileno())
                 kind, suffix = found
-                kept = Kept(digest.hexdigest(), suffix, kind, size)
+                kept = Kept(digest.hexdigest(), suffix, kind)
                 final = self.path(kept.digest, suffix)
                 final.parent.mkdir(parents=True, exist_ok=True)
                 file.close()

@@ -6,12 +6,13 @@ from fastapi import APIRouter, File, Form, HTTPException, Request, Response, Upl
 from sqlalchemy.orm import Session
 
 from hashtagger.i18n import _
+from hashtagger.serving.api import as_tags
 from hashtagger.serving.asking import recommend_file
 from hashtagger.serving.engine import compares, vocabularies
 from hashtagger.serving.history import forget_photo
 from hashtagger.serving.pages import page
 from hashtagger.serving.services import Db, Parts, Services, Someone
-from hashtagger.serving.store import Recommended, User
+from hashtagger.serving.store import Recommended, User, storable
 from hashtagger.vocabulary import load_vocabulary
 
 router = APIRouter()
@@ -47,7 +48,7 @@ def _recommend(services: Services, db: Session, user: User, file: UploadFile, vo
     kept = photos.keep(file.file, services.settings.photo_bytes)
     entry = Recommended(
         user_id=user.id,
-        name=(file.filename or "")[-255:],
+        name=storable(file.filename or "")[-255:],
         digest=kept.digest,
         suffix=kept.suffix,
         vocabulary=vocabulary,
@@ -62,9 +63,7 @@ def _recommend(services: Services, db: Session, user: User, file: UploadFile, vo
         db.commit()
         forget_photo(db, services, user.id, kept.digest, kept.suffix)
         raise
-    entry.tags = [
-        {"tag": one.tag, "key": one.key, "score": round(one.score, 4), "related": one.related} for one in found
-    ]
+    entry.tags = [tag.model_dump() for tag in as_tags(found)]
     entry.chosen = [one.tag for one in found if one.score >= _LIKELY]
     db.commit()
     return entry

@@ -87,6 +87,8 @@ class Gate:
         if not self._settings.accounts and not is_loopback(urlsplit(f"//{host}").hostname or ""):
             # Another site's name that points here would otherwise read the local user's photos.
             return 400, _("this page is served to this machine only")
+        if b"%00" in scope["query_string"]:
+            return 400, _("this is not an address")
         if scope["method"] not in _SAFE:
             site, origin = headers.get("sec-fetch-site"), headers.get("origin")
             if site in ("cross-site", "same-site") or (origin is not None and urlsplit(origin).netloc != host):

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
+MOST_TAGS = 30
+"""Instagram takes no more hashtags in one post."""
+
 
 @dataclass(frozen=True)
 class Settings:

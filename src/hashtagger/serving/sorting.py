@@ -17,6 +17,7 @@ from hashtagger.i18n import _, language
 from hashtagger.organize import Report, organize, undo
 from hashtagger.posts.post import Media, Problem
 from hashtagger.posts.post import Post as SourcePost
+from hashtagger.serving.asking import local_path
 from hashtagger.serving.pages import page
 from hashtagger.serving.services import Db, Parts, Services, Someone
 from hashtagger.serving.store import Post, Sorting, User
@@ -46,9 +47,7 @@ def plan(
 ) -> Response:
     """Begin to plan."""
     _local_only(services)
-    folder = Path(destination.strip()).expanduser()
-    if not folder.is_absolute() or "\0" in destination:
-        raise HTTPException(422, _("give the folder's whole path, from its drive or / on"))
+    folder = local_path(destination)
     inside = services.settings.data_dir.resolve()
     there = folder.resolve()
     if there == inside or inside in there.parents or there in inside.parents:

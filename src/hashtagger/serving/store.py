@@ -51,6 +51,11 @@ def now() -> datetime:
     return datetime.now(timezone.utc)
 
 
+def storable(text: str) -> str:
+    """Text that every database takes and every page can show: no NUL, no half of a surrogate pair."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
 class Table(DeclarativeBase):
     """Base of the tables."""
 

@@ -14,9 +14,10 @@ from starlette.requests import ClientDisconnect
 
 from hashtagger.i18n import _, language
 from hashtagger.posts.archive import safe_name
+from hashtagger.serving.asking import local_path
 from hashtagger.serving.pages import page
 from hashtagger.serving.services import Db, Parts, Services, Someone
-from hashtagger.serving.store import Import, User
+from hashtagger.serving.store import Import, User, storable
 
 router = APIRouter(prefix="/library")
 _LONGEST = 1000
@@ -27,9 +28,7 @@ def add(services: Parts, user: Someone, db: Db, path: Annotated[str, Form(max_le
     """Take in a folder or an archive of this machine."""
     if services.settings.accounts:
         raise HTTPException(404)
-    source = Path(path.strip()).expanduser()
-    if not source.is_absolute() or "\0" in path:
-        raise HTTPException(422, _("give the folder's whole path, from its drive or / on"))
+    source = local_path(path)
     if not source.exists():
         raise HTTPException(422, _("{path}: no such file or folder").format(path=source))
     _add(db, user, source.name, source, "waiting")
@@ -122,7 +121,7 @@ def recent(db: Session, user: User) -> list[Import]:
 def _add(db: Session, user: User, name: str, path: Path | None, state: str) -> Import:
     work = Import(
         user_id=user.id,
-        name=name.replace("\0", ""),
+        name=storable(name),
         path=str(path or ""),
         uploaded=path is None,
         state=state,
