@@ -3,7 +3,9 @@ import re
 
 import pytest
 
+from hashtagger.cli.collect import _class_of
 from hashtagger.hangul import split_syllable
+from hashtagger.normalize import Normalizer
 from hashtagger.vocabulary import available, load_vocabulary
 
 # Revised Romanization of single jamo.
@@ -45,6 +47,24 @@ def test_tags_are_hashtags_and_no_variant_is_another_labels_tag(name):
             assert re.fullmatch(r"\w+", text), text
             assert owners.setdefault(text, label.key) == label.key
         assert len({label.tag, *label.variants}) == 1 + len(label.variants), label.key
+
+
+@pytest.mark.parametrize(
+    ("name", "tag", "key"),
+    [
+        ("landmarks_world", "#EiffelTower", "eiffel_tower"),
+        ("landmarks_seoul", "#경복궁야간개장", "gyeongbokgung"),
+        ("landmarks_seoul", "남산타워", "n_seoultawo"),
+        ("heroes", "타노스피규어", "thanos"),
+    ],
+)
+def test_the_normalizer_knows_their_tags(name, tag, key):
+    assert Normalizer(name).normalize(tag).canonical == (key,)
+
+
+def test_photos_of_a_tag_are_collected_into_the_folder_of_its_key():
+    assert _class_of("#에펠탑", "landmarks_world") == "eiffel_tower"
+    assert _class_of("#강아지", "hashtags_ko") == "dog"
 
 
 def test_every_landmark_of_the_world_has_a_place():

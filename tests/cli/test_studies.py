@@ -127,7 +127,7 @@ def test_without_weights_it_says_how_to_get_some(run, sample_photos, monkeypatch
         assert result.exit_code == 1
         (line,) = result.stderr.splitlines()
         assert f"no weights for vocabulary '{name}': none are packed" in line
-        assert "hashtagger collect" in line
+        assert f'hashtagger collect "#TAG" photos/ --vocabulary {name}' in line
         assert f"hashtagger train photos/ --vocabulary {name}" in line
 
 

@@ -23,6 +23,12 @@ from hashtagger.i18n import _
     help=_("Leave out posts before this day (2023-04-20)."),
 )
 @click.option("--count", metavar="N", type=click.IntRange(min=1), help=_("At most so many posts, newest first."))
+@click.option(
+    "--vocabulary",
+    default="hashtags_ko",
+    show_default=True,
+    help=_("Name or TOML file of the label set whose keys name the class folders of hashtags."),
+)
 @click.option("--fast-update", is_flag=True, help=_("Stop at the first post that is there already."))
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))
 def command(
@@ -31,6 +37,7 @@ def command(
     user: str | None,
     since: datetime | None,
     count: int | None,
+    vocabulary: str,
     fast_update: bool,
     as_json: bool,
 ) -> None:
@@ -49,7 +56,7 @@ def command(
     with tqdm(total=count, unit=_("posts"), disable=None) as bar:
         wanted = Wanted(since.astimezone() if since else None, count, fast_update, on_post=bar.update)
         if target.startswith(("#", "＃")):
-            collected = collect_hashtag(target, destination, _class_of(target), login, wanted)
+            collected = collect_hashtag(target, destination, _class_of(target, vocabulary), login, wanted)
         else:
             collected = collect_profile(target, destination, login, wanted)
     for problem in collected.problems:
@@ -61,9 +68,9 @@ def command(
         click.echo(_("{count} posts in {folder}").format(count=collected.posts, folder=collected.folder))
 
 
-def _class_of(tag: str) -> str:
+def _class_of(tag: str, vocabulary: str) -> str:
     """Name the class folder of a hashtag: the key of the label it stands for, or else the tag itself."""
     from hashtagger.normalize import Normalizer
 
-    (known,) = Normalizer().normalize_many([tag])
+    (known,) = Normalizer(vocabulary).normalize_many([tag])
     return known.canonical[0] if known.canonical else known.tag

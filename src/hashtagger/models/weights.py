@@ -102,8 +102,9 @@ def find_weights(vocabulary: str = "hashtags_ko") -> Path:
     raise WeightsError(
         _(
             "no weights for vocabulary {name!r}: none are packed, and {folder} has no *-{name}.safetensors (there are "
-            'weights for: {known}); collect photos and train your own: hashtagger collect "#TAG" photos/, hashtagger '
-            "train photos/ --vocabulary {name} --out RUN, then --weights RUN/weights.safetensors"
+            'weights for: {known}); collect photos and train your own: hashtagger collect "#TAG" photos/ '
+            "--vocabulary {name}, hashtagger train photos/ --vocabulary {name} --out RUN, then "
+            "--weights RUN/weights.safetensors"
         ).format(name=vocabulary, folder=folders[-1], known=", ".join(sorted(known)) or "-")
     )
 

@@ -53,7 +53,8 @@ def compare(
     require("lightning", "matplotlib")
     out = Path(out)
     for name, recipe in tries.items():
-        count_macs(recipe)
+        for size in recipe.sizes:
+            count_macs(recipe, size=size)
         if (out / name).exists():
             raise TrainingError(_("{path}: is there already; choose another folder").format(path=out / name))
     rows = []
@@ -100,26 +101,31 @@ def measure(weights: Path, recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def count_macs(recipe: Recipe, labels: int = 2) -> int:
+def count_macs(recipe: Recipe, labels: int = 2, size: int | None = None) -> int:
     """Count the multiply-accumulates that the recipe's network spends on one photo, without computing anything.
 
+    Args:
+        recipe: Names the network.
+        labels: Its outputs.
+        size: Side of the photo in pixels; by default the one that the trained network is used at.
+
     Raises:
-        TrainingError: The network does not take photos of the recipe's size.
+        TrainingError: The network does not take photos of that size.
         ModelError: It does not exist.
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
+    size = size or recipe.final_size
     with torch.device("meta"):
         network = create_model(recipe.model, num_classes=labels, **dict(recipe.model_options)).eval()
-        pixels = torch.empty(1, 3, recipe.final_size, recipe.final_size)
         try:
             with torch.no_grad(), FlopCounterMode(display=False) as counter:
-                network(pixels)
+                network(torch.empty(1, 3, size, size))
         except (RuntimeError, AssertionError) as error:
             raise TrainingError(
                 _("{network} does not take photos of {size} px: {cause}").format(
-                    network=recipe.model, size=recipe.final_size, cause=str(error).splitlines()[0]
+                    network=recipe.model, size=size, cause=str(error).splitlines()[0]
                 )
             ) from error
     # One multiplication and one addition are two operations.
