@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import timm
 import torch
@@ -82,5 +84,6 @@ def test_options_that_it_does_not_have_are_one_line():
 def test_each_network_has_a_normalization_of_its_own():
     assert normalization("sequential_cnn") == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     assert normalization("drn_c_26") == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-    with pytest.raises(ModelError, match="no network 'no_such_net'"):
-        normalization("no_such_net")
+    for wrong, nearest in (("resnet5000", "resnet50"), ("seqential_cnn", "sequential_cnn"), ("?", "drn_c_26")):
+        with pytest.raises(ModelError, match=rf"no network '{re.escape(wrong)}'; alike: .*\b{nearest}\b"):
+            normalization(wrong)

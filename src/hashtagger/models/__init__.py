@@ -1,5 +1,6 @@
 """Networks by name: ours (registered with timm on first use) and timm's, and their weights."""
 
+import difflib
 from typing import TYPE_CHECKING, Any
 
 from hashtagger.errors import ModelError
@@ -27,7 +28,8 @@ def create_model(architecture: str, **kwargs: Any) -> "nn.Module":
     import hashtagger.models.sequential  # noqa: F401  (both register their networks with timm)
 
     if not timm.is_model(architecture):
-        known = timm.list_models(f"*{architecture[:4]}*")[:12] or [*timm.list_models("drn_*"), "sequential_cnn"]
+        alike = difflib.get_close_matches(architecture, timm.list_models(), 8, 0.5)
+        known = alike or [*timm.list_models("drn_*"), "sequential_cnn"]
         raise ModelError(
             _("no network {name!r}; alike: {known} (any name of timm.list_models() works)").format(
                 name=architecture, known=", ".join(known)
