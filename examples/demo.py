@@ -80,7 +80,7 @@ def main() -> None:
         shutil.copy(PHOTOS / name, photos)
     write_export(OUTPUT / "instagram-someone-2024-05-01")
 
-    run("recommend", photos)
+    run("recommend", photos, "--top-k", 3, "--threshold", 0)
     run("organize", OUTPUT / "instagram-someone-2024-05-01", OUTPUT / "sorted")
     print(f"\n{OUTPUT / 'sorted'}/")
     print_tree(OUTPUT / "sorted", "    ")

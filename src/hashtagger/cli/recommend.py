@@ -59,7 +59,7 @@ def command(
                 beside = " ".join(f"#{tag}" for tag in r.related[:_RELATED_SHOWN])
                 click.echo(f"  {r.score:4.0%}  {click.style(str(r), fg='cyan')}  {click.style(beside, dim=True)}")
             if not found:
-                click.echo("  " + _("(nothing it is sure of)"))
+                click.echo("  " + _("(nothing it is sure of; --threshold 0 shows its guesses)"))
     if as_json:
         click.echo(json.dumps(documents, ensure_ascii=False, indent=2))
     if failed:

@@ -24,7 +24,7 @@ class Augment:
         strength = recipe.jitter
         self.recipe = recipe
         self.size = size
-        self.jitter = v2.ColorJitter(strength, strength, strength) if strength else None
+        self.jitter = v2.ColorJitter(strength, strength, strength, strength / 4) if strength else None
         self.trivial = v2.TrivialAugmentWide() if recipe.trivial_augment else None
 
     def __call__(self, image: "Image") -> "np.ndarray[Any, Any]":

@@ -69,7 +69,7 @@ class Recipe:
         flip: Probability of mirroring.
         rescale: Probability of shrinking the photo first, so that its sharpness tells nothing.
         rescale_to: Smallest and largest shorter side after that shrinking, in pixels.
-        jitter: Strength of random brightness, contrast and saturation, 0..1.
+        jitter: Strength of random brightness, contrast and saturation, 0..1, and of hue, a quarter as strong.
         trivial_augment: Probability of one random TrivialAugment operation.
         erase: Probability of greying out a random rectangle.
         mixup: Alpha of MixUp; 0 is without.
