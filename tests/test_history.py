@@ -71,3 +71,16 @@ def test_from_posts_orders_by_time() -> None:
     found = History.from_posts(posts).companions(DOG, 30)
     assert found.index("요즘태그") < found.index("옛날태그")
     assert len(History.from_posts(posts)) == 2
+
+
+def test_history_of_tags_of_posts_and_of_posts_tags():
+    label = load_vocabulary()["dog"]
+    tags = [["댕댕이", "산책"], ["댕댕이"], ["카페"]]
+    posts = [Post(datetime(2024, 1, day, tzinfo=timezone.utc), (), "", tuple(t)) for day, t in enumerate(tags, start=1)]
+    history = History.from_tags(tags)
+    assert History.of(history) is history
+    for past in (tags, tuple(tags), posts, posts[::-1]):
+        assert len(History.of(past)) == 3
+        assert History.of(past).spelling(label) == "댕댕이"
+    assert History.of(["댕댕이", "댕댕이", "산책"]).spelling(label) == "댕댕이"
+    assert len(History.of([])) == 0

@@ -151,3 +151,17 @@ def test_wrong_vocabulary_weights_device_runtime(tmp_path):
         Recommender(device="tpu9")
     with pytest.raises(HashtaggerError, match="no runtime 'abacus'"):
         Recommender(runtime="abacus")
+
+
+def test_history_shifts_scores_and_spelling(recommender, sample_photos):
+    palace = sample_photos["palace"]
+    plain = {r.key: r for r in recommender.recommend(palace, top_k=20, threshold=0)}
+    past = [["댕댕이", "산책"], ["댕댕이", "콩이"], ["댕댕이"]]
+    shifted = {r.key: r for r in recommender.recommend(palace, top_k=20, threshold=0, history=past)}
+    assert shifted["dog"].score > plain["dog"].score
+    assert (plain["dog"].tag, shifted["dog"].tag) == ("강아지", "댕댕이")
+    assert "콩이" in shifted["dog"].related
+    assert sum(r.score for r in shifted.values()) == pytest.approx(1, abs=1e-4)
+    none = recommender.recommend(palace, top_k=20, threshold=0, history=[])
+    assert [(r.tag, r.related) for r in none] == [(plain[r.key].tag, plain[r.key].related) for r in none]
+    assert [r.score for r in none] == pytest.approx([plain[r.key].score for r in none], abs=1e-6)

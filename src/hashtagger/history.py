@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hashtagger.lexicon import fold, read_language
 from hashtagger.normalize import Normalizer
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from hashtagger.posts.post import Post
+
+    Past: TypeAlias = "History | Iterable[Post] | Iterable[Sequence[str]] | Iterable[str]"
 
 _NAMES = ("exact", "variant")  # rules that take a tag for a name of the label, not for a word about it
 _LEAST = 2  # uses that make a spelling a habit
@@ -59,6 +61,24 @@ class History:
         """Learn from posts in any order."""
         ordered = sorted(posts, key=lambda post: post.taken_at)
         return cls([post.tags for post in ordered], strength=strength)
+
+    @classmethod
+    def of(cls, past: "Past") -> "History":
+        """Take what a user wrote before in any of its forms; for many photos, make the History once.
+
+        Args:
+            past: A History, posts, the tags of each post (oldest first), or the tags alone.
+        """
+        from hashtagger.posts.post import Post
+
+        if isinstance(past, History):
+            return past
+        entries = list(past)
+        if all(isinstance(entry, str) for entry in entries):
+            return cls.from_tags([entries])  # type: ignore[list-item]
+        if all(isinstance(entry, Post) for entry in entries):
+            return cls.from_posts(entries)  # type: ignore[arg-type]
+        return cls.from_tags(entries)  # type: ignore[arg-type]
 
     def __len__(self) -> int:
         return len(self._posts)

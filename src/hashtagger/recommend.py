@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
-    from hashtagger.history import History
+    from hashtagger.history import History, Past
 
 _BATCH = 32
 _RELATED = 10
@@ -116,7 +116,7 @@ class Recommender:
         *,
         top_k: int = ...,
         threshold: float | None = ...,
-        history: "History | None" = ...,
+        history: "Past | None" = ...,
     ) -> list[list[Recommendation]]: ...
     @overload
     def recommend(
@@ -125,7 +125,7 @@ class Recommender:
         *,
         top_k: int = ...,
         threshold: float | None = ...,
-        history: "History | None" = ...,
+        history: "Past | None" = ...,
     ) -> list[Recommendation]: ...
     def recommend(
         self,
@@ -133,7 +133,7 @@ class Recommender:
         *,
         top_k: int = 5,
         threshold: float | None = None,
-        history: "History | None" = None,
+        history: "Past | None" = None,
     ) -> list[Recommendation] | list[list[Recommendation]]:
         """Recommend hashtags for a photo, or for each photo of a list or tuple.
 
@@ -142,7 +142,8 @@ class Recommender:
             top_k: At most so many tags, best first.
             threshold: Probability in 0..1 below which a tag is not said; by default the one that the weights
                 were calibrated with. A photo that fits nothing well gets an empty list.
-            history: What the user wrote before, which shifts scores and spelling towards their own.
+            history: What the user wrote before, which shifts scores and spelling towards their own: a
+                :class:`~hashtagger.history.History`, their posts, or their tags.
 
         Raises:
             ImageError: A photo cannot be read.
@@ -154,7 +155,8 @@ class Recommender:
             raise ValueError(f"threshold must lie in 0..1, not {threshold}")
         many = isinstance(image, list | tuple)
         images: Sequence[Any] = image if isinstance(image, list | tuple) else [image]
-        found = [self._choose(row, top_k, threshold, history) for row in self.scores(images)]
+        habits = _habits(history)
+        found = [self._choose(row, top_k, threshold, habits) for row in self.scores(images)]
         return found if many else found[0]
 
     def recommend_each(
@@ -163,13 +165,14 @@ class Recommender:
         *,
         top_k: int = 5,
         threshold: float | None = None,
-        history: "History | None" = None,
+        history: "Past | None" = None,
     ) -> Iterator[tuple[T, list[Recommendation] | ImageError]]:
         """Recommend for a stream of photos; one that cannot be read yields its ImageError and stops nothing.
 
         Yields:
             Each input with its recommendations, in order.
         """
+        habits = _habits(history)
         for batch in _batches(images):
             loaded = [self._try_load(image) for image in batch]
             readable = [image for image in loaded if not isinstance(image, ImageError)]
@@ -178,7 +181,7 @@ class Recommender:
                 if isinstance(result, ImageError):
                     yield image, result
                 else:
-                    yield image, self._choose(next(rows), top_k, threshold, history)
+                    yield image, self._choose(next(rows), top_k, threshold, habits)
 
     def heatmap(self, image: ImageLike, key: str) -> "np.ndarray[Any, Any]":
         """Show how much each place of a photo looks like a label; see :func:`hashtagger.explain.heatmap.heat_map`.
@@ -235,6 +238,12 @@ class Recommender:
         return chosen
 
 
+def _habits(history: "Past | None") -> "History | None":
+    from hashtagger.history import History
+
+    return None if history is None else History.of(history)
+
+
 def _device(name: str) -> Any:
     import torch
 
@@ -266,7 +275,7 @@ def recommend(
     *,
     top_k: int = 5,
     threshold: float | None = None,
-    history: "History | None" = None,
+    history: "Past | None" = None,
     vocabulary: str | os.PathLike[str] = "hashtags_ko",
 ) -> Any:
     """Recommend hashtags for a photo, or for each photo of a list, with the packed weights.

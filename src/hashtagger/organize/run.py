@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hashtagger import i18n
 from hashtagger.errors import OrganizeError, SourceError
+from hashtagger.history import History
 from hashtagger.i18n import _
 from hashtagger.organize.apply import apply
 from hashtagger.organize.journal import FOLDER, MADE, connect, get_meta, journal_path, only_one, open_database
@@ -22,7 +23,7 @@ from hashtagger.organize.report import Report, count
 from hashtagger.posts.post import Post, Problem, Source
 
 if TYPE_CHECKING:
-    from hashtagger.history import History
+    from hashtagger.history import Past
 
 MODES = ("copy", "hardlink", "symlink", "move")
 Mode = Literal["copy", "hardlink", "symlink", "move"]
@@ -43,7 +44,7 @@ def organize(
     reels: bool = True,
     stories: bool = False,
     other: bool = False,
-    history: "History | None" = None,
+    history: "Past | None" = None,
     progress: bool = False,
 ) -> Report:
     """Sort posts into folders by month and by hashtag, losing nothing.
@@ -76,6 +77,7 @@ def organize(
         OrganizeError: An argument makes no sense, or the destination cannot be written.
         SourceError: The source holds no posts that can be read.
     """
+    habits = None if history is None else History.of(history)
     root = Path(destination).absolute()
     journal = journal_path(root)
     zone = _zone(timezone)
@@ -102,7 +104,7 @@ def organize(
     def plan(folder: Path) -> tuple[list[Problem], bool]:
         with _bar(progress, _("Planning"), _("posts")) as tick:
             return make_plan(
-                posts, root, journal, folder, layout=layout, zone=zone, how=mode, tag=tag_untagged, history=history,
+                posts, root, journal, folder, layout=layout, zone=zone, how=mode, tag=tag_untagged, history=habits,
                 seen=lambda post: tick(1),
             )  # fmt: skip
 
