@@ -1,0 +1,34 @@
+"""Average two weights files of one network, as the shipped hashtag weights were made of their last two runs.
+
+    python benchmarks/average.py A.safetensors B.safetensors OUT.safetensors --share 0.75
+
+Between the weights of a run and those of its fine-tuning lie networks that see photos of new sources better than
+either (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022, arXiv:2109.01903).
+"""
+
+import argparse
+from pathlib import Path
+
+from hashtagger.models.weights import load_weights, save_weights
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("a", type=Path)
+    parser.add_argument("b", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--share", type=float, default=0.5, help="part of B in the average, 0 to 1")
+    arguments = parser.parse_args()
+    model, config = load_weights(arguments.a)
+    other = load_weights(arguments.b)[0].state_dict()
+    model.load_state_dict(
+        {
+            key: tensor.lerp(other[key], arguments.share) if tensor.is_floating_point() else tensor
+            for key, tensor in model.state_dict().items()
+        }
+    )
+    save_weights(arguments.out, model, config)
+
+
+if __name__ == "__main__":
+    main()
