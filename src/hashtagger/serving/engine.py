@@ -88,10 +88,9 @@ class Engine:
         try:
             recommender = self.recommender(jobs[0].vocabulary)
             images = [job.image for job in jobs]
-            if compares(recommender.vocabulary):
-                found = recommender.recommend(images, top_k=len(recommender.vocabulary), threshold=0.0)
-            else:
-                found = recommender.recommend(images, top_k=TOP_K)
+            # The person decides, so guesses are offered too, with their scores.
+            count = len(recommender.vocabulary) if compares(recommender.vocabulary) else TOP_K
+            found = recommender.recommend(images, top_k=count, threshold=0.0)
         except Exception as error:
             for job in jobs:
                 job.answer.set_exception(error)

@@ -143,7 +143,9 @@ def _by_model(services: Services, user: int, kept: list[tuple[str, Kept]]) -> li
         return []
     with suppress(HashtaggerError):
         path = services.photos(user).path(photo.digest, photo.suffix)
-        return tag_rows(user, [one.tag for one in recommend_file(services, path, "hashtags_ko")[:1]], by_model=True)
+        sure = services.engine.recommender("hashtags_ko").config.threshold
+        best = recommend_file(services, path, "hashtags_ko")[:1]
+        return tag_rows(user, [one.tag for one in best if one.score >= sure], by_model=True)
     return []
 
 
