@@ -241,6 +241,8 @@ class TestBrowser:
             form.get_by_label("Name").fill("지우")
             form.get_by_label("Password").fill(PASSWORD)
             form.get_by_role("button").click()
+            page.locator("#choose").wait_for(state="attached")
+            page.wait_for_load_state("networkidle")  # the script that takes the photo in must be there
             page.set_input_files("#choose", sample_photos["flower"])
             page.locator(".chip[data-heat]").first.wait_for()
             page.get_by_role("link", name="지우").click()
