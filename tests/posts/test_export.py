@@ -237,7 +237,7 @@ def test_label_values_in_any_language(tmp_path, label):
     ]}]}  # fmt: skip
     address = {
         "label": "URL",
-        "value": "https://www.instagram.com/p/XXXXXXXXXXX/",
+        "value": "https://www.instagram.com/p/C1a2B3c4D5e/",
         "href": "https://www.instagram.com/p/X/",
     }
     first = {
@@ -256,7 +256,7 @@ def test_label_values_in_any_language(tmp_path, label):
     files = {"your_instagram_activity/media/posts.json": [first, nested, silent, old]}
     posts, __ = read(write(tmp_path, {**files, A: JPEG, B: JPEG, C: MP4, "media/posts/202305/d.jpg": JPEG}))
     assert [post.caption for post in posts] == ["새해 #등산", "새해 #등산", "", "옛 모양"]
-    assert posts[0].permalink == "https://www.instagram.com/p/XXXXXXXXXXX/"
+    assert posts[0].permalink == "https://www.instagram.com/p/C1a2B3c4D5e/"
     assert posts[0].tags == ("등산",)
 
 
