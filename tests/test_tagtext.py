@@ -1,7 +1,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hashtagger.normalize import normalize
@@ -56,7 +56,6 @@ def test_extract_tags(caption: str, tags: list[str]) -> None:
     assert extract_tags(caption) == tags
 
 
-@settings(deadline=None)
 @given(TEXT)
 @example("ᄏᄏ")
 @example("가\u0301ㅋ")
@@ -68,7 +67,6 @@ def test_cleaning_is_idempotent_nfc_and_loses_no_letters(text: str) -> None:
         assert cleaned
 
 
-@settings(deadline=None)
 @given(TEXT)
 def test_any_text_is_answered(text: str) -> None:
     found = normalize(text)
@@ -80,7 +78,6 @@ def test_any_text_is_answered(text: str) -> None:
     assert again.canonical[:1] == found.canonical[:1]
 
 
-@settings(deadline=None)
 @given(TEXT)
 def test_found_tags_are_tags(text: str) -> None:
     for tag in extract_tags(text):

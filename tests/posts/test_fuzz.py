@@ -8,7 +8,7 @@ import zipfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hashtagger.errors import SourceError
@@ -83,7 +83,6 @@ def used(posts: list[Post]) -> set[str]:
     return {media.location for post in posts for media in post.media}
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(["posts_1", "stories", "reels", "other_content", "archived_posts"]),
     documents(KEYS) | st.lists(st.dictionaries(st.sampled_from(KEYS), documents(KEYS)), max_size=4),
@@ -101,14 +100,12 @@ def test_export_of_any_json(listing, document, insights):
         assert found >= {str(root / name) for name in FILES}, "each file is of a post, if only by a guess"
 
 
-@settings(deadline=None)
 @given(documents(KEYS))
 def test_old_export_of_any_json(document):
     with folder({"media.json": json.dumps(document).encode(), **dict.fromkeys(FILES, JPEG)}) as root:
         assert str(root / FILES[3]) in used(check(root))
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_cut_and_flipped_bytes_of_an_export(data):
     posts = [{"media": [{"uri": name, "creation_timestamp": 1_682_000_000, "title": "ê°\x95"}]} for name in FILES[:2]]
@@ -120,7 +117,6 @@ def test_cut_and_flipped_bytes_of_an_export(data):
         assert used(check(root)) >= {str(root / name) for name in FILES[:2]}
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_cut_and_flipped_bytes_of_an_archive(data):
     with folder({}) as root:
@@ -149,7 +145,6 @@ def test_cut_and_flipped_bytes_of_an_archive(data):
                     stream.read()
 
 
-@settings(deadline=None)
 @given(documents(NODE_KEYS), st.booleans(), st.sampled_from(["Post", "StoryItem", "Profile", None, 5]))
 def test_sidecar_of_any_json(document, wrapped, kind):
     structure = {"node": document, "instaloader": {"node_type": kind}} if wrapped else document
@@ -197,7 +192,6 @@ NAMES = st.builds(
 ).filter(lambda name: name not in ("", ".", "..") and len(name.encode()) < 200)
 
 
-@settings(deadline=None)
 @given(st.lists(NAMES, unique=True, max_size=6), st.booleans())
 def test_files_of_any_name_are_posts_or_problems(names, instaloader):
     with folder(dict.fromkeys([*names, "a.jpg"], JPEG)) as root:

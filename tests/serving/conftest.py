@@ -143,9 +143,12 @@ def client(site) -> Iterator[Client]:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium():
-    """The Chromium of the system, driven by Playwright."""
+    """The Chromium of the system, driven by Playwright.
+
+    Closed before other packages' tests fork: a worker that lives on holds the driver's pipe open, and closing hangs.
+    """
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:

@@ -75,7 +75,7 @@ def test_it_does_what_its_openapi_says(client, site):
     }
     for operation in operations:
 
-        @settings(max_examples=50, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=50, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy())
         def check(case):
             case.call_and_validate()

@@ -62,7 +62,11 @@ class Health(BaseModel):
     vocabularies: list[str] = Field(examples=[["hashtags_ko"]])
 
 
-TagText = Annotated[str, Query(min_length=1, max_length=200, openapi_examples={"slang": {"value": "#댕댕이"}})]
+TagText = Annotated[
+    str,
+    # No address holds a NUL: the whole page refuses one, since PostgreSQL cannot store it.
+    Query(min_length=1, max_length=200, pattern=r"^[^\x00]*$", openapi_examples={"slang": {"value": "#댕댕이"}}),
+]
 
 
 @router.post("/recommend")
