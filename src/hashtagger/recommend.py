@@ -15,7 +15,6 @@ from hashtagger.vocabulary import Label, Vocabulary, load_vocabulary
 
 if TYPE_CHECKING:
     import numpy as np
-    from PIL.Image import Image
 
     from hashtagger.history import History, Past
 
@@ -105,9 +104,37 @@ class Recommender:
         """
         import numpy as np
 
-        loaded = (load_image(image, shorter_side=self.image_size) for image in images)
-        rows = [self._score_batch(batch) for batch in _batches(loaded)]
+        rows = [self.score_pixels(np.stack(batch)) for batch in _batches(self.prepare(image) for image in images)]
         return np.concatenate(rows) if rows else np.empty((0, len(self.vocabulary)), np.float32)
+
+    def prepare(self, image: ImageLike) -> "np.ndarray[Any, Any]":
+        """Turn a photo into the pixels that the network sees; safe to call from several threads at once.
+
+        Returns:
+            float32 (3, :attr:`image_size`, :attr:`image_size`), normalized.
+
+        Raises:
+            ImageError: It is not a readable photo.
+        """
+        from hashtagger.models.preprocess import preprocess
+
+        return preprocess(load_image(image, shorter_side=self.image_size), self.config)
+
+    def score_pixels(self, pixels: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        """Score every label for photos that :meth:`prepare` made ready.
+
+        Args:
+            pixels: float32 (photos, 3, :attr:`image_size`, :attr:`image_size`).
+
+        Returns:
+            float32 (photos, labels), as :meth:`scores`.
+        """
+        import torch
+
+        with torch.inference_mode():
+            logits = self.model(torch.from_numpy(pixels).to(self.device, memory_format=torch.channels_last))
+            scores: np.ndarray[Any, Any] = (logits.float() / self.config.temperature).softmax(1).cpu().numpy()
+        return scores
 
     @overload
     def recommend(
@@ -172,12 +199,14 @@ class Recommender:
         Yields:
             Each input with its recommendations, in order.
         """
+        import numpy as np
+
         habits = _habits(history)
         for batch in _batches(images):
-            loaded = [self._try_load(image) for image in batch]
-            readable = [image for image in loaded if not isinstance(image, ImageError)]
-            rows = iter(self._score_batch(readable) if readable else ())
-            for image, result in zip(batch, loaded, strict=True):
+            prepared = [self._try(image) for image in batch]
+            readable = [pixels for pixels in prepared if not isinstance(pixels, ImageError)]
+            rows = iter(self.score_pixels(np.stack(readable)) if readable else ())
+            for image, result in zip(batch, prepared, strict=True):
                 if isinstance(result, ImageError):
                     yield image, result
                 else:
@@ -202,23 +231,11 @@ class Recommender:
 
         return heat_map(self.model, self.config, load_image(image), self.vocabulary.index(key))
 
-    def _try_load(self, image: Any) -> "Image | ImageError":
+    def _try(self, image: Any) -> "np.ndarray[Any, Any] | ImageError":
         try:
-            return load_image(image, shorter_side=self.image_size)
+            return self.prepare(image)
         except ImageError as error:
             return error
-
-    def _score_batch(self, images: "Sequence[Image]") -> "np.ndarray[Any, Any]":
-        import numpy as np
-        import torch
-
-        from hashtagger.models.preprocess import preprocess
-
-        pixels = torch.from_numpy(np.stack([preprocess(image, self.config) for image in images]))
-        with torch.inference_mode():
-            logits = self.model(pixels.to(self.device, memory_format=torch.channels_last))
-            scores: np.ndarray[Any, Any] = (logits.float() / self.config.temperature).softmax(1).cpu().numpy()
-        return scores
 
     def _choose(
         self, scores: "np.ndarray[Any, Any]", top_k: int, threshold: float | None, history: "History | None"
