@@ -37,5 +37,9 @@ class TrainingError(HashtaggerError, ValueError):
     """Photos, a recipe or a run's folder that training or evaluation cannot use."""
 
 
+class TaggingError(HashtaggerError, ValueError):
+    """Inputs, an output or an unfinished run that tagging a pile of photos cannot use."""
+
+
 class MissingExtraError(HashtaggerError, ImportError):
     """A feature whose optional packages are not installed."""
