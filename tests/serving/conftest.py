@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+import pwd
 import re
 import shutil
 import socket
@@ -11,13 +12,17 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import httpx
 import pytest
 import sqlalchemy
 import uvicorn
+from argon2 import PasswordHasher
 
+from hashtagger.models.weights import find_weights
+from hashtagger.recommend import Recommender
 from hashtagger.serving.app import create_app
 from hashtagger.serving.settings import Settings
 
@@ -71,6 +76,26 @@ def running(settings: Settings) -> Iterator[Site]:
             app.state.services.sessions.kw["bind"].dispose()
 
 
+@pytest.fixture(autouse=True)
+def loaded_once(monkeypatch) -> None:
+    """Servers share their networks, which take longer to load than most tests to run."""
+    monkeypatch.setattr(
+        "hashtagger.serving.engine.Recommender", lambda name: _recommender(find_weights(name), vocabulary=name)
+    )
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(monkeypatch) -> None:
+    """Hashes of argon2id that take a millisecond rather than the tenths of a second that make guessing dear."""
+    quick = PasswordHasher(time_cost=1, memory_cost=64)
+    monkeypatch.setattr("hashtagger.serving.accounts._hasher", lambda: quick)
+
+
+@cache
+def _recommender(weights: Path, vocabulary: str) -> Recommender:
+    return Recommender(vocabulary, weights)
+
+
 def pytest_generate_tests(metafunc):
     """Whatever asks the database runs on both kinds; what is about pages and limits, on SQLite alone."""
     if "database" in metafunc.fixturenames:
@@ -79,18 +104,23 @@ def pytest_generate_tests(metafunc):
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory) -> Iterator[Callable[[], str]]:
-    """A PostgreSQL server of its own, as a function that makes a new database and gives its address."""
+def postgres() -> Iterator[Callable[[], str]]:
+    """A PostgreSQL server of its own, as a function that gives the address of an empty database.
+
+    Each is a schema of a role of its own, which takes milliseconds; a whole database is a thousand files.
+    """
     pytest.importorskip("pg8000", reason="needs pg8000")
-    folders = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), Path("/usr/bin")]
+    found = shutil.which("initdb")
+    folders = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), *([Path(found).parent] if found else [])]
     tools = next((folder for folder in folders if (folder / "initdb").exists()), None)
     if tools is None:
         pytest.skip("needs PostgreSQL on this machine")
-    # It refuses to run as root.
-    user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
     home = Path(tempfile.mkdtemp(prefix="hashtagger-pg-"))
-    if user:
-        shutil.chown(home, "postgres", "postgres")
+    user = {}
+    if os.getuid() == 0:  # It refuses to run as root.
+        name = next(one.pw_name for one in pwd.getpwall() if one.pw_name in ("postgres", "nobody"))
+        user = {"user": name, "group": pwd.getpwnam(name).pw_gid, "extra_groups": []}
+        shutil.chown(home, name)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
 
@@ -100,15 +130,16 @@ def postgres(tmp_path_factory) -> Iterator[Callable[[], str]]:
     run(tools / "initdb", "-D", home / "data", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-N")
     options = f"-p {port} -k {home} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=200"
     run(tools / "pg_ctl", "-D", home / "data", "-w", "-l", home / "log", "-o", options, "start")
-    address = f"postgresql+pg8000://postgres@127.0.0.1:{port}"
-    engine = sqlalchemy.create_engine(f"{address}/postgres", isolation_level="AUTOCOMMIT")
+    server = f"127.0.0.1:{port}/postgres"
+    engine = sqlalchemy.create_engine(f"postgresql+pg8000://postgres@{server}")
     numbers = itertools.count()
 
     def create() -> str:
         name = f"t{next(numbers)}"
-        with engine.connect() as connection:
-            connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
-        return f"{address}/{name}"
+        with engine.begin() as connection:
+            connection.execute(sqlalchemy.text(f"CREATE ROLE {name} LOGIN"))
+            connection.execute(sqlalchemy.text(f"CREATE SCHEMA AUTHORIZATION {name}"))
+        return f"postgresql+pg8000://{name}@{server}"
 
     try:
         yield create
@@ -143,11 +174,11 @@ def client(site) -> Iterator[Client]:
         yield found
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def chromium():
     """The Chromium of the system, driven by Playwright.
 
-    Closed before other packages' tests fork: a worker that lives on holds the driver's pipe open, and closing hangs.
+    Closed before other modules' tests fork: a worker that lives on holds the driver's pipe open, and closing hangs.
     """
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -115,6 +115,13 @@ def test_the_database_holds_neither_passwords_nor_tokens(town, mina):
         assert mina.cookies["hashtagger"] not in list(db.scalars(select(LogIn.key)))
 
 
+def test_a_guess_takes_64_mebibytes_three_times_over(monkeypatch):
+    monkeypatch.undo()  # the hashes of the other tests are quick ones
+    from hashtagger.serving.accounts import _hash
+
+    assert _hash(PASSWORD).startswith("$argon2id$v=19$m=65536,t=3,")
+
+
 def test_too_many_log_ins(town, mina):
     with town.client() as client:
         answers = [client.send_form("/login", name="mina", password="guess") for _try in range(9)]
