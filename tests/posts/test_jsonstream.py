@@ -37,6 +37,10 @@ def test_wrapper_comes_as_the_elements_of_its_lists():
     assert read(data) == [("photos", {"path": "x"}), ("videos", 2), ("videos", 3)]
 
 
+def test_wrapper_within_a_wrapper():
+    assert read(json.dumps({"version": 1, "data": {"posts": [2, 3], "more": {}}})) == [("posts", 2), ("posts", 3)]
+
+
 @pytest.mark.parametrize(
     "post", [{"title": "x", "media": [{"uri": "a"}]}, {"uri": "a", "tags": {}}, {"label_values": []}]
 )

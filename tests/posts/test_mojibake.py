@@ -29,6 +29,13 @@ def test_half_a_character_at_the_end_costs_only_itself():
     assert repair(damaged("개 🐶")[:-2]) == "개 "
 
 
+@pytest.mark.parametrize("dots", ["...", "…"])
+@pytest.mark.parametrize("cut", [1, 2])
+def test_half_a_character_before_dots_costs_only_itself(dots, cut):
+    assert repair(damaged("산책 #강아지")[:-cut] + damaged(dots)) == "산책 #강아" + dots
+    assert repair("caf\xe9" + dots) == "caf\xe9" + dots
+
+
 def test_decomposed_korean_stays_decomposed():
     assert repair(damaged("제주")) == "제주"
 

@@ -1,10 +1,13 @@
 import os
 import struct
 import sys
+import unicodedata
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from hashtagger.posts import open_source
@@ -112,6 +115,118 @@ def test_files_of_one_name_are_one_post(tmp_path):
     }
     assert {post.taken_at.isoformat() for post in posts} == {"2023-04-20T23:13:20+09:00"}
     assert not any(post.time_is_guess for post in posts)
+
+
+def film(seconds: int, *, version: int = 0, media_first: bool = True, large: bool = False) -> bytes:
+    def box(name: bytes, body: bytes) -> bytes:
+        if large:
+            return struct.pack(">I4sQ", 1, name, 16 + len(body)) + body
+        return struct.pack(">I4s", 8 + len(body), name) + body
+
+    times = struct.pack(">QQ" if version else ">II", seconds, seconds)
+    moov = box(b"moov", box(b"udta", b"x") + box(b"mvhd", bytes([version, 0, 0, 0]) + times + bytes(80)))
+    mdat = box(b"mdat", bytes(3000))
+    return box(b"ftyp", b"isom\0\0\0\0") + (mdat + moov if media_first else moov + mdat)
+
+
+NOON_1904 = 1_682_000_000 + 2_082_844_800
+
+
+@pytest.mark.parametrize("version", [0, 1])
+@pytest.mark.parametrize("media_first", [True, False])
+@pytest.mark.parametrize("large", [True, False])
+@pytest.mark.parametrize("name", ["MVI_1.MOV", "clip.mp4", "IMG_20200101_000000.m4v", "noextension"])
+def test_films_are_dated_by_their_header(tmp_path, version, media_first, large, name):
+    file(tmp_path / name, film(NOON_1904, version=version, media_first=media_first, large=large))
+    photo(tmp_path / "a.jpg", taken="2023:04:20 23:13:20")
+    posts, problems = read(tmp_path)
+    assert {post.taken_at.isoformat() for post in posts} == {"2023-04-20T23:13:20+09:00"}
+    assert not any(post.time_is_guess for post in posts)
+    assert problems == []
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 2_082_844_800, 2**32 - 1])
+def test_films_without_a_time_that_can_be_true_are_dated_by_name(tmp_path, seconds):
+    file(tmp_path / "VID_20230420_231320.mp4", film(seconds))
+    posts, problems = read(tmp_path)
+    assert posts[0].taken_at.isoformat() == "2023-04-20T23:13:20+09:00" or seconds == 2**32 - 1
+    assert problems == []
+
+
+@given(st.data())
+def test_damaged_films_are_carried_along(tmp_path_factory, data):
+    whole = film(NOON_1904, large=data.draw(st.booleans()))
+    content = bytearray(whole[: data.draw(st.integers(0, len(whole)))])
+    for __ in range(data.draw(st.integers(0, 3)) if content else 0):
+        content[data.draw(st.integers(0, min(len(content) - 1, 60)))] = data.draw(st.integers(0, 255))
+    root = tmp_path_factory.mktemp("films")
+    file(root / "a.mp4", bytes(content))
+    assert len(read(root)[0]) == 1
+
+
+@pytest.mark.parametrize("form", ["HEIF", "AVIF"])
+def test_real_heic_and_avif(tmp_path, form):
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    exif = Image.Exif()
+    exif.get_ifd(0x8769).update({0x9003: "2023:04:20 10:13:20", 0x9011: "-04:00"})
+    path = tmp_path / f"a.{'heic' if form == 'HEIF' else 'avif'}"
+    try:
+        Image.new("RGB", (64, 64)).save(path, form, exif=exif.tobytes())
+    except KeyError:
+        pytest.skip(f"this Pillow writes no {form}")
+    posts, problems = read(tmp_path)
+    assert [post.taken_at.isoformat() for post in posts] == ["2023-04-20T23:13:20+09:00"]
+    assert problems == []
+
+
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("a.nef", b"II*\0"),
+        ("a.orf", b"IIRO"),
+        ("a.rw2", b"IIU\0"),
+        ("a.cr3", b"\0\0\0\x18ftypcrx junk"),
+        ("a.raf", b"FUJIFILM"),
+    ],
+)
+def test_raw_of_several_makers(tmp_path, name, start):
+    exif = Image.Exif()
+    exif.endian = "<"
+    if name == "a.cr3":  # whose details are a TIFF of their own
+        exif[0x9003] = "2023:04:20 23:13:20"
+    else:
+        exif.get_ifd(0x8769)[0x9003] = "2023:04:20 23:13:20"
+    tiff = exif.tobytes().removeprefix(b"Exif\0\0")
+    assert tiff.startswith(b"II*\0")
+    preview = b"Exif\0\0" if name == "a.raf" else b""
+    content = start + tiff[4:] if len(start) == 4 else start + preview + tiff
+    file(tmp_path / name, content)
+    posts, problems = read(tmp_path)
+    assert [post.taken_at.isoformat() for post in posts] == ["2023-04-20T23:13:20+09:00"]
+    assert problems == []
+
+
+def test_text_beside_a_photo_is_its_caption(tmp_path):
+    photo(tmp_path / "CrAbC_1.jpg")
+    file(tmp_path / "CrAbC_1.txt", "\ufeff첫 줄\r\n#산책\r\n".encode())
+    file(tmp_path / "notes.txt")
+    posts, problems = read(tmp_path)
+    assert [(post.caption, post.tags) for post in posts] == [("첫 줄\n#산책", ("산책",))]
+    assert [Path(problem.location).name for problem in problems] == ["notes.txt"]
+
+
+def test_composed_and_decomposed_names_belong_together(tmp_path):
+    photo(tmp_path / unicodedata.normalize("NFD", "강아지.jpg"))
+    file(tmp_path / unicodedata.normalize("NFC", "강아지.xmp"), XMP.format(subject=SUBJECT).encode())
+    posts, problems = read(tmp_path)
+    assert [len(post.media) for post in posts] == [2]
+    assert problems == []
+
+
+def test_xmp_date_without_a_time(tmp_path):
+    photo(tmp_path / "a.jpg")
+    file(tmp_path / "a.xmp", XMP.format(subject="").replace("2019-05-06T07:08:09+00:00", "2019-05-06").encode())
+    assert read(tmp_path)[0][0].taken_at.isoformat() == "2019-05-06T00:00:00+09:00"
 
 
 def exif_block(taken: str) -> bytes:

@@ -3,10 +3,13 @@
 import functools
 import io
 import os
+import struct
 import zipfile
 import zlib
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO
+
+from hashtagger.posts.directory import Directory, Member
 
 _LARGEST_MEMBER = 64 << 30
 """Bytes one member may claim: no phone records a longer video."""
@@ -14,10 +17,13 @@ _BOMB_SIZE, _BOMB_RATIO = 256 << 20, 200
 """Photos and videos hardly shrink, and an export's JSON shrinks some 20 to 50 times."""
 
 _KEPT_OPEN = 100
-"""Parts of one export that stay open, each with its directory in memory; systems allow 256 open files or more."""
+"""Parts of one export that stay open; systems allow 256 open files or more."""
+
+_HEADER = struct.Struct("<4s22xHH")
+_ENCRYPTED, _PATCHED = 0x1, 0x20
 
 
-def open_archive(archive: Path) -> zipfile.ZipFile:
+def open_archive(archive: Path) -> Directory:
     """Open an archive for reading; the last hundred stay open, for as long as the file is the same.
 
     Raises:
@@ -30,11 +36,8 @@ def open_archive(archive: Path) -> zipfile.ZipFile:
 
 
 @functools.lru_cache(maxsize=_KEPT_OPEN)
-def _opened(archive: Path, mtime_ns: int, size: int, process: int) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(archive)
-    except (ValueError, NotImplementedError, OverflowError) as error:
-        raise zipfile.BadZipFile(str(error)) from error
+def _opened(archive: Path, mtime_ns: int, size: int, process: int) -> Directory:
+    return Directory(archive)
 
 
 def open_member(archive: Path, member: str) -> BinaryIO:
@@ -49,26 +52,40 @@ def open_member(archive: Path, member: str) -> BinaryIO:
         zipfile.BadZipFile: The member is damaged, encrypted, packed in an unknown way, or a ZIP bomb. Damage may
             only show while reading, by the same two errors.
     """
-    opened = open_archive(archive)
+    found = open_archive(archive).find(member)
+    if found is None:
+        raise FileNotFoundError(f"{archive}!{member}")
+    if found.size > _LARGEST_MEMBER or (found.size > _BOMB_SIZE and found.size > found.packed * _BOMB_RATIO):
+        raise zipfile.BadZipFile(f"{member} claims to unpack to {found.size} bytes")
+    if found.flags & (_ENCRYPTED | _PATCHED):
+        raise zipfile.BadZipFile(f"{member} is encrypted" if found.flags & _ENCRYPTED else f"{member} is a patch")
+    file = archive.open("rb")
     try:
-        info = opened.getinfo(member)
-    except KeyError:
-        raise FileNotFoundError(f"{archive}!{member}") from None
-    if info.file_size > _LARGEST_MEMBER or (
-        info.file_size > _BOMB_SIZE and info.file_size > info.compress_size * _BOMB_RATIO
-    ):
-        raise zipfile.BadZipFile(f"{member} claims to unpack to {info.file_size} bytes")
-    try:
-        stream = opened.open(info)
-    except (RuntimeError, NotImplementedError, ValueError) as error:  # encrypted; unknown packing; closed file
-        raise zipfile.BadZipFile(str(error)) from error
-    return io.BufferedReader(_Member(stream), buffer_size=1 << 18)
+        return io.BufferedReader(_Member(_unpacked(file, found)), buffer_size=1 << 18)
+    except BaseException as error:
+        file.close()
+        if isinstance(error, (NotImplementedError, RuntimeError, ValueError, struct.error)):
+            raise zipfile.BadZipFile(str(error)) from error
+        raise
+
+
+def _unpacked(file: BinaryIO, member: Member) -> io.BufferedIOBase:
+    """Give a member's content, checked against its checksum at the end; ``file`` closes with it."""
+    file.seek(member.position)
+    signature, name_length, extra_length = _HEADER.unpack(file.read(_HEADER.size))
+    if signature != b"PK\x03\x04":
+        raise zipfile.BadZipFile(f"{member.name}: its header is damaged")
+    file.seek(name_length + extra_length, os.SEEK_CUR)
+    info = zipfile.ZipInfo("member")
+    info.compress_type, info.CRC = member.method, member.checksum
+    info.compress_size, info.file_size = member.packed, member.size
+    return zipfile.ZipExtFile(file, "r", info, None, True)
 
 
 class _Member(io.RawIOBase):
     """A member's bytes, with every way of being damaged told as BadZipFile."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: io.BufferedIOBase) -> None:
         self._stream = stream
 
     def readable(self) -> bool:

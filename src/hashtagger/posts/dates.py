@@ -1,6 +1,7 @@
 """Times as exports, cameras and file names write them, made aware and put into the user's zone."""
 
 import re
+import unicodedata
 from datetime import datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,7 @@ _EARLIEST, _LATEST = datetime(1990, 1, 1, tzinfo=timezone.utc), datetime(2100, 1
 
 _WRITTEN = re.compile(
     r"(?P<year>\d{4})[:./-]?(?P<month>\d\d)[:./-]?(?P<day>\d\d)"
-    r"[T ]?(?P<hour>\d\d):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,]\d+)?)?\s*(?P<offset>Z|[+-]\d\d:?\d\d)?",
+    r"(?:[T ]?(?P<hour>\d\d):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,]\d+)?)?\s*(?P<offset>Z|[+-]\d\d:?\d\d)?)?",
 )
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)")
 
@@ -31,6 +32,7 @@ _NAMED = tuple(
     for date, gap in (
         (r"(?P<month>\d\d)(?P<day>\d\d)(?=\d{6}(?!\d)|\D|$)", "*"),
         (r"(?P<separator>[-_.]\ ?)(?P<month>\d{1,2})(?P=separator)(?P<day>\d{1,2})(?!\d)\.?", "+"),
+        (r"년\ ?(?P<month>\d{1,2})월\ ?(?P<day>\d{1,2})일", "+"),
     )
 )
 _EPOCH_MILLISECONDS = re.compile(r"(?<!\d)(1\d{12})(?!\d)")
@@ -82,9 +84,10 @@ def from_name(stem: str, zone: tzinfo) -> datetime | None:
 
     Known are ``IMG_20230420_231320``, ``PXL_…`` (UTC), ``KakaoTalk_20230420_231320123``,
     ``KakaoTalk_Photo_2023-04-20-23-13-20``, ``IMG-20230420-WA0001``, ``Screenshot_20230420-231320_…``,
-    ``스크린샷 2023-04-20 오후 11.13.20``, ``2023-04-20_14-13-20_UTC``, ``1682000000123`` and the like. A name with
-    a date only gives its midnight.
+    ``스크린샷 2023-04-20 오후 11.13.20``, ``2023년 4월 20일``, ``2023-04-20_14-13-20_UTC``, ``1682000000123`` and the
+    like. A name with a date only gives its midnight.
     """
+    stem = unicodedata.normalize("NFC", stem)  # as macOS takes 오후 and 년 apart
     for found in (match for pattern in _NAMED for match in pattern.finditer(stem)):
         hour = int(found["hour"] or 0)
         half = (found["before"] or found["after"] or "").upper()

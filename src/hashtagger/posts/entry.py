@@ -12,6 +12,8 @@ from hashtagger.posts.post import MediaKind
 
 _PERMALINK = re.compile(r"https?://(?:www\.)?instagram\.com/(?:[\w.]+/)?(?:p|reel|reels|tv)/[\w-]+/?")
 _ADDRESS = re.compile(r"https?://\S+")
+_NOT_ITS_OWN = frozenset({"media", "label_values", "media_map_data"})
+"""Keys under which an entry that is its own only file holds what is not of that file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Draft:
         carousel: What the rows of one carousel have in common where each row is an entry of its own.
         origin: The file that holds the entry, for messages.
         keys: Hashes; two entries that have one in common are of one post.
+        tagged_labels: Of labelled texts, the labels of those with a hashtag: one of these labels is the caption's.
     """
 
     references: list[Reference]
@@ -46,6 +49,7 @@ class Draft:
     carousel: str | None = None
     origin: str = ""
     keys: frozenset[int] = frozenset()
+    tagged_labels: tuple[str, ...] = ()
 
     def absorb(self, other: "Draft") -> None:
         """Take over what another entry of the same post knows; what is known already stays."""
@@ -65,20 +69,23 @@ class Draft:
         return next(texts) != next(texts) and abs((self.taken_at - other.taken_at).total_seconds()) > 60
 
 
-def read_entry(entry: object, zone: tzinfo) -> Draft | None:
+def read_entry(entry: object, zone: tzinfo, caption_label: str | None = None) -> Draft | None:
     """Read one entry of any layout, decided by what it holds and not by the file it stands in.
 
     Args:
         entry: A parsed JSON value.
         zone: The zone for its time.
+        caption_label: What captions are labelled in this export, where known: labels are in the language that the
+            owner's app spoke.
 
     Returns:
         The draft, or ``None`` where the entry does not describe a post.
     """
     if not isinstance(entry, dict):
         return None
-    items = list(_media_items(entry))
-    labels = list(_labels(entry.get("label_values")))
+    nodes = list(_nodes(entry.get("label_values")))
+    items = [item for one in (entry, *(node for node, _inside in nodes)) for item in _media_items(one)]
+    labels = list(_labels(nodes))
     if not items and not labels:
         return None
     old = "path" in entry
@@ -86,9 +93,10 @@ def read_entry(entry: object, zone: tzinfo) -> Draft | None:
         references=[reference for item in items for reference in _references(item)],
         taken_at=_time(entry, items, zone),
         caption=_first_text([entry.get("title"), *(item.get("title") for item in items), entry.get("caption")])
-        or _caption_among(labels),
+        or _caption_among(labels, caption_label),
         permalink=next((found[0] for _label, value, _inside in labels if (found := _PERMALINK.match(value))), None),
         place=_text(entry.get("location")) or None,
+        tagged_labels=tuple(label for label, value, _inside in labels if "#" in value and not _ADDRESS.match(value)),
     )
     if old and draft.taken_at is not None:
         draft.carousel = f"{entry.get('taken_at')}\0{draft.caption}"
@@ -117,10 +125,16 @@ def _references(item: dict[str, object]) -> Iterator[Reference]:
     uri = uri or _local(item.get("path"))
     if uri or backup:
         yield Reference(uri or backup or "", hint, backup)
-    video = metadata.get("video_metadata")
-    subtitles = video.get("subtitles") if isinstance(video, dict) else None
-    if isinstance(subtitles, dict) and (uri := _local(subtitles.get("uri"))):
-        yield Reference(uri, "other")
+    # Subtitles, other renderings and dubbed sound stand deeper in the item, and come along.
+    waiting = [value for key, value in item.items() if key not in _NOT_ITS_OWN]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict):
+            waiting += value.values()
+            if (deeper := _local(value.get("uri"))) and deeper != uri:
+                yield Reference(deeper, "other")
 
 
 def _local(value: object) -> str | None:
@@ -129,8 +143,9 @@ def _local(value: object) -> str | None:
 
 
 def _time(entry: dict[str, object], items: list[dict[str, object]], zone: tzinfo) -> datetime | None:
-    stamps = [entry.get("creation_timestamp"), *(item.get("creation_timestamp") for item in items)]
-    for stamp in [*stamps, entry.get("timestamp")]:
+    # The post's own time first: those of its media differ by seconds.
+    own = [entry.get("creation_timestamp"), entry.get("timestamp")]
+    for stamp in [*own, *(item.get("creation_timestamp") for item in items)]:
         if moment := from_timestamp(stamp, zone):
             return moment
     # media.json of 2018 to 2020 writes UTC without saying so.
@@ -156,29 +171,39 @@ def _first_text(values: list[object]) -> str:
     return next((text for text in map(_text, values) if text.strip()), "")
 
 
-def _labels(values: object, owned: bool = False) -> Iterator[tuple[str, str, bool]]:
-    """Flatten ``label_values``: label, value, and whether it stands in a ``dict``, which describes a person."""
+def _nodes(values: object) -> Iterator[tuple[dict[str, object], bool]]:
+    """Flatten ``label_values``; each node with whether it stands in a ``dict``, which mostly describes a person."""
     # Iterative, as nesting is up to whoever wrote the file.
-    waiting = [(values, owned)]
+    waiting = [(values, False)]
     while waiting:
         current, inside = waiting.pop()
         for one in reversed(current) if isinstance(current, list) else ():
-            if not isinstance(one, dict):
-                continue
-            waiting.append((one.get("label_values"), inside))
-            waiting.append((one.get("dict"), True))
-            if value := _text(one.get("value")) or _text(one.get("href")):
-                yield _text(one.get("label")), value, inside
+            if isinstance(one, dict):
+                waiting.append((one.get("label_values"), inside))
+                waiting.append((one.get("dict"), True))
+                yield one, inside
 
 
-def _caption_among(labels: list[tuple[str, str, bool]]) -> str:
-    """Find the caption by what it looks like, as labels are in the language that the owner's app spoke.
+def _labels(nodes: list[tuple[dict[str, object], bool]]) -> Iterator[tuple[str, str, bool]]:
+    """Give each node's label and texts, and whether it stands in a ``dict``."""
+    for node, inside in nodes:
+        for value in dict.fromkeys((_text(node.get("value")), _text(node.get("href")))):
+            if value:
+                yield _text(node.get("label")), value, inside
 
-    It is the longest text that is no address. Of what is said of the owner only a text with a hashtag can be it.
+
+def _caption_among(labels: list[tuple[str, str, bool]], known: str | None) -> str:
+    """Find the caption by its label, or else by what it looks like.
+
+    It is the longest text that is neither an address nor mostly digits. Of what is said of the owner only a text with
+    a hashtag can be it.
     """
-    texts = [
-        value
-        for _label, value, inside in labels
-        if not _ADDRESS.fullmatch(value.strip()) and (not inside or "#" in value)
-    ]
-    return max(texts, key=lambda text: ("#" in text, len(text)), default="")
+    texts = [(label, value, inside) for label, value, inside in labels if not _ADDRESS.fullmatch(value.strip())]
+    if known is not None and any(label == known for label, _value, _inside in texts):
+        return next(value for label, value, _inside in texts if label == known)
+    likely = [value for _label, value, inside in texts if "#" in value or (known is None and not inside)]
+    return max(likely, key=lambda text: ("#" in text, not _mostly_digits(text), len(text)), default="")
+
+
+def _mostly_digits(text: str) -> bool:
+    return sum(character.isdigit() for character in text) * 3 >= len("".join(text.split()))

@@ -1,8 +1,10 @@
 """Instagram's own data export: ZIP archives and folders of every layout since 2018, several parts merged."""
 
+import unicodedata
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from pathlib import PurePosixPath
 
@@ -85,11 +87,13 @@ class ExportSource:
         self._zone = zone
         asked = {_POSTS: True, _INSIGHTS: True, _REELS: reels, _STORIES: stories, _OTHER: other}
         self._wanted = {kind for kind, wanted in asked.items() if wanted}
+        self._caption_label: str | None = None
 
     def posts(self) -> Iterator[Post]:
         """Yield every post once; those of each list in its order, merged ones and unlisted files last."""
         self.problems = list(self._broken)
         self._nearest = list(self._trees)
+        self._caption_label = None
         listings = [listing for tree in self._trees for listing in self._listings(tree)]
         insights = [listing for listing in listings if listing.kind == _INSIGHTS]
         listings = [listing for listing in listings if listing.kind != _INSIGHTS]
@@ -108,8 +112,11 @@ class ExportSource:
             path = PurePosixPath(name)
             if path.suffix == ".json":
                 match = LISTING.fullmatch(path.name)
-                insights = "past_instagram_insights" in path.parts
-                yield _Listing(tree, name, _INSIGHTS if insights else _KIND_OF_STEM[match["stem"]] if match else None)
+                kind = _KIND_OF_STEM[match["stem"]] if match else None
+                if "past_instagram_insights" not in path.parts:
+                    yield _Listing(tree, name, kind)
+                elif kind in self._wanted:
+                    yield _Listing(tree, name, _INSIGHTS)
 
     def _drafts(self, listing: _Listing, *, report: bool = False, wanted: bool = True) -> Iterator[Draft]:
         """Read a list.
@@ -127,7 +134,7 @@ class ExportSource:
                     kind = listing.kind or _KIND_OF_KEY.get(key or "", _POSTS)
                     if (key is not None and key in PRIVATE) or (wanted and kind not in self._wanted):
                         continue
-                    draft = read_entry(entry, self._zone)
+                    draft = read_entry(entry, self._zone, self._caption_label)
                     if draft is None:
                         unread += 1
                         continue
@@ -141,15 +148,18 @@ class ExportSource:
             self._problem(location, _("{count} entries describe no post").format(count=unread))
 
     def _survey(self, listings: Sequence[_Listing], *, moments: bool) -> tuple[set[int], set[int]]:
-        """Learn which keys (and moments) there are, and which keys more than one entry has."""
+        """Learn which keys (and moments) there are, which more than one entry has, and how captions are labelled."""
         seen: set[int] = set()
         shared: set[int] = set()
+        labels: Counter[str] = Counter()
         for listing in listings:
             for draft in self._drafts(listing, wanted=False):
                 shared |= draft.keys & seen
                 seen |= draft.keys
+                labels.update(draft.tagged_labels)
                 if moments:
                     seen.update(_moment_key(draft))
+        self._caption_label = labels.most_common(1)[0][0] if labels else None
         return seen, shared
 
     def _merged(self, listings: Sequence[_Listing], shared: set[int]) -> Iterator[Draft]:
@@ -193,7 +203,7 @@ class ExportSource:
             for folder, kind in _MEDIA_FOLDERS.items():
                 if kind in self._wanted:
                     for name in tree.files(folder):
-                        key = hash(name)
+                        key = hash(unicodedata.normalize("NFC", name))
                         if key not in seen:
                             seen.add(key)
                             yield from self._unlisted_file(tree, name)
@@ -211,7 +221,7 @@ class ExportSource:
             yield Post(moment, (media,), time_is_guess=True)
 
     def _post(self, draft: Draft) -> Iterator[Post]:
-        media = tuple(found for one in draft.references if (found := self._media(one, draft)) is not None)
+        media = tuple(found for one in draft.references for found in self._media(one, draft))
         moment, guess = draft.taken_at, False
         if moment is None:
             guesses = [month_of(one.uri, self._zone) for one in draft.references]
@@ -227,20 +237,27 @@ class ExportSource:
             return
         yield Post(moment, media, draft.caption, caption_tags(draft.caption), draft.permalink, guess, draft.place)
 
-    def _media(self, reference: Reference, draft: Draft) -> Media | None:
-        for uri in filter(None, (reference.uri, reference.backup)):
+    def _media(self, reference: Reference, draft: Draft) -> Iterator[Media]:
+        """Find the file of a reference, and its backup where that is another."""
+        found = False
+        for uri in dict.fromkeys((reference.uri, reference.backup or reference.uri)):
             name = archive.safe_name(uri)
             if name is None or not PRIVATE.isdisjoint(name.split("/")):
                 self._problem(draft.origin, _("names a file outside of the export: {file}").format(file=uri))
-                return None
-            for tree in self._nearest:
-                if found := self._find(tree, name, reference.hint):
-                    # The next file most likely lies in the same part.
-                    if tree is not self._nearest[0]:
-                        self._nearest = [tree, *(other for other in self._trees if other is not tree)]
-                    return found
-        if reference.hint != "other" or sniff.of_name(reference.uri) != "other":
+                return
+            if media := self._anywhere(name, reference.hint):
+                yield replace(media, kind="other") if found or reference.hint == "other" else media
+                found = True
+        if not found and (reference.hint != "other" or sniff.of_name(reference.uri) != "other"):
             self._problem(reference.uri, _("named in {file} but missing from the export").format(file=draft.origin))
+
+    def _anywhere(self, name: str, hint: MediaKind | None) -> Media | None:
+        for tree in self._nearest:
+            if found := self._find(tree, name, hint):
+                # The next file most likely lies in the same part.
+                if tree is not self._nearest[0]:
+                    self._nearest = [tree, *(other for other in self._trees if other is not tree)]
+                return found
         return None
 
     def _find(self, tree: Tree, name: str, hint: MediaKind | None) -> Media | None:
@@ -257,7 +274,8 @@ class ExportSource:
 def _keys(draft: Draft) -> Iterator[int]:
     """What tells that two entries are of one post. Hashes, as a million of them must fit; a clash only costs a look."""
     for reference in draft.references:
-        yield hash(archive.safe_name(reference.uri) or reference.uri)
+        for uri in filter(None, (reference.uri, reference.backup)):
+            yield hash(unicodedata.normalize("NFC", archive.safe_name(uri) or uri))
     if draft.carousel is not None:
         yield hash(("carousel", draft.carousel))
 

@@ -14,7 +14,7 @@ from typing import Any
 from hashtagger.i18n import _
 from hashtagger.posts.dates import from_name, from_timestamp
 from hashtagger.posts.mojibake import repair
-from hashtagger.posts.photos import media_file, posts_of_photos, walk
+from hashtagger.posts.photos import media_file, posts_of_photos, read_text, walk
 from hashtagger.posts.post import Media, Post, Problem
 from hashtagger.posts.tags import caption_tags
 
@@ -117,7 +117,7 @@ class InstaloaderSource:
 
     def _post(self, folder: Path, base: str, group: _Group, facts: _Facts) -> Post | None:
         media = self._media(folder, group, facts)
-        caption = facts.caption if facts.caption is not None else _read_text(folder, group.caption, self.problems)
+        caption = facts.caption if facts.caption is not None else self._text(folder, group.caption)
         if not media and not facts.taken_at and not _DATED.fullmatch(base):
             return None
         moment, guess = facts.taken_at or from_name(base, self._zone), False
@@ -128,7 +128,7 @@ class InstaloaderSource:
             moment, guess = (alone.taken_at, alone.time_is_guess) if alone else (None, False)
         if moment is None:
             return None
-        place = facts.place or _read_text(folder, group.place, self.problems).split("\n", 1)[0].strip() or None
+        place = facts.place or self._text(folder, group.place).split("\n", 1)[0].strip() or None
         permalink = f"https://www.instagram.com/p/{facts.shortcode}/" if facts.shortcode else None
         return Post(moment, media, caption, caption_tags(caption), permalink, guess, place)
 
@@ -155,6 +155,9 @@ class InstaloaderSource:
             elif sum(facts.videos) > len(films):
                 self._problem(folder / found[0][1].name, _("a video of its post is missing; its picture is there"))
         return tuple(items)
+
+    def _text(self, folder: Path, name: str | None) -> str:
+        return read_text(folder / name, self.problems) if name else ""
 
     def _problem(self, path: Path, cause: str) -> None:
         self.problems.append(Problem(str(path), cause))
@@ -215,17 +218,6 @@ def _identities(post: Post) -> list[int]:
         return [hash(post.permalink), written]
     # Two photos of one second without a word may well be two posts.
     return [written if post.caption or not post.media else hash(tuple(one.location for one in post.media))]
-
-
-def _read_text(folder: Path, name: str | None, problems: list[Problem]) -> str:
-    if name is None:
-        return ""
-    try:
-        text = (folder / name).read_text(encoding="utf-8-sig", errors="replace")
-    except OSError as error:
-        problems.append(Problem(str(folder / name), error.strerror or str(error)))
-        return ""
-    return text.removesuffix("\n")
 
 
 def _structure(path: Path, problems: list[Problem]) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ def entries(stream: BinaryIO) -> Iterator[tuple[str | None, object]]:
     """Yield the entries of a JSON file one at a time, each with the key of the list that holds it.
 
     A bare array yields its elements with ``None``; an object yields the elements of each of its lists with that
-    list's key; an object that is a post itself yields itself with ``None``.
+    list's key, also one level deeper; an object that is a post itself yields itself with ``None``.
 
     Raises:
         ValueError: The file is not JSON, from there on; the entries before have been yielded.
@@ -66,6 +66,10 @@ def _object(text: "_Text") -> Iterator[tuple[str | None, object]]:
             break
     if not _SINGLE.isdisjoint(own):
         yield None, own
+        return
+    for inner in own.values():
+        for key, value in inner.items() if isinstance(inner, dict) else ():
+            yield from ((key, one) for one in (value if isinstance(value, list) else ()))
 
 
 class _Text:

@@ -1,16 +1,22 @@
 """What photos and their sidecars say of themselves: EXIF, XMP and IPTC."""
 
+import io
 import mmap
+import re
+import struct
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from xml.etree import ElementTree
 
 from hashtagger.posts import sniff
 from hashtagger.posts.dates import from_text
+from hashtagger.posts.film import creation_time
 
 if TYPE_CHECKING:
     from PIL.Image import Exif
@@ -22,6 +28,14 @@ _XP_KEYWORDS = 0x9C9E
 _XMP_TAG = 700
 
 _LARGEST_SIDECAR = 8 << 20
+
+_CONTAINERS = sniff.RAW | {"heic", "heif", "hif", "avif", "jxl"}
+_EXIF_BLOCK = re.compile(rb"Exif\0\0(?=II\*\0|MM\0\*)|(?=II\*\0\x08\0\0\0|MM\0\*\0\0\0\x08)")
+_UNREADABLE = (SyntaxError, struct.error, ValueError, LookupError, TypeError, OSError, OverflowError)
+"""What Pillow raises for what only looks like EXIF."""
+_MOST_BLOCKS, _BLOCK = 8, 1 << 18
+_ODD_TIFF = {b"IIRO": b"II*\0", b"IIRS": b"II*\0", b"IIU\0": b"II*\0", b"MMOR": b"MM\0*"}
+"""How Olympus and Panasonic begin what is TIFF otherwise."""
 
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _DC = "{http://purl.org/dc/elements/1.1/}"
@@ -41,7 +55,7 @@ class Metadata:
     """What one file says.
 
     Attributes:
-        exif_time: When EXIF says it was taken.
+        exif_time: When EXIF, or a film's header, says it was taken.
         xmp_time: When XMP says so.
         keywords: Its keywords, without ``#``, each once.
         caption: Its description.
@@ -58,13 +72,22 @@ class Metadata:
 def read_photo(path: Path, zone: tzinfo) -> Metadata:
     """Read a photo's own metadata, RAW and HEIC included; the picture itself is not decoded."""
     try:
-        if sniff.extension(path.name) in sniff.RAW or sniff.extension(path.name) in {"heic", "heif", "hif", "avif"}:
+        if sniff.extension(path.name) in _CONTAINERS:
             return _read_container(path, zone)
         return _read_image(path, zone)
     except (
         Exception
     ) as error:  # Pillow raises nearly anything for damaged metadata; the photo is carried on all the same
         return Metadata(damage=str(error) or type(error).__name__)
+
+
+def read_film(path: Path, zone: tzinfo) -> Metadata:
+    """Read when a film was taken."""
+    try:
+        with path.open("rb") as stream:
+            return Metadata(creation_time(stream, zone))
+    except OSError as error:
+        return Metadata(damage=error.strerror or str(error))
 
 
 def read_sidecar(path: Path, zone: tzinfo) -> Metadata:
@@ -105,9 +128,6 @@ def _read_image(path: Path, zone: tzinfo) -> Metadata:
 
 def _read_container(path: Path, zone: tzinfo) -> Metadata:
     """Read a file that Pillow may not know, by the EXIF and XMP blocks that stand in it."""
-    from PIL import Image
-
-    exif = Image.Exif()
     xmp = Metadata()
     with (
         warnings.catch_warnings(),
@@ -115,17 +135,34 @@ def _read_container(path: Path, zone: tzinfo) -> Metadata:
         mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data,
     ):
         warnings.simplefilter("ignore")
-        if (start := data.find(b"Exif\0\0")) >= 0:
-            exif.load(data[start : start + (1 << 18)])
-        elif data[:2] in (b"II", b"MM"):
-            exif.load_from_fp(stream)
+        taken = next((moment for exif in _exif_blocks(data, stream) if (moment := _exif_time(exif, zone))), None)
         if (start := data.find(b"<x:xmpmeta")) >= 0 and (end := data.find(b"</x:xmpmeta>", start)) >= 0:
             xmp = _from_xmp(data[start : end + 12], zone)
-        return merged([Metadata(_exif_time(exif, zone)), xmp])
+        return merged([Metadata(taken), xmp])
+
+
+def _exif_blocks(data: mmap.mmap, stream: BinaryIO) -> Iterator["Exif"]:
+    """Read what is TIFF, or holds TIFF: HEIC and AVIF in an item, CR3 in boxes, RAF and RW2 in a preview."""
+    from PIL import Image
+
+    exif = Image.Exif()
+    with suppress(*_UNREADABLE):
+        if data[:4] in (b"II*\0", b"MM\0*"):
+            exif.load_from_fp(stream)
+            yield exif
+        elif data[:4] in _ODD_TIFF:
+            exif.load_from_fp(io.BytesIO(_ODD_TIFF[data[:4]] + data[4:_BLOCK]))
+            yield exif
+    for found in islice(_EXIF_BLOCK.finditer(data), _MOST_BLOCKS):
+        exif = Image.Exif()
+        with suppress(*_UNREADABLE):
+            exif.load(b"Exif\0\0" + data[found.end() : found.end() + _BLOCK])
+            yield exif
 
 
 def _exif_time(exif: "Exif", zone: tzinfo) -> datetime | None:
-    details = exif.get_ifd(_EXIF_IFD)
+    # In CR3 the details are a TIFF of their own.
+    details = exif.get_ifd(_EXIF_IFD) or dict(exif)
     for date, offset in ((_DATE_TIME_ORIGINAL, _OFFSET_ORIGINAL), (_DATE_TIME_DIGITIZED, _OFFSET_DIGITIZED)):
         if moment := from_text(_ascii(details.get(date)), zone, offset=_ascii(details.get(offset))):
             return moment

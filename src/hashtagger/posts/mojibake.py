@@ -1,6 +1,10 @@
 """Text that came through the wrong encoding: captions of Instagram's export, names from Korean Windows."""
 
 import os
+import re
+
+_HALF = re.compile(rb"[\xc2-\xf4][\x80-\xbf]{0,2}")
+_DOTS = ("…".encode(), b"...")
 
 
 def repair(text: str) -> str:
@@ -24,12 +28,12 @@ def repair(text: str) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        # Only a cut at the very end, after text that is damaged for certain, is taken for a truncated caption:
-        # "café" in plain Latin-1 ends the same way.
-        if error.reason == "unexpected end of data":
-            prefix = raw[: error.start]
-            if not prefix.isascii():
-                return prefix.decode("utf-8")
+        # Only a cut after text that is damaged for certain, with nothing but dots behind it, is taken for a truncated
+        # caption: "café" in plain Latin-1 ends the same way.
+        whole, half = raw[: error.start], raw[error.start :]
+        tail = next((dots for dots in _DOTS if half.endswith(dots)), b"")
+        if not whole.isascii() and _HALF.fullmatch(half.removesuffix(tail)):
+            return (whole + tail).decode("utf-8")
         return text
 
 

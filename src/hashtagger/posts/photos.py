@@ -2,6 +2,7 @@
 
 import os
 import stat
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, tzinfo
 from itertools import groupby
@@ -10,10 +11,12 @@ from pathlib import Path
 from hashtagger.i18n import _
 from hashtagger.posts import metadata, sniff
 from hashtagger.posts.dates import from_name
+from hashtagger.posts.film import FILMS
 from hashtagger.posts.mojibake import escaped, readable
 from hashtagger.posts.post import Media, MediaKind, Post, Problem
 from hashtagger.posts.tags import caption_tags
 
+_LONGEST_TEXT = 100_000
 _JUNK = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "__macosx", "$recycle.bin"})
 
 
@@ -86,16 +89,18 @@ def _stem(name: str) -> str:
     # IMG_1.JPG.xmp, as darktable and digiKam name it, belongs to IMG_1.JPG.
     if name.lower().endswith(".xmp") and sniff.of_name(stem):
         return _stem(stem)
-    return stem.casefold()
+    return unicodedata.normalize("NFC", stem).casefold()
 
 
 def _post(folder: Path, names: list[str], zone: tzinfo, problems: list[Problem]) -> Post | None:
-    media = [found for name in names if (found := media_file(folder / name, problems))]
+    texts = [name for name in names if name.lower().endswith(".txt")]
+    media = [found for name in names if name not in texts and (found := media_file(folder / name, problems))]
     main = [one for one in media if one.kind != "other"] or [
         one for one in media if sniff.extension(one.name) in sniff.RAW
     ]
     if not main:
         problems.extend(Problem(one.location, _("has no photo or video that it belongs to")) for one in media)
+        problems.extend(Problem(str(folder / name), _("neither photo nor video; left where it is")) for name in texts)
         return None
     # What is shown comes first: a photo before its film, both before RAW and sidecars.
     media.sort(key=lambda one: _ORDER[one.kind])
@@ -106,7 +111,18 @@ def _post(folder: Path, names: list[str], zone: tzinfo, problems: list[Problem])
         guess, moment = True, _modified(main[0], zone, problems)
     if moment is None:
         return None
-    return Post(moment, tuple(media), known.caption, caption_tags(known.caption, known.keywords), None, guess)
+    caption = known.caption or next((text for name in texts if (text := read_text(folder / name, problems))), "")
+    return Post(moment, tuple(media), caption, caption_tags(caption, known.keywords), None, guess)
+
+
+def read_text(path: Path, problems: list[Problem]) -> str:
+    """Read a caption's file, without the line break at its end; ``""`` for one that cannot be read."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as stream:
+            return stream.read(_LONGEST_TEXT).removesuffix("\n")
+    except OSError as error:
+        problems.append(Problem(str(path), error.strerror or str(error)))
+        return ""
 
 
 _ORDER: dict[MediaKind, int] = {"photo": 0, "video": 1, "other": 2}
@@ -140,6 +156,8 @@ def _read(media: Iterable[Media], zone: tzinfo, problems: list[Problem]) -> Iter
             found = metadata.read_sidecar(one.path, zone)
         elif one.kind == "photo" or ending in sniff.RAW:
             found = metadata.read_photo(one.path, zone)
+        elif ending in FILMS:
+            found = metadata.read_film(one.path, zone)
         else:
             continue
         if found.damage:

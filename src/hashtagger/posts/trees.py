@@ -3,10 +3,12 @@
 import os
 import re
 import stat
+import unicodedata
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
@@ -101,15 +103,17 @@ class Folder:
 
     def find(self, name: str, hint: MediaKind | None) -> Media | None:
         """Find a media file."""
-        path = self.root / name
-        try:
-            status = path.stat()
-        except (OSError, ValueError):  # a name longer than the file system allows is not there either
-            return None
-        if not stat.S_ISREG(status.st_mode):
-            return None
-        named, kind = sniff.name_and_kind(path.name, lambda: path.open("rb"), hint)
-        return Media(readable(named), escaped(str(path)), kind or "other", path=path, size=status.st_size)
+        # macOS may have unpacked Korean names decomposed.
+        for form in dict.fromkeys((name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD")))):
+            path = self.root / form
+            try:
+                status = path.stat()
+            except (OSError, ValueError):  # a name longer than the file system allows is not there either
+                continue
+            if stat.S_ISREG(status.st_mode):
+                named, kind = sniff.name_and_kind(path.name, partial(self.open, form), hint)
+                return Media(readable(named), escaped(str(path)), kind or "other", path=path, size=status.st_size)
+        return None
 
     def location(self, name: str) -> str:
         """Name a file of it for the user."""
@@ -129,7 +133,7 @@ class Archive:
     prefix: str
 
     def _names(self) -> Iterator[str]:
-        for name in archive.open_archive(self.path).namelist():
+        for name in archive.open_archive(self.path).names():
             if name.startswith(self.prefix) and not name.endswith("/"):
                 inside = name[len(self.prefix) :]
                 parts = inside.split("/")
@@ -151,12 +155,11 @@ class Archive:
     def find(self, name: str, hint: MediaKind | None) -> Media | None:
         """Find a media file."""
         member = self.prefix + name
-        try:
-            info = archive.open_archive(self.path).getinfo(member)
-        except KeyError:
+        found = archive.open_archive(self.path).find(member)
+        if found is None:
             return None
         named, kind = sniff.name_and_kind(PurePosixPath(name).name, lambda: self.open(name), hint)
-        return Media(named, self.location(name), kind or "other", archive=self.path, member=member, size=info.file_size)
+        return Media(named, self.location(name), kind or "other", archive=self.path, member=member, size=found.size)
 
     def location(self, name: str) -> str:
         """Name a file of it for the user."""
@@ -204,7 +207,7 @@ def archives_of_exports(path: Path) -> list[Archive]:
     """
     listed: dict[str, None] = {}
     media: dict[str, None] = {}
-    for name in archive.open_archive(path).namelist():
+    for name in archive.open_archive(path).names():
         parts = name.split("/")
         if not PRIVATE.isdisjoint(parts):
             continue
@@ -257,6 +260,7 @@ def modified(media: Media, zone: tzinfo) -> datetime | None:
         if media.path is not None:
             return datetime.fromtimestamp(media.path.stat().st_mtime, zone)
         assert media.archive is not None
-        return datetime(*archive.open_archive(media.archive).getinfo(media.member or "").date_time, tzinfo=zone)
-    except (OSError, ValueError, OverflowError, KeyError, zipfile.BadZipFile):
+        found = archive.open_archive(media.archive).find(media.member or "")
+        return datetime(*found.modified(), tzinfo=zone) if found else None
+    except (OSError, ValueError, OverflowError, zipfile.BadZipFile):
         return None

@@ -1,0 +1,205 @@
+"""A ZIP archive's table of contents, of which only positions are held: 16 bytes a file, the rest stays on disk.
+
+Layout as in PKWARE's APPNOTE 6.3, sections 4.3.12 (entries), 4.3.14 to 4.3.16 (where they are).
+"""
+
+import os
+import struct
+import threading
+import unicodedata
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+from zipfile import BadZipFile
+
+_ENTRY = struct.Struct("<4s4xHHHHIIIHHH8xI")  # signature to the position of the file itself
+_END = struct.Struct("<4sHHHHIIH")
+_LOCATOR64 = struct.Struct("<4sIQI")
+_END64 = struct.Struct("<4s12xIIQQQQ")
+_LONGEST_COMMENT = 0xFFFF
+_AT_MOST_32, _AT_MOST_16 = 0xFFFFFFFF, 0xFFFF
+_CHUNK = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file of an archive, as the table of contents has it.
+
+    Attributes:
+        name: With slashes, decoded.
+        flags: General purpose bits; bit 0 is encryption.
+        method: How it is packed: 0 stored, 8 deflated, ...
+        clock: When it was changed, in DOS's words: time, date.
+        checksum: CRC-32 of its content.
+        packed: Bytes in the archive.
+        size: Bytes of its content, as claimed.
+        position: Where in the archive its own header is.
+    """
+
+    name: str
+    flags: int
+    method: int
+    clock: tuple[int, int]
+    checksum: int
+    packed: int
+    size: int
+    position: int
+
+    def modified(self) -> tuple[int, int, int, int, int, int]:
+        """Tell year, month, day, hour, minute and second of its last change; they may make no sense."""
+        time, date = self.clock
+        return (
+            (date >> 9) + 1980, date >> 5 & 0xF, date & 0x1F,
+            time >> 11, time >> 5 & 0x3F, (time & 0x1F) * 2,
+        )  # fmt: skip
+
+
+class Directory:
+    """What an archive holds, by name; safe to ask from several threads.
+
+    Args:
+        path: The archive.
+
+    Raises:
+        OSError: It cannot be read.
+        zipfile.BadZipFile: It is no ZIP archive, or its table of contents is damaged or in another file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._file = path.open("rb", buffering=0)
+        try:
+            self._start, self._length, self._shift = _find_entries(self._file)
+            hashes, positions = array("q"), array("Q")
+            for position, member in self._entries():
+                hashes.append(hash(_key(member.name)))
+                positions.append(position)
+        except (struct.error, ValueError, OverflowError) as error:
+            self._file.close()
+            raise BadZipFile(str(error)) from error
+        except BaseException:
+            self._file.close()
+            raise
+        # In the order of hashes; of two files of one name the later one comes later, and counts.
+        order = sorted(range(len(hashes)), key=hashes.__getitem__)
+        self._hashes = array("q", (hashes[index] for index in order))
+        self._positions = array("Q", (positions[index] for index in order))
+
+    def __del__(self) -> None:
+        if hasattr(self, "_file"):
+            self._file.close()
+
+    def names(self) -> Iterator[str]:
+        """Name all files and folders (which end in a slash), in the archive's order."""
+        return (member.name for _position, member in self._entries())
+
+    def find(self, name: str) -> Member | None:
+        """Find a file by its name; its Korean may be composed or not."""
+        key = _key(name)
+        index = bisect_right(self._hashes, hash(key)) - 1
+        if index < 0 or self._hashes[index] != hash(key):
+            return None
+        with self._lock:
+            self._file.seek(self._positions[index])
+            data = self._file.read(_CHUNK)
+        member, _length = self._parse(data, 0)
+        return member if _key(member.name) == key else None
+
+    def _entries(self) -> Iterator[tuple[int, Member]]:
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(self._start)
+            left, data, at, base = self._length, b"", 0, self._start
+            while left or at < len(data):
+                # The longest entry takes 46 bytes and three times 65535.
+                if left and len(data) - at < _CHUNK:
+                    more = file.read(min(left, 4 * _CHUNK))
+                    if not more:
+                        raise BadZipFile("its table of contents is cut")
+                    left -= len(more)
+                    base += at
+                    data, at = data[at:] + more, 0
+                    continue
+                member, length = self._parse(data, at)
+                yield base + at, member
+                at += length
+
+    def _parse(self, data: bytes, at: int) -> tuple[Member, int]:
+        (
+            signature, flags, method, time, date, checksum, packed, size, name_length, extra_length, comment_length,
+            position,
+        ) = _ENTRY.unpack_from(data, at)  # fmt: skip
+        if signature != b"PK\x01\x02":
+            raise BadZipFile("its table of contents is damaged")
+        end = at + _ENTRY.size + name_length
+        name = _decoded(data[at + _ENTRY.size : end])
+        if _AT_MOST_32 in (packed, size, position):
+            size, packed, position = _large(data[end : end + extra_length], size, packed, position)
+        member = Member(name, flags, method, (time, date), checksum, packed, size, position + self._shift)
+        return member, _ENTRY.size + name_length + extra_length + comment_length
+
+
+def _find_entries(file: BinaryIO) -> tuple[int, int, int]:
+    """Tell where the table of contents begins, its length, and by how much all positions in it are off."""
+    length = file.seek(0, os.SEEK_END)
+    tail_start = max(length - _END.size - _LONGEST_COMMENT, 0)
+    file.seek(tail_start)
+    tail = file.read()
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0:
+        raise BadZipFile("File is not a zip file")
+    _s, disk, first_disk, _here, _count, size, start, _comment = _END.unpack_from(tail, at)
+    end = tail_start + at
+    if (at64 := end - _LOCATOR64.size) >= 0:
+        file.seek(at64)
+        signature, disk64, _position, disks = _LOCATOR64.unpack(file.read(_LOCATOR64.size))
+        if signature == b"PK\x06\x07":
+            if disk64 or disks > 1:
+                raise BadZipFile("an archive over several disks is not read")
+            # The record stands right before its locator; where the locator says is off when something precedes all.
+            file.seek(at64 - _END64.size)
+            record = file.read(_END64.size)
+            if record.startswith(b"PK\x06\x06"):
+                _s, disk, first_disk, _here, _count, size, start = _END64.unpack(record)
+                end = at64 - _END64.size
+    if disk not in (0, _AT_MOST_16) or first_disk not in (0, _AT_MOST_16):
+        raise BadZipFile("an archive over several disks is not read")
+    shift = end - size - start
+    if size > end or start + shift < 0 or shift < 0:
+        raise BadZipFile("its table of contents is not where it says")
+    return start + shift, size, shift
+
+
+def _large(extra: bytes, *values: int) -> list[int]:
+    """Replace the sizes and positions that do not fit 32 bits by those in the entry's extra field."""
+    at = 0
+    while at + 4 <= len(extra):
+        kind, length = struct.unpack_from("<HH", extra, at)
+        if kind == 1:
+            body = extra[at + 4 : at + 4 + length]
+            large = iter(struct.unpack(f"<{len(body) // 8}Q", body[: len(body) // 8 * 8]))
+            found = [next(large, None) if value == _AT_MOST_32 else value for value in values]
+            if None in found:
+                break
+            return [value for value in found if value is not None]
+        at += 4 + length
+    raise BadZipFile("an entry of its table of contents lacks its size")
+
+
+def _decoded(raw: bytes) -> str:
+    """Decode a name: UTF-8 where it can be, whether flagged or not, else as Korean Windows or as DOS writes it."""
+    name = raw.partition(b"\0")[0]
+    for encoding in ("utf-8", "cp949", "cp437"):
+        with suppress(UnicodeDecodeError):
+            text = name.decode(encoding)
+            break
+    # Some packers on Windows write backslashes, against the standard.
+    return text.replace("\\", "/")
+
+
+def _key(name: str) -> str:
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
