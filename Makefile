@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format figures notebooks messages htmx wheel clean
+.PHONY: demo test lint format figures notebooks messages vendor wheel clean
 
 demo: .venv/core
 	@$(BIN)/python examples/demo.py
@@ -36,12 +36,19 @@ notebooks: .venv/dev
 messages: .venv/dev
 	$(BIN)/pybabel compile --domain hashtagger --directory src/hashtagger/locale --statistics
 
-# The one script of others that the web page uses, from its npm package; committed, so that nobody else needs npm.
+# Scripts and shapes of others that the web page uses, from their npm packages; committed, so that nobody else needs npm.
 VENDOR := src/hashtagger/serving/static/vendor
-htmx:
-	@folder=$$(mktemp -d) && npm pack --silent --pack-destination "$$folder" htmx.org@2.0.11 >/dev/null \
-	&& tar -xzf "$$folder"/htmx.org-*.tgz -C "$$folder" && cp "$$folder/package/dist/htmx.min.js" $(VENDOR)/htmx.min.js \
-	&& cp "$$folder/package/LICENSE" $(VENDOR)/htmx.LICENSE && rm -r "$$folder"
+vendor:
+	@set -e; folder=$$(mktemp -d); \
+	npm pack --silent --pack-destination "$$folder" htmx.org@2.0.11 leaflet@1.9.4 world-atlas@2.0.2 >/dev/null; \
+	for package in htmx.org leaflet world-atlas; do \
+		mkdir "$$folder/$$package"; \
+		tar -xzf "$$folder/$$package"-[0-9]*.tgz -C "$$folder/$$package" --strip-components 1; \
+		cp "$$folder/$$package/LICENSE" "$(VENDOR)/$$package.LICENSE"; \
+	done; \
+	cp "$$folder"/htmx.org/dist/htmx.min.js "$$folder"/leaflet/dist/leaflet.js "$$folder"/leaflet/dist/leaflet.css \
+		"$$folder"/world-atlas/countries-50m.json $(VENDOR)/; \
+	rm -r "$$folder"
 
 wheel: .venv/dev
 	$(BIN)/python -m build --wheel
