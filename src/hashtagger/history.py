@@ -35,12 +35,12 @@ class History:
     Args:
         posts: The tags of each post, as typed, oldest first.
         normalizer: Tells which labels tags mean.
-        strength: How strongly :meth:`adjust` believes the user's past, 0 (not at all) or more; 1 takes the shares
-            of their labels at their word.
+        strength: How strongly :meth:`adjust` believes the user's past, 0 (not at all) or more; by default it takes
+            the shares of their labels at their word.
     """
 
     def __init__(
-        self, posts: Iterable[Sequence[str]], normalizer: Normalizer | None = None, *, strength: float = 0.5
+        self, posts: Iterable[Sequence[str]], normalizer: Normalizer | None = None, *, strength: float = 1.0
     ) -> None:
         self.strength = strength
         self._normalizer = normalizer or Normalizer()
@@ -52,12 +52,12 @@ class History:
             self._add(tags)
 
     @classmethod
-    def from_tags(cls, posts: Iterable[Sequence[str]], *, strength: float = 0.5) -> "History":
+    def from_tags(cls, posts: Iterable[Sequence[str]], *, strength: float = 1.0) -> "History":
         """Learn from the tags of each post, oldest first."""
         return cls(posts, strength=strength)
 
     @classmethod
-    def from_posts(cls, posts: "Iterable[Post]", *, strength: float = 0.5) -> "History":
+    def from_posts(cls, posts: "Iterable[Post]", *, strength: float = 1.0) -> "History":
         """Learn from posts in any order."""
         ordered = sorted(posts, key=lambda post: post.taken_at)
         return cls([post.tags for post in ordered], strength=strength)
