@@ -1,3 +1,7 @@
+import io
+import re
+import time
+import zipfile
 from contextlib import contextmanager
 
 import pytest
@@ -140,8 +144,6 @@ def test_throttle_lets_go_with_time():
         throttle.check("a")
     throttle.check("a", times=2)
     throttle.check("b")
-    import time
-
     time.sleep(0.06)
     throttle.check("a")
 
@@ -178,6 +180,7 @@ def test_nobody_sees_anothers_photos(town, mina, juno, sample_photos):
     assert juno.put("/history/1/chosen", headers=token, json=["x"]).status_code == 404
     juno.post("/history/delete", headers=token)
     juno.send_form("/library/correct", posts=["1"], add="남의것", remove="비밀")
+    juno.send_form("/library/remove", posts=["1"])
     assert juno.put("/library/uploads/1/file", params={"path": "a"}, headers=token, content=b"x").status_code == 404
     assert juno.post("/library/uploads/1/done", headers=token).status_code == 404
     assert juno.post("/library/imports/1/dismiss", headers=token).status_code == 404
@@ -190,9 +193,48 @@ def test_nobody_sees_anothers_photos(town, mina, juno, sample_photos):
 
 def test_folders_of_the_server_are_nobodys(town, mina, tmp_path):
     assert mina.send_form("/library/imports", path=str(tmp_path)).status_code == 404
-    assert mina.get("/library/sort").status_code == 404
-    assert mina.send_form("/library/sort", destination=str(tmp_path / "x"), by="tag").status_code == 404
-    assert "/library/sort" not in mina.get("/library").text
+    mina.send_form("/library/sort", destination=str(tmp_path / "x"), by="tag")
+    wait_for_plan(mina)
+    assert mina.send_form("/library/sort/1/apply").status_code == 404
+    assert not (tmp_path / "x").exists()
+
+
+def wait_for_plan(client) -> str:
+    deadline = time.monotonic() + 60
+    while "Planning" in (text := client.get("/library/sort").text):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return text
+
+
+def test_a_library_is_handed_out_as_a_zip(town, mina, juno, sample_photos):
+    photos = {f"2021-0{number}-04.jpg": cut(sample_photos["flower"], number) for number in (1, 2)}
+    for name, data in photos.items():
+        upload(mina, name, data)
+    mina.send_form("/library/correct", posts=["1", "2"], add="꽃")
+    mina.send_form("/library/sort", by=["date", "tag"])
+    text = wait_for_plan(mina)
+    assert "Plan: 2 posts, 2 files" in text
+    (link,) = re.findall(r'href="(/library/sort/\d+/hashtagger.zip)"', text)
+    before = sorted(town.settings.data_dir.rglob("*"))
+    answer = mina.get(link)
+    assert answer.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        folders = sorted(info.filename.rpartition("/")[0] for info in archive.infolist())
+        assert folders == ["date/2021/01", "date/2021/02", "tag/꽃", "tag/꽃"]
+        assert {archive.read(name) for name in archive.namelist()} == set(photos.values())
+        assert {info.date_time[:2] for info in archive.infolist()} == {(2021, 1), (2021, 2)}
+    assert sorted(town.settings.data_dir.rglob("*")) == before, "nothing is written for it"
+    assert juno.get(link).status_code == 404
+    # A photo that was removed meanwhile is left out; a new plan takes the place of the old.
+    mina.send_form("/library/remove", posts=["1"])
+    with zipfile.ZipFile(io.BytesIO(mina.get(link).content)) as archive:
+        assert {archive.read(name) for name in archive.namelist()} == {photos["2021-02-04.jpg"]}
+    mina.send_form("/library/sort", by=["tag"])
+    assert "Plan: 1 posts, 1 files" in wait_for_plan(mina)
+    assert mina.get(link).status_code == 404
+    assert len(list((town.settings.data_dir / "users").rglob("*.jsonl"))) == 1
 
 
 def test_a_new_password_logs_others_out(town, mina):

@@ -121,6 +121,69 @@ def test_tags_are_corrected_and_the_correction_is_remembered(client, export):
     assert client.get("/history").text.count('href="/library/posts/1"') == 1
 
 
+def test_corrections_shift_what_is_recommended_later(client, export, sample_photos):
+    """The flower, before and after its owner's posts are put right."""
+
+    def ask() -> dict:
+        client.ask(sample_photos["flower"])
+        entry = client.get("/history/export.json").json()[-1]
+        return next(tag for tag in entry["tags"] if tag["key"] == "flower")
+
+    before = ask()
+    add(client, export)
+    assert ask()["score"] < before["score"], "they post dogs and cats"
+    client.send_form(
+        "/library/correct", posts=[1, 2, 3, 4, 5], add="꽃스타그램 우리집마당", remove="강아지 고양이 카페"
+    )
+    after = ask()
+    assert after["score"] > before["score"]
+    assert "우리집마당" in after["related"]
+    assert "우리집마당" not in before["related"]
+
+
+def test_tags_of_the_model_are_no_history(client, site, sample_photos, tmp_path):
+    from hashtagger.serving.store import PostTag
+
+    (tmp_path / "photos").mkdir()
+    shutil.copy(sample_photos["flower"], tmp_path / "photos" / "2020-03-05.jpg")
+    add(client, tmp_path / "photos")
+    services = site.app.state.services
+    with services.sessions.begin() as db:
+        db.add(PostTag(post_id=1, user_id=1, position=0, typed="꽃", tag="꽃", by_model=True))
+    with services.sessions() as db:
+        assert services.habits.of(db, 1) is None
+    client.send_form("/library/correct", posts=[1], add="봄")
+    with services.sessions() as db:
+        assert len(services.habits.of(db, 1)) == 1
+        assert services.habits.of(db, 1) is services.habits.of(db, 1), "learned once"
+
+
+def test_posts_are_removed_with_our_copies_and_nothing_else(client, site, sample_photos, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"2021-03-0{number + 1}.jpg").write_bytes(cut(sample_photos["flower"], number))
+    originals = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+    add(client, folder)
+    client.ask(folder / "2021-03-01.jpg")
+    client.send_form("/library/correct", posts=[1], add="봄")
+    stored = lambda: len(list((site.settings.data_dir / "users/1/photos").rglob("*.jpg")))  # noqa: E731
+    assert stored() == 3
+    answer = client.send_form("/library/remove", posts=[2], back="/library?tag=%EA%BD%83")
+    assert answer.headers["hx-redirect"] == "/library?tag=%EA%BD%83"
+    assert posts_at(client) == [3, 1]
+    assert stored() == 2
+    assert client.get("/library/posts/2").status_code == 404
+    answer = client.send_form("/library/remove", posts=[1, 3, 99], back="//evil.example")
+    assert answer.headers["hx-redirect"] == "/library"
+    assert posts_at(client) == []
+    assert stored() == 1, "the history still shows this one"
+    assert client.get("/history/1/photo/large").status_code == 200
+    assert "/library/posts/" not in client.get("/history").text
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()} == originals
+    assert "3 of them new" in add(client, folder)
+
+
 def test_folders_of_photos_and_what_is_wrong_with_them(client, sample_photos, tmp_path):
     folder = tmp_path / "사진"
     folder.mkdir()
@@ -260,9 +323,9 @@ def test_killed_in_the_middle_of_an_import_it_goes_on(sample_photos, tmp_path):
     """The real command, killed without warning while it reads, then started again."""
     folder = tmp_path / "많은 사진"
     folder.mkdir()
-    total = 150
+    total = 60
     for number in range(total):
-        (folder / f"2021-03-{number % 28 + 1:02d} #꽃 {number}.jpg").write_bytes(cut(sample_photos["flower"], number))
+        (folder / f"2021-03-{number % 28 + 1:02d} {number}.jpg").write_bytes(cut(sample_photos["flower"], number))
     environment = {
         **os.environ,
         "HASHTAGGER_DATA_DIR": str(tmp_path / "data"),
@@ -359,6 +422,13 @@ class TestBrowser:
         page.locator(".large img").wait_for()
         page.keyboard.press("ArrowLeft")
         page.wait_for_url("**/library/posts/3")
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.get_by_role("button", name="Remove from the library").click()
+        page.wait_for_url("**/library")
+        page.locator(".found small", has_text="4 posts").wait_for()
+        page.locator(".tile input").first.check()
+        page.get_by_role("button", name="Remove", exact=True).click()
+        page.locator(".found small", has_text="3 posts").wait_for()
         page.goto("/library/sort")
         page.get_by_label("Folder of this computer").fill(str(tmp_path / "sorted"))
         page.get_by_role("button", name="Show the plan").click()

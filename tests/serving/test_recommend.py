@@ -9,6 +9,8 @@ from sqlalchemy import select
 
 from hashtagger.serving.store import Recommended
 
+from .conftest import running
+
 
 @pytest.fixture
 def photos(sample_photos, tmp_path):
@@ -143,6 +145,9 @@ class TestOtherVocabularies:
         text = client.ask(sample_photos["palace"], "landmarks_world").text
         assert "https://www.openstreetmap.org/?mlat=" in text
         assert "https://map.naver.com/" in text
+        assert re.search(r'<h3>\w+ <small lang="en">[\w ]+</small></h3>', text)
+        assert 'class="map"' in text
+        assert "Show streets" not in text
 
     def test_unknown_ones_are_refused(self, client, sample_photos):
         assert client.ask(sample_photos["flower"], "../../x").status_code == 422
@@ -152,6 +157,56 @@ def wait_until_loaded(image):
     """Wait for a picture; the page's security policy keeps Playwright's own waiting out."""
     image.evaluate("image => image.complete && image.naturalWidth || new Promise(done => { image.onload = done; })")
     assert image.evaluate("image => image.naturalWidth") > 0
+
+
+TILES = "https://tiles.example"
+
+
+@pytest.mark.usefixtures("more_weights")
+class TestMap:
+    """No request leaves for a map: the fixture ``browse`` fails the test otherwise."""
+
+    def find(self, page, photo):
+        page.get_by_text("세계 랜드마크").click()
+        page.set_input_files("#choose", photo)
+        page.locator(".map .pin").wait_for()
+        return page.locator(".map")
+
+    def test_it_is_drawn_without_the_network(self, browse, photos):
+        page = browse("/")
+        box = self.find(page, photos["palace"])
+        assert box.locator(".leaflet-tooltip").inner_text() == page.locator(".place h3").evaluate(
+            "title => title.firstChild.textContent.trim()"
+        )
+        drawn = box.locator("path.land").get_attribute("d")
+        assert len(drawn) > 1000, "coastlines"
+        # The place is in the middle of the box.
+        middle, pin = (one.bounding_box() for one in (box, box.locator(".pin")))
+        for side, start in (("width", "x"), ("height", "y")):
+            assert pin[start] + pin[side] / 2 == pytest.approx(middle[start] + middle[side] / 2, abs=3)
+        box.get_by_role("button", name="Zoom in").click()
+        page.wait_for_function("path => path !== document.querySelector('.map path.land').getAttribute('d')", arg=drawn)
+
+    def test_streets_are_asked_for_only_once_a_person_says_so(self, browse, make_settings, photos):
+        tile = io.BytesIO()
+        Image.new("RGB", (256, 256), "#cde").save(tile, "PNG")
+        asked = []
+
+        def answer(route):
+            asked.append(route.request.url)
+            headers = {"Cross-Origin-Resource-Policy": "cross-origin"}
+            route.fulfill(body=tile.getvalue(), content_type="image/png", headers=headers)
+
+        with running(make_settings(tiles=TILES + "/{z}/{x}/{y}.png")) as site:
+            page = browse("/", on=site, asks=TILES)
+            page.route(f"{TILES}/**", answer)
+            box = self.find(page, photos["palace"])
+            assert asked == []
+            page.get_by_role("button", name="Show streets (asks tiles.example)").click()
+            box.locator(".leaflet-tile-loaded").first.wait_for()
+            assert re.fullmatch(TILES + r"/15/\d+/\d+\.png", asked[0])
+            box.get_by_role("link", name="OpenStreetMap").wait_for()
+            page.context.close()
 
 
 class TestBrowser:

@@ -21,6 +21,23 @@ def test_headers_of_every_answer(client):
         assert "<script>" not in answer.text
 
 
+def test_the_policy_names_the_server_of_tiles_where_there_is_one(make_settings):
+    tiles = "https://tiles.example:8443/{z}/{x}/{y}.png?key=a"
+    with running(make_settings(tiles=tiles)) as site, site.client() as client:
+        policy = client.get("/").headers["content-security-policy"]
+    assert "img-src 'self' blob: data: https://tiles.example:8443;" in policy
+
+
+@pytest.mark.parametrize(
+    "tiles", ["tile.openstreetmap.org/{z}/{x}/{y}", "https://x; script-src *//{z}{x}{y}", "https://x"]
+)
+def test_odd_addresses_of_tiles_are_one_line(monkeypatch, tiles):
+    monkeypatch.setenv("HASHTAGGER_TILES", tiles)
+    result = CliRunner().invoke(group, ["serve", "--no-browser", "--port", "0"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: HASHTAGGER_TILES={tiles}: give an address")
+
+
 def test_changes_need_the_sessions_token(client, site, sample_photos):
     photo = {"file": ("a.jpg", sample_photos["flower"].read_bytes())}
     assert client.post("/recommend", files=photo).status_code == 403

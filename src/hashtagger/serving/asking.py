@@ -9,13 +9,16 @@ from typing import BinaryIO
 from fastapi import HTTPException
 
 from hashtagger.errors import ImageError
+from hashtagger.history import History
 from hashtagger.i18n import _
 from hashtagger.recommend import Recommendation
 from hashtagger.serving.photos import decode
 from hashtagger.serving.services import Services
 
 
-def recommend_file(services: Services, path: Path, vocabulary: str) -> list[Recommendation]:
+def recommend_file(
+    services: Services, path: Path, vocabulary: str, history: History | None = None
+) -> list[Recommendation]:
     """Recommend tags for a photo that came from outside.
 
     Raises:
@@ -26,7 +29,7 @@ def recommend_file(services: Services, path: Path, vocabulary: str) -> list[Reco
     image = decode(path, shorter_side=side, most_pixels=services.settings.photo_pixels)
     # What the network does not need is let go before waiting for it.
     image.thumbnail((4 * side, 4 * side))
-    return services.engine.recommend(vocabulary, image)
+    return services.engine.recommend(vocabulary, image, history)
 
 
 @contextmanager

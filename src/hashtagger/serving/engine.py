@@ -7,6 +7,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hashtagger.errors import HashtaggerError
+from hashtagger.history import History
 from hashtagger.recommend import Recommendation, Recommender
 from hashtagger.vocabulary import Vocabulary, available, load_vocabulary
 
@@ -28,6 +29,7 @@ class Choice(NamedTuple):
 class _Job(NamedTuple):
     vocabulary: str
     image: "Image"
+    history: History | None
     answer: "Future[list[Recommendation]]"
 
 
@@ -62,11 +64,11 @@ class Engine:
                 self._recommenders[vocabulary] = Recommender(vocabulary)
             return self._recommenders[vocabulary]
 
-    def recommend(self, vocabulary: str, image: "Image") -> list[Recommendation]:
-        """Recommend tags for one decoded photo."""
+    def recommend(self, vocabulary: str, image: "Image", history: History | None = None) -> list[Recommendation]:
+        """Recommend tags for one decoded photo, as a user's history has it where one is given."""
         self.recommender(vocabulary)
         answer: Future[list[Recommendation]] = Future()
-        self._jobs.put(_Job(vocabulary, image, answer))
+        self._jobs.put(_Job(vocabulary, image, history, answer))
         return answer.result()
 
     def heatmap(self, vocabulary: str, image: "Image", key: str) -> "np.ndarray[Any, Any]":
@@ -79,8 +81,8 @@ class Engine:
             while len(jobs) < _BATCH and not self._jobs.empty():
                 jobs.append(self._jobs.get())
             asked = [job for job in jobs if job is not None]
-            for vocabulary in {job.vocabulary for job in asked}:
-                self._answer([job for job in asked if job.vocabulary == vocabulary])
+            for kind in {(job.vocabulary, job.history) for job in asked}:
+                self._answer([job for job in asked if (job.vocabulary, job.history) == kind])
             if len(asked) < len(jobs):
                 return
 
@@ -90,7 +92,7 @@ class Engine:
             images = [job.image for job in jobs]
             # The person decides, so guesses are offered too, with their scores.
             count = len(recommender.vocabulary) if compares(recommender.vocabulary) else TOP_K
-            found = recommender.recommend(images, top_k=count, threshold=0.0)
+            found = recommender.recommend(images, top_k=count, threshold=0.0, history=jobs[0].history)
         except Exception as error:
             for job in jobs:
                 job.answer.set_exception(error)
@@ -102,6 +104,11 @@ class Engine:
 def compares(vocabulary: Vocabulary) -> bool:
     """Tell whether a photo is likened to all labels (heroes, who are described) rather than given some of them."""
     return all("description" in label.details for label in vocabulary)
+
+
+def locates(vocabulary: Vocabulary) -> bool:
+    """Tell whether labels are places, of which some have an address and a place on the map."""
+    return any("address" in label.details for label in vocabulary)
 
 
 def vocabularies() -> list[Choice]:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, HTTPException, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
+from sqlalchemy import delete as remove
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -112,11 +113,13 @@ def delete(services: Parts, user: Someone, db: Db, number: int) -> Response:
 
 
 @router.post("/delete")
-def delete_all(request: Request, services: Parts, user: Someone, db: Db) -> Response:
-    """Delete every entry."""
+def delete_all(services: Parts, user: Someone, db: Db) -> Response:
+    """Delete every entry, and what is remembered of corrections; the corrected tags stay."""
+    db.execute(remove(Correction).where(Correction.user_id == user.id))
+    db.commit()
     for entry in db.scalars(select(Recommended).where(Recommended.user_id == user.id)).all():
         _delete(services, db, user, entry)
-    return page(request, "history_entries.html", entries=[], more=None)
+    return Response(headers={"HX-Redirect": "/history"})
 
 
 def _delete(services: Services, db: Session, user: User, entry: Recommended) -> None:

@@ -1,6 +1,7 @@
 """Posts into a library: one after the other, each wholly or not at all, so that a killed import goes on."""
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -111,6 +112,11 @@ def _take(services: Services, db: Session, work: Import, post: SourcePost, probl
     )
     row.tags = tag_rows(work.user_id, post.tags) or _by_model(services, work.user_id, kept)
     db.add(row)
+    moment = post.taken_at.timestamp()
+    for _name, file in kept:
+        # Copies that the library hands out bear the post's time; not every drive takes every time.
+        with suppress(OSError):
+            os.utime(photos.path(file.digest, file.suffix), (moment, moment))
     return 1
 
 

@@ -6,9 +6,10 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
-from sqlalchemy import ColumnElement, Select, distinct, func, or_, select
+from sqlalchemy import ColumnElement, Select, delete, distinct, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
+from hashtagger.serving.history import forget_photo
 from hashtagger.serving.importing import meanings, tag_rows
 from hashtagger.serving.pages import page
 from hashtagger.serving.photos import Size
@@ -116,6 +117,24 @@ def correct(
             db.add(Correction(user_id=user.id, post_id=post.id, before=list(dict.fromkeys(before)), after=after))
     db.commit()
     return RedirectResponse(back if back.startswith("/library") else "/library", 303)
+
+
+@router.post("/remove")
+def remove(
+    services: Parts,
+    user: Someone,
+    db: Db,
+    posts: Annotated[list[int], Form(max_length=1000)],
+    back: Annotated[str, Form(max_length=4000)] = "/library",
+) -> Response:
+    """Take posts out of the library, with its copies of their files; where they came from, files stay as they are."""
+    mine = (Post.user_id == user.id, Post.id.in_(posts))
+    files = db.execute(select(Media.digest, Media.suffix).join(Post).where(*mine).distinct()).all()
+    db.execute(delete(Post).where(*mine))
+    db.commit()
+    for digest, suffix in files:
+        forget_photo(db, services, user.id, digest, suffix)
+    return Response(status_code=204, headers={"HX-Redirect": back if back.startswith("/library") else "/library"})
 
 
 def _words(text: str) -> list[str]:

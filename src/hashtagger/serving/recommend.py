@@ -6,9 +6,10 @@ from fastapi import APIRouter, File, Form, HTTPException, Request, Response, Upl
 from sqlalchemy.orm import Session
 
 from hashtagger.i18n import _
+from hashtagger.landmarks import map_links
 from hashtagger.serving.api import as_tags
 from hashtagger.serving.asking import recommend_file
-from hashtagger.serving.engine import compares, vocabularies
+from hashtagger.serving.engine import compares, locates, vocabularies
 from hashtagger.serving.history import forget_photo
 from hashtagger.serving.pages import page
 from hashtagger.serving.services import Db, Parts, Services, Someone
@@ -39,8 +40,12 @@ async def recommend(
         raise HTTPException(422, _("no such vocabulary"))
     entry = await services.heavily(_recommend, services, db, user, file, vocabulary)
     labels = load_vocabulary(vocabulary)
-    details = {one["key"]: labels[one["key"]].details for one in entry.tags}
-    return page(request, "result.html", entry=entry, details=details, compared=compares(labels))
+    place = labels[entry.tags[0]["key"]] if entry.tags and locates(labels) else None
+    return page(
+        request, "result.html", entry=entry, labels=labels, compared=compares(labels),
+        sure=services.engine.recommender(vocabulary).config.threshold,
+        place=place, links=map_links(place) if place else {},
+    )  # fmt: skip
 
 
 def _recommend(services: Services, db: Session, user: User, file: UploadFile, vocabulary: str) -> Recommended:
@@ -54,10 +59,11 @@ def _recommend(services: Services, db: Session, user: User, file: UploadFile, vo
         vocabulary=vocabulary,
     )
     db.add(entry)
+    history = services.habits.of(db, user.id) if vocabulary == "hashtags_ko" else None
     # The row comes first: a file that is named nowhere would never be deleted.
     db.commit()
     try:
-        found = recommend_file(services, photos.path(kept.digest, kept.suffix), vocabulary)
+        found = recommend_file(services, photos.path(kept.digest, kept.suffix), vocabulary, history)
     except BaseException:
         db.delete(entry)
         db.commit()

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from hashtagger.serving.engine import Engine
+from hashtagger.serving.habits import Habits
 from hashtagger.serving.photos import Photos
 from hashtagger.serving.problems import NotLoggedInError
 from hashtagger.serving.settings import Settings
@@ -33,6 +34,7 @@ class Services:
     sessions: sessionmaker[Session]
     engine: Engine
     wake: Event = field(default_factory=Event)  # set when there is work for the background
+    habits: Habits = field(default_factory=Habits)
     throttle: Throttle = field(default_factory=Throttle)
     heavy: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_HEAVY))
 

@@ -1,4 +1,7 @@
-"""A library organized into a folder: the plan first, then the copies, and the way back."""
+"""A library organized: the plan first; then, into a folder of this machine, the copies and the way back.
+
+People who come from elsewhere have no folder here, and get a ZIP.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,7 +11,7 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, HTTPException, Request, Response
-from fastapi.responses import RedirectResponse
+from fastapi.responses import RedirectResponse, StreamingResponse
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
@@ -21,6 +24,7 @@ from hashtagger.serving.asking import local_path
 from hashtagger.serving.pages import page
 from hashtagger.serving.services import Db, Parts, Services, Someone
 from hashtagger.serving.store import Post, Sorting, User
+from hashtagger.serving.zipping import read_list, write_list, zipped
 
 router = APIRouter(prefix="/library/sort")
 UNDER_WAY = ("planning", "running", "undoing")
@@ -31,7 +35,6 @@ _SHOWN = 200
 @router.get("")
 def show(request: Request, services: Parts, user: Someone, db: Db) -> Response:
     """Show what was organized, and where to begin."""
-    _local_only(services)
     sortings = db.scalars(select(Sorting).where(Sorting.user_id == user.id).order_by(Sorting.id.desc()).limit(20))
     return page(request, "sort.html", sortings=list(sortings))
 
@@ -41,23 +44,20 @@ def plan(
     services: Parts,
     user: Someone,
     db: Db,
-    destination: Annotated[str, Form(max_length=4000)],
     by: Annotated[list[str], Form()],
+    destination: Annotated[str, Form(max_length=4000)] = "",
     min_count: Annotated[int, Form(ge=1, le=1_000_000)] = 2,
 ) -> Response:
     """Begin to plan."""
-    _local_only(services)
-    folder = local_path(destination)
-    inside = services.settings.data_dir.resolve()
-    there = folder.resolve()
-    if there == inside or inside in there.parents or there in inside.parents:
-        raise HTTPException(422, _("{path}: source and destination must lie apart").format(path=folder))
+    folder = "" if services.settings.accounts else str(_destination(services, destination))
     if not by or not set(by) <= {"date", "tag"}:
         raise HTTPException(422, _("cannot sort by {by}; choose from: date, tag").format(by=",".join(by) or "-"))
+    if not folder:
+        _forget_zips(services, db, user)
     db.add(
         Sorting(
             user_id=user.id,
-            destination=str(folder),
+            destination=folder,
             by=by,
             min_count=min_count,
             language=language(),
@@ -72,16 +72,25 @@ def plan(
 @router.get("/{number}")
 def progress(request: Request, services: Parts, user: Someone, db: Db, number: int) -> Response:
     """Show how far one is."""
-    _local_only(services)
     return page(request, "sorting.html", sorting=_sorting(db, user, number))
+
+
+@router.get("/{number}/hashtagger.zip")
+def download(services: Parts, user: Someone, db: Db, number: int) -> Response:
+    """Give the files of a plan that goes into no folder, sorted, as a ZIP."""
+    sorting = _sorting(db, user, number)
+    if sorting.destination or sorting.state != "planned":
+        raise HTTPException(404)
+    # The connection goes back: sending may take hours.
+    db.close()
+    return StreamingResponse(zipped(read_list(_list_of(services, sorting))), media_type="application/zip")
 
 
 @router.post("/{number}/{action}")
 def go_on(request: Request, services: Parts, user: Someone, db: Db, number: int, action: str) -> Response:
     """Carry a plan out, undo it, or try again."""
-    _local_only(services)
     sorting = _sorting(db, user, number)
-    if action not in _NEXT:
+    if action not in _NEXT or not sorting.destination:
         raise HTTPException(404)
     before, after = _NEXT[action]
     if sorting.state == before:
@@ -97,7 +106,8 @@ def run_sorting(services: Services, number: int) -> None:
         sorting = db.get(Sorting, number)
         if sorting is None:
             return
-        root = Path(sorting.destination)
+        # Where nothing is, no name is taken.
+        root = Path(sorting.destination or services.photos(sorting.user_id).root / "sorted")
         try:
             if sorting.state == "undoing":
                 undone = undo(root)
@@ -118,6 +128,8 @@ def run_sorting(services: Services, number: int) -> None:
                 )
                 sorting.report = report.totals() | {"new_files": report.new_files} | _placements(report)
                 sorting.problems = sorting.report.pop("problems")
+                if not sorting.destination:
+                    write_list(_list_of(services, sorting), ((one.source, one.path) for one in report.placements()))
                 sorting.state = "planned" if planning else "done"
         except HashtaggerError as error:
             sorting.problems = [asdict(Problem(sorting.destination, str(error)))]
@@ -168,10 +180,26 @@ class LibrarySource:
                 yield SourcePost(taken_at, media, post.caption, tags, post.permalink, post.guess, post.place)
 
 
-def _local_only(services: Services) -> None:
-    if services.settings.accounts:
-        # A folder of the server is nothing to people elsewhere, and not theirs to write to.
-        raise HTTPException(404)
+def _destination(services: Services, typed: str) -> Path:
+    """Read the folder to organize into: one of this machine, apart from our own."""
+    folder = local_path(typed)
+    inside, there = services.settings.data_dir.resolve(), folder.resolve()
+    if there == inside or inside in there.parents or there in inside.parents:
+        raise HTTPException(422, _("{path}: source and destination must lie apart").format(path=folder))
+    return folder
+
+
+def _list_of(services: Services, sorting: Sorting) -> Path:
+    """Where the list of a ZIP's files lies."""
+    return services.photos(sorting.user_id).root / "zips" / f"{sorting.id}.jsonl"
+
+
+def _forget_zips(services: Services, db: Session, user: User) -> None:
+    """Let a user's older plans of ZIPs go; the newest is the one that counts."""
+    old = select(Sorting).where(Sorting.user_id == user.id, Sorting.destination == "", Sorting.state.not_in(UNDER_WAY))
+    for sorting in db.scalars(old).all():
+        _list_of(services, sorting).unlink(missing_ok=True)
+        db.delete(sorting)
 
 
 def _sorting(db: Session, user: User, number: int) -> Sorting:

@@ -37,6 +37,7 @@ async function ask({ file, card, vocabulary }) {
     form.append("vocabulary", vocabulary);
     form.append("file", file);
     answer.innerHTML = await (await send("/recommend", { method: "POST", body: form })).text();
+    answer.querySelectorAll(".map").forEach(drawMap);
     const preview = card.querySelector(".preview");
     if (preview.hidden || !preview.naturalWidth) {
       preview.src = `/history/${answer.querySelector(".result").dataset.entry}/photo/large`;
