@@ -1,0 +1,91 @@
+"""What a command is given to tag, as a stream of photos' paths."""
+
+import glob
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+
+from hashtagger.errors import TaggingError
+from hashtagger.images import SUFFIXES
+from hashtagger.scale.storage import is_url, locate
+
+
+def list_photos(inputs: Iterable[str]) -> Iterator[str]:
+    """Go through the photos that are to be tagged, in order, without holding them all in memory.
+
+    Args:
+        inputs: Each a photo, a folder (the photos in it and below, hidden ones left out), a glob (matches are
+            sorted, which takes them all into memory), ``@FILE`` (a photo's path or URL a line; ``@-`` reads them
+            from the standard input), or an fsspec URL of a photo, a folder or a glob.
+
+    Yields:
+        Paths and URLs. What is neither folder nor glob is taken for a photo, existing or not, so that a missing
+        one is reported and not lost.
+
+    Raises:
+        TaggingError: A list cannot be read, or a URL is of an unknown kind.
+    """
+    for given in inputs:
+        if given.startswith("@"):
+            yield from _lines(given[1:])
+        elif is_url(given):
+            yield from _remote(given)
+        elif not Path(given).exists() and glob.has_magic(given):
+            matches = sorted(glob.glob(given, recursive=True))  # noqa: PTH207  (Path.glob takes no absolute pattern)
+            for match in matches or [given]:
+                yield from _local(match)
+        else:
+            yield from _local(given)
+
+
+def _local(place: str) -> Iterator[str]:
+    return _walk(os.walk(place)) if Path(place).is_dir() else iter([place])
+
+
+def _remote(url: str) -> Iterator[str]:
+    if url.startswith(("http://", "https://")):
+        # There, a folder cannot be told from a photo without fetching it, and a question mark is no glob.
+        return iter([url])
+    fs, path = locate(url)
+    scheme = url.partition("://")[0]
+    # "zip://photos::s3://bucket/all.zip" is a folder in an archive that lies elsewhere.
+    container = "".join(url.partition("::")[1:])
+    try:
+        if glob.has_magic(path):
+            matches = sorted(fs.glob(path, detail=True).items())
+            found = chain.from_iterable(
+                _walk(fs.walk(match)) if about["type"] == "directory" else [match]
+                for match, about in matches
+                if not match.rpartition("/")[2].startswith(".")
+            )
+        elif fs.isdir(path):
+            found = chain(_walk(fs.walk(path)))
+        else:
+            return iter([url])
+    except OSError as error:
+        raise TaggingError(f"{url}: {error}") from error
+    return (f"{scheme}://{photo}{container}" for photo in found)
+
+
+def _walk(folders: Iterable[tuple[str, list[str], Iterable[str]]]) -> Iterator[str]:
+    """Go through folders as ``os.walk`` gives them, top down, holding no more than one folder's names at a time."""
+    for folder, below, names in folders:
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+                yield os.path.join(folder, name) if folder else name  # noqa: PTH118  (of any file system)
+
+
+def _lines(file: str) -> Iterator[str]:
+    import fsspec
+
+    try:
+        with sys.stdin.buffer if file == "-" else fsspec.open(file, "rb") as lines:
+            for number, line in enumerate(lines):
+                text = os.fsdecode(line.removeprefix(b"\xef\xbb\xbf") if number == 0 else line).rstrip("\r\n")
+                if text:
+                    yield text
+    except (OSError, ValueError, ImportError) as error:
+        raise TaggingError(f"@{file}: {getattr(error, 'strerror', None) or error}") from error

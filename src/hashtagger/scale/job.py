@@ -1,0 +1,169 @@
+"""A run of tagging, cut into parts: what is done lies on disk, so a killed run resumes, whoever does the parts.
+
+Beside the output lies a folder while the run lasts: ``photos.jsonl``, the list of its photos as it was at first;
+``job.json``, what else decides its rows; and a file of rows for each part that is done.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from hashtagger.errors import TaggingError
+from hashtagger.i18n import _
+from hashtagger.scale import storage
+from hashtagger.scale.inputs import list_photos
+from hashtagger.scale.tables import from_lines, to_line
+from hashtagger.scale.tagging import Row
+
+if TYPE_CHECKING:
+    from hashtagger.recommend import Recommender
+
+_PHOTOS, _SETTINGS = "photos.jsonl", "job.json"
+_FEWEST_PARTS, _MOST_BATCHES = 64, 64
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the rows of a run: it can only be resumed with the same.
+
+    Attributes:
+        inputs: As they were given.
+        batch: Photos that go through the network at once, 1 or more.
+        vocabulary: Name or file of the label set; None for that of the weights.
+        weights: Weights file; None for the packed one.
+        model: Digest of the weights and labels that these stand for.
+    """
+
+    inputs: tuple[str, ...]
+    batch: int
+    vocabulary: str | None
+    weights: str | None
+    model: str
+
+    def recommender(self) -> "Recommender":
+        """Load the network."""
+        from hashtagger.recommend import Recommender
+
+        return Recommender(self.vocabulary, self.weights)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Photos that are done together: their list begins ``offset`` bytes into the list of all, and has ``count``."""
+
+    number: int
+    offset: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run's folder; plain values alone, so that it can be sent to other machines."""
+
+    folder: str
+    settings: Settings
+    parts: tuple[Part, ...]
+
+    @property
+    def photos(self) -> int:
+        """How many photos there are."""
+        return sum(part.count for part in self.parts)
+
+    def photos_of(self, part: Part) -> list[str]:
+        """Paths and URLs of a part's photos."""
+        fs, path = storage.locate(f"{self.folder}/{_PHOTOS}")
+        with fs.open(path, "rb") as lines:
+            lines.seek(part.offset)
+            return [json.loads(line) for line in islice(lines, part.count)]
+
+    @contextmanager
+    def writing(self, part: Part) -> Iterator[Callable[[Row], object]]:
+        """Give what writes a row of a part; the part counts as done when all went well."""
+        with storage.replacing(f"{self.folder}/{_name(part)}") as file:
+            yield lambda row: file.write(to_line(row))
+
+    def missing(self) -> list[Part]:
+        """Parts that are not done."""
+        done = storage.names_in(self.folder)
+        return [part for part in self.parts if _name(part) not in done]
+
+    def rows(self) -> Iterator[Row]:
+        """Go through the rows of all parts, in order."""
+        for part in self.parts:
+            fs, path = storage.locate(f"{self.folder}/{_name(part)}")
+            with fs.open(path, "rb") as lines:
+                yield from from_lines(lines)
+
+    def remove(self) -> None:
+        """Remove the folder."""
+        storage.remove(self.folder)
+
+
+def begun(folder: str) -> bool:
+    """Tell whether a folder holds a run."""
+    return storage.exists(f"{folder}/{_SETTINGS}")
+
+
+def begin(folder: str, settings: Settings) -> Job:
+    """List the photos and make the folder of a run.
+
+    Raises:
+        TaggingError: There are no photos, or the folder is something else's.
+    """
+    if storage.exists(folder) and not all(name.startswith(_PHOTOS) for name in storage.names_in(folder)):
+        raise TaggingError(_("{path}: is in the way; it holds no run of tagging").format(path=folder))
+    count = 0
+    with storage.replacing(f"{folder}/{_PHOTOS}") as file:
+        for photo in list_photos(settings.inputs):
+            file.write(json.dumps(photo).encode() + b"\n")
+            count += 1
+    if not count:
+        storage.remove(folder)
+        raise TaggingError(_("no photos in {places}").format(places=", ".join(settings.inputs)))
+    with storage.replacing(f"{folder}/{_SETTINGS}") as file:
+        file.write(json.dumps({**asdict(settings), "photos": count}, indent=1).encode())
+    return _load(folder, settings, count)
+
+
+def resume(folder: str, settings: Settings) -> Job:
+    """Open the folder of a run that was begun with the same settings.
+
+    Raises:
+        TaggingError: It was begun with others.
+    """
+    fs, path = storage.locate(f"{folder}/{_SETTINGS}")
+    old = json.loads(fs.cat_file(path))
+    new = json.loads(json.dumps(asdict(settings)))
+    others = [field.name for field in fields(Settings) if old.get(field.name) != new[field.name]]
+    if others:
+        raise TaggingError(
+            _("{path}: was begun with another {what}; give the same, or remove the folder").format(
+                path=folder, what=", ".join(others)
+            )
+        )
+    return _load(folder, settings, old["photos"])
+
+
+def _load(folder: str, settings: Settings, photos: int) -> Job:
+    """Cut the list into parts of whole batches: 64 parts or more where there are photos enough, of 64 batches at most.
+
+    Small parts lose little when a run is killed and keep many workers busy; large ones keep the number of files low.
+    """
+    batches = -(-photos // settings.batch)
+    size = settings.batch * min(_MOST_BATCHES, -(-batches // _FEWEST_PARTS))
+    offsets, position = [], 0
+    fs, path = storage.locate(f"{folder}/{_PHOTOS}")
+    with fs.open(path, "rb") as lines:
+        for number, line in enumerate(lines):
+            if number % size == 0:
+                offsets.append(position)
+            position += len(line)
+    parts = (Part(i, offset, min(size, photos - i * size)) for i, offset in enumerate(offsets))
+    return Job(folder, settings, tuple(parts))
+
+
+def _name(part: Part) -> str:
+    return f"{part.number:08}.jsonl"

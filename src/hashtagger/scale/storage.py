@@ -1,0 +1,107 @@
+"""Files on the disk or on anything that fsspec reaches: s3://, gs://, zip://, memory://, ..."""
+
+import io
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
+
+from hashtagger.errors import ImageError, TaggingError
+from hashtagger.i18n import _
+from hashtagger.posts.mojibake import escaped
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+
+def is_url(location: str) -> bool:
+    """Tell a URL (``s3://bucket/a.jpg``) from a path."""
+    return "://" in location
+
+
+def locate(location: str) -> "tuple[AbstractFileSystem, str]":
+    """Give the file system of a path or URL, and its path there.
+
+    Raises:
+        TaggingError: There is no such file system, or its package is not installed.
+    """
+    from fsspec.core import url_to_fs
+
+    try:
+        return url_to_fs(location)
+    except (ValueError, ImportError, OSError) as error:
+        raise TaggingError(f"{location}: {error}") from error
+
+
+@contextmanager
+def replacing(location: str) -> "Iterator[IO[bytes]]":
+    """Open a file for writing that appears under its name only when it is whole, in place of an older one."""
+    fs, path = locate(location)
+    # Of its own for each writer, since two workers may come to write the same part.
+    partial = f"{path}.{secrets.token_hex(4)}.partial"
+    fs.makedirs(fs._parent(path), exist_ok=True)
+    try:
+        with fs.open(partial, "wb") as file:
+            yield file
+        if "file" in fs.protocol:
+            Path(partial).replace(path)
+        else:
+            fs.cp_file(partial, path)
+            fs.rm_file(partial)
+    except BaseException:
+        if fs.exists(partial):
+            fs.rm_file(partial)
+        raise
+
+
+class _NamedBytes(io.BytesIO):
+    """Bytes that a decoder's complaint can name."""
+
+    def __init__(self, content: bytes, name: str) -> None:
+        super().__init__(content)
+        self.name = name
+
+
+def open_photo(photo: str) -> Path | BinaryIO:
+    """Give what :func:`hashtagger.images.load_image` takes for the photo at a path or URL.
+
+    Raises:
+        ImageError: It is at a URL and cannot be fetched.
+    """
+    if not is_url(photo):
+        return Path(photo)
+    try:
+        fs, path = locate(photo)
+        return _NamedBytes(fs.cat_file(path), photo)
+    except FileNotFoundError as error:
+        raise ImageError(_("{name}: no such file").format(name=photo)) from error
+    # Every file system fails in its own way, and one photo must not stop the others.
+    except Exception as error:
+        raise ImageError(f"{photo}: {' '.join(str(error).split()) or type(error).__name__}") from error
+
+
+def shown(photo: str) -> str:
+    """Give a photo's path as text that any table can hold, whatever bytes its name is made of."""
+    return escaped(photo)
+
+
+def exists(location: str) -> bool:
+    """Tell whether there is a file or folder."""
+    fs, path = locate(location)
+    fs.invalidate_cache()
+    return bool(fs.exists(path))
+
+
+def names_in(folder: str) -> set[str]:
+    """Names of what lies in a folder."""
+    fs, path = locate(folder)
+    fs.invalidate_cache()
+    found: list[Any] = fs.ls(path, detail=False)
+    return {name.rsplit("/", 1)[-1] for name in found}
+
+
+def remove(folder: str) -> None:
+    """Remove a folder with all that is in it."""
+    fs, path = locate(folder)
+    fs.rm(path, recursive=True)
