@@ -1,123 +1,201 @@
-"""Pictures of the web page's pages, taken of the real thing: python docs/screenshots.py OUT [--photos FOLDER].
+"""Pictures of the web page, taken of the real thing: python docs/screenshots.py OUT.
 
-It serves a library of the photos in FOLDER (scikit-learn's two samples by default) out of a temporary data
-folder, and saves each page at phone and desk size, in Korean and English, light and dark.
+It serves a library of pieces of scikit-learn's two sample photos out of a temporary data folder, does what a person
+would do there, and saves each page as OUT/page-NAME.webp. Needs Chromium.
 """
 
 import argparse
+import io
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import sklearn.datasets
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from hashtagger.images import find_photos
-
-LOOKS = (("ko-KR", "light", 1280), ("ko-KR", "light", 390), ("en-US", "dark", 1280))
+SAMPLES = Path(sklearn.datasets.__file__).parent / "images"
+FLOWER, PALACE = SAMPLES / "flower.jpg", SAMPLES / "china.jpg"
+CAPTIONS = {
+    FLOWER: ("#꽃스타그램 #달리아", "우리 동네 #꽃 #정원", "#여름꽃 #꽃스타그램", "#꽃 #봄소풍", "#달리아 #꽃"),
+    PALACE: ("#여행스타그램 #궁궐", "호수가 보인다 #여행 #호수", "#여행 #여름휴가", "#등산 #여행", "#궁궐 #여행"),
+}
+POSTS = 34
 
 
 def main() -> None:
     """Serve, look, save."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--photos", type=Path, help="folder of photos to show")
-    arguments = parser.parse_args()
-    photos = find_photos(arguments.photos or _samples())
-    if not photos:
-        sys.exit(f"{arguments.photos}: no photos")
-    browser_path = shutil.which("chromium") or shutil.which("google-chrome")
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright, tempfile.TemporaryDirectory(prefix="hashtagger-") as folder:
-        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
-        source = Path(folder, "photos")
-        source.mkdir()
-        for number, photo in enumerate(photos):
-            shutil.copy(photo, source / f"2024-{number % 12 + 1:02d}-{number % 28 + 1:02d} {photo.name}")
-        with _serving(Path(folder, "data")) as url:
-            for number, (locale, scheme, width) in enumerate(LOOKS):
-                page = _open(browser, url, locale, scheme, width)
-                _take(page, arguments.out, f"{locale[:2]}-{scheme}-{width}", photos[:2], source, first=not number)
-        with _serving(Path(folder, "town"), "--accounts") as url:
-            page = _open(browser, url, *LOOKS[0])
-            page.goto("/login")
-            page.screenshot(path=arguments.out / "login-ko-light-1280.png")
-        browser.close()
+    parser.add_argument("out", type=Path, help="folder for the pictures")
+    out = parser.parse_args().out
+    out.mkdir(parents=True, exist_ok=True)
+    with playing() as (browser, folder):
+        with serving(folder / "data") as url:
+            for name, show, look in (
+                ("recommend", recommend, {}),
+                ("landmarks", landmarks, {"locale": "en-US"}),
+                ("heroes", heroes, {"color_scheme": "dark"}),
+                ("library", library, {"locale": "en-US"}),
+                ("post", post, {}),
+                ("sort", sort, {}),
+                ("history", history, {"locale": "en-US", "color_scheme": "dark"}),
+                ("phone", recommend, {"width": 360, "color_scheme": "dark"}),
+            ):
+                save(shot(browser, url, folder, show, **look), out / f"page-{name}.webp")
+        with serving(folder / "town", "--accounts") as url:
+            save(shot(browser, url, folder, account, locale="en-US"), out / "page-account.webp")
 
 
-def _samples() -> Path:
-    import sklearn.datasets
+def recommend(page: Page, folder: Path) -> None:
+    """Two photos with their tags, the pointer on one of them."""
+    page.goto("/")
+    page.set_input_files("#choose", [PALACE, FLOWER])
+    page.locator(".result").nth(1).wait_for()
+    page.locator(".card").first.locator("[data-heat]").first.hover()
+    page.locator(".card").first.locator(".heat").wait_for()
 
-    return Path(sklearn.datasets.__file__).parent / "images"
+
+def landmarks(page: Page, folder: Path) -> None:
+    """A landmark on the packed map; it is none that the network knows, and it says so."""
+    look_for(page, "landmarks_world", PALACE)
+    page.locator(".map path.land").wait_for()
+    page.locator(".result").scroll_into_view_if_needed()
+
+
+def heroes(page: Page, folder: Path) -> None:
+    """Likeness to every hero."""
+    look_for(page, "heroes", FLOWER)
+
+
+def library(page: Page, folder: Path) -> None:
+    """The library of an export, some posts selected."""
+    page.goto("/library")
+    if not page.locator(".tile").count():
+        page.locator("#path").fill(str(export(folder)))
+        page.locator("form[action='/library/imports'] button").click()
+        page.locator(".import.done").wait_for()
+        page.locator("[hx-post$=dismiss]").click()
+        page.goto("/library")
+    for number in (1, 2):
+        page.locator(".tile input").nth(number).check()
+
+
+def post(page: Page, folder: Path) -> None:
+    """One post, large."""
+    library(page, folder)
+    page.locator(".tile a").nth(3).click()
+    page.locator(".large img").wait_for()
+
+
+def sort(page: Page, folder: Path) -> None:
+    """The plan of a sorted folder."""
+    library(page, folder)
+    page.goto("/library/sort")
+    page.locator("#destination").fill("/photos/sorted")
+    page.locator("form.sort button").click()
+    page.locator("[hx-post$=apply]").first.wait_for()
+
+
+def history(page: Page, folder: Path) -> None:
+    """What was recommended so far."""
+    page.goto("/history")
+
+
+def account(page: Page, folder: Path) -> None:
+    """The door of a server with accounts."""
+    page.goto("/login")
+
+
+def look_for(page: Page, vocabulary: str, photo: Path) -> None:
+    """Hand in a photo under another vocabulary."""
+    page.goto("/")
+    page.locator(f"input[value={vocabulary}] + span").click()
+    page.set_input_files("#choose", photo)
+    page.locator(".result").wait_for()
+
+
+def export(folder: Path) -> Path:
+    """Make a data export as Instagram hands it out, of pieces of the samples."""
+    path = folder / "instagram-export.zip"
+    posts = []
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(POSTS):
+            photo = PALACE if number % 3 else FLOWER
+            taken = datetime(2023, 5, 1, 12, tzinfo=timezone.utc) + timedelta(days=number * 19)
+            uri = f"media/posts/{taken:%Y%m}/{number}.jpg"
+            archive.writestr(uri, piece(photo, number))
+            caption = CAPTIONS[photo][number % 5].encode().decode("latin-1")
+            posts.append({"media": [{"uri": uri, "creation_timestamp": int(taken.timestamp()), "title": caption}]})
+        archive.writestr("your_instagram_activity/content/posts_1.json", json.dumps(posts))
+    return path
+
+
+def piece(photo: Path, number: int) -> bytes:
+    """Cut a square piece, another for each number."""
+    side = 300 + number * 53 % 120
+    left, top = number * 97 % (640 - side), number * 31 % (427 - side)
+    out = io.BytesIO()
+    Image.open(photo).crop((left, top, left + side, top + side)).save(out, "JPEG", quality=90)
+    return out.getvalue()
 
 
 @contextmanager
-def _serving(data: Path, *options: str) -> Iterator[str]:
+def playing() -> Iterator[tuple[Browser, Path]]:
+    """A browser, and a folder for what is made on the way."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory(prefix="hashtagger-") as folder:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser, Path(folder)
+        browser.close()
+
+
+@contextmanager
+def serving(data: Path, *options: str) -> Iterator[str]:
+    """The real server out of a data folder; gives its address."""
     command = [sys.executable, "-m", "hashtagger", "serve", "--no-browser", "--port", "0", *options]
-    environment = {
-        **os.environ,
-        "HASHTAGGER_DATA_DIR": str(data),
-        "HASHTAGGER_DATABASE_URL": "",
-        "PYTHONUNBUFFERED": "1",
-    }
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
+    changes = {"HASHTAGGER_DATA_DIR": str(data), "HASHTAGGER_DATABASE_URL": "", "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, env=os.environ | changes, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         found = re.search(r"http://[\w.:]+\d", server.stdout.readline())
-        assert found is not None, "the server did not start"
+        if found is None:
+            sys.exit("the server did not start")
         yield found[0]
         server.terminate()
 
 
-def _open(browser: Browser, url: str, locale: str, scheme: str, width: int) -> Page:
+def shot(
+    browser: Browser, url: str, folder: Path, show: Callable[[Page, Path], None], *, width: int = 1100, **look: str
+) -> Image.Image:
+    """Open a page, bring it to where ``show`` has it, and take its picture."""
     context = browser.new_context(
         base_url=url,
-        locale=locale,
-        color_scheme=scheme,  # type: ignore[arg-type]
-        viewport={"width": width, "height": 844},
+        viewport={"width": width, "height": 780},
         device_scale_factor=2 if width < 800 else 1,
+        **{"locale": "ko-KR", "color_scheme": "light"} | look,  # type: ignore[arg-type]
     )
     page = context.new_page()
-    page.set_default_timeout(120_000)
-    return page
+    page.set_default_timeout(300_000)
+    show(page, folder)
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(300)  # colours and zooms change softly
+    picture = Image.open(io.BytesIO(page.screenshot()))
+    context.close()
+    return picture
 
 
-def _take(page: Page, out: Path, look: str, photos: list[Path], source: Path, *, first: bool) -> None:
-    def save(name: str) -> None:
-        page.wait_for_load_state("networkidle")
-        page.screenshot(path=out / f"{name}-{look}.png")
-
-    page.goto("/")
-    page.set_input_files("#choose", photos)
-    page.locator(".result").nth(len(photos) - 1).wait_for()
-    chip = page.locator(".chip[data-heat]")
-    if chip.count():
-        chip.first.hover()
-    save("recommend")
-    page.goto("/library")
-    if first:
-        page.locator("#path").fill(str(source))
-        page.locator("form[action='/library/imports'] button").click()
-        page.locator(".import.done").wait_for()
-        page.locator("[hx-post$=dismiss]").click()
-    page.goto("/library")
-    page.locator(".tile").first.wait_for()
-    save("library")
-    page.locator(".tile a").first.click()
-    page.locator(".large").wait_for()
-    save("post")
-    page.goto("/history")
-    save("history")
-    page.goto("/library/sort")
-    if first:
-        page.locator("#destination").fill(str(source.with_name("sorted")))
-        page.locator("form.sort button").click()
-    page.locator("[hx-post$=apply]").wait_for()
-    save("sort")
+def save(picture: Image.Image, path: Path) -> None:
+    """Save a picture small."""
+    picture.convert("RGB").save(path, quality=78, method=6)
+    print(path)
 
 
 if __name__ == "__main__":

@@ -167,7 +167,7 @@ class TestMap:
     """No request leaves for a map: the fixture ``browse`` fails the test otherwise."""
 
     def find(self, page, photo):
-        page.get_by_text("세계 랜드마크").click()
+        page.get_by_text("Landmarks", exact=True).click()
         page.set_input_files("#choose", photo)
         page.locator(".map .pin").wait_for()
         return page.locator(".map")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hashtagger.errors import HashtaggerError
 from hashtagger.history import History
+from hashtagger.i18n import _
 from hashtagger.recommend import Recommendation, Recommender
 from hashtagger.vocabulary import Vocabulary, available, load_vocabulary
 
@@ -112,14 +113,20 @@ def locates(vocabulary: Vocabulary) -> bool:
 
 
 def vocabularies() -> list[Choice]:
-    """Vocabularies that there are weights for, the hashtags first."""
+    """Vocabularies that there are weights for: hashtags first, then those that come packed."""
     from hashtagger.models.weights import find_weights
 
+    titles = {
+        "hashtags_ko": _("Hashtags"),
+        "landmarks_world": _("Landmarks"),
+        "landmarks_seoul": _("Landmarks of Seoul"),
+        "heroes": _("Heroes"),
+    }
     found = []
-    for name in available():
+    for name in [*titles, *sorted(set(available()) - set(titles))]:
         try:
             find_weights(name)
         except HashtaggerError:
             continue
-        found.append(Choice(name, load_vocabulary(name).title))
-    return sorted(found, key=lambda one: (one.name != "hashtags_ko", one.name))
+        found.append(Choice(name, titles.get(name) or load_vocabulary(name).title))
+    return found

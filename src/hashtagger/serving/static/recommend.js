@@ -65,6 +65,9 @@ function toggle(chip) {
   for (const same of result.querySelectorAll(".chip[aria-pressed]")) {
     if (same.dataset.tag === chip.dataset.tag) same.setAttribute("aria-pressed", String(on));
   }
+  for (const group of result.querySelectorAll(".related")) {
+    if (group.dataset.of === chip.dataset.tag) group.hidden = !on && !group.querySelector("[aria-pressed=true]");
+  }
   result.querySelector(".count").textContent = chosen(result).length;
   remember(result);
 }
@@ -92,6 +95,10 @@ function heat(chip, shown) {
 document.addEventListener("click", async event => {
   const chip = event.target.closest("button.chip[aria-pressed]");
   if (chip) toggle(chip);
+  // A finger does not hover: a tap shows, the next one elsewhere hides.
+  const hot = event.target.closest("[data-heat]");
+  document.querySelectorAll(".heat").forEach(layer => { layer.hidden = layer.closest(".card") !== hot?.closest(".card"); });
+  if (hot) heat(hot, true);
   const copy = event.target.closest(".copy");
   if (copy) {
     const result = copy.closest(".result");
@@ -106,6 +113,7 @@ document.addEventListener("click", async event => {
 });
 for (const [kind, shown] of [["pointerover", true], ["focusin", true], ["pointerout", false], ["focusout", false]]) {
   document.addEventListener(kind, event => {
+    if (event.pointerType === "touch") return;
     const chip = event.target.closest && event.target.closest("[data-heat]");
     if (chip) heat(chip, shown);
   });
