@@ -68,7 +68,6 @@ def landmarks(page: Page, folder: Path) -> None:
     """A landmark on the packed map; it is none that the network knows, and it says so."""
     look_for(page, "landmarks_world", PALACE)
     page.locator(".map path.land").wait_for()
-    page.locator(".result").scroll_into_view_if_needed()
 
 
 def heroes(page: Page, folder: Path) -> None:

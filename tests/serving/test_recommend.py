@@ -279,6 +279,32 @@ class TestBrowser:
             chip.evaluate("chip => chip.blur()")
             heat.wait_for(state="hidden")
 
+    def test_heat_map_on_a_tap(self, browse, photos):
+        page = browse("/", width=390, has_touch=True, is_mobile=True)
+        page.set_input_files("#choose", photos["flower"])
+        chip = page.locator(".chip[data-heat]").first
+        chip.tap()
+        page.locator(".heat").wait_for(state="visible")
+        wait_until_loaded(page.locator(".heat"))
+        page.locator(".hint").first.tap()
+        page.locator(".heat").wait_for(state="hidden")
+
+    def test_a_toggled_chip_brings_its_related_tags(self, browse, photos):
+        page = browse("/")
+        page.set_input_files("#choose", photos["flower"])
+        chip = page.locator(".chip[data-heat][aria-pressed=false]").last
+        group = page.locator(f".related[data-of='{chip.get_attribute('data-tag')}']")
+        chip = page.locator(f".chip[data-heat][data-tag='{chip.get_attribute('data-tag')}']")
+        assert group.is_hidden()
+        chip.click()
+        group.wait_for(state="visible")
+        chip.click()
+        group.wait_for(state="hidden")
+        chip.click()
+        group.locator(".chip").first.click()
+        chip.click()
+        assert group.is_visible(), "one of them is taken"
+
     def test_a_photo_that_browsers_do_not_show_is_shown_all_the_same(self, browse, photos, tmp_path):
         pytest.importorskip("pillow_heif", reason="needs hashtagger[heic]").register_heif_opener()
         Image.open(photos["flower"]).save(tmp_path / "phone.heic")
