@@ -2,12 +2,13 @@
 
     python benchmarks/sources.py FOLDER [--sizes 10000,100000]
 
-FOLDER is where the made-up exports are written, one empty file a post, and removed again. An archive's directory is
-held in memory while it is read, a folder's is not.
+FOLDER is where the made-up sources are written, one empty file a post, and removed again: an export as a folder and
+as an archive, and a folder as instaloader fills it, with a sidecar a post. Each is read in a process of its own.
 """
 
 import argparse
 import json
+import lzma
 import multiprocessing
 import resource
 import shutil
@@ -15,6 +16,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from multiprocessing.queues import Queue
 from pathlib import Path
 
@@ -47,34 +49,62 @@ def write_archive(path: Path, size: int) -> None:
         out.writestr("content/posts_1.json", "[" + ",".join(entry for __, entry in entries(size)) + "]")
 
 
+def write_sidecars(root: Path, size: int) -> None:
+    """Write what instaloader saves of a profile: a picture, its text and its sidecar for each post."""
+    (root / "someone").mkdir(parents=True)
+    for number in range(size):
+        when = datetime.fromtimestamp(1_400_000_000 + number * 300, timezone.utc)
+        stem = f"{root}/someone/{when:%Y-%m-%d_%H-%M-%S}_UTC"
+        text = f"우리집 댕댕이 {number} #강아지 #산책"
+        node = {
+            "shortcode": f"Cr{number:09d}", "__typename": "GraphImage", "is_video": False, "id": str(number),
+            "taken_at_timestamp": int(when.timestamp()), "owner": {"id": "7", "username": "someone"},
+            "edge_media_to_caption": {"edges": [{"node": {"text": text}}]},
+            "display_url": "https://scontent.cdninstagram.com/" + "x" * 300,
+        }  # fmt: skip
+        structure = {"node": node, "instaloader": {"version": "4.14", "node_type": "Post"}}
+        Path(stem + ".jpg").touch()
+        with lzma.open(stem + ".json.xz", "wt", check=lzma.CHECK_NONE, preset=0) as out:
+            json.dump(structure, out)
+
+
+FORMS = {"folder": write_folder, "archive": write_archive, "sidecars": write_sidecars}
+
+
 def measure(path: Path, answers: Queue) -> None:
     from hashtagger.posts import open_source
 
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     count = sum(len(post.media) for post in open_source(path).posts())
     unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    answers.put((count, time.perf_counter() - start, peak))
+    answers.put((count, time.perf_counter() - start, time.process_time() - cpu, peak))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sizes", default="10000,100000")
+    parser.add_argument("--forms", default=",".join(FORMS))
     arguments = parser.parse_args()
     context = multiprocessing.get_context("spawn")
-    print(f"{'form':8} {'posts':>9} {'seconds':>8} {'µs a post':>10} {'peak MB':>8}")
+    print(f"{'form':8} {'posts':>9} {'seconds':>8} {'CPU s':>8} {'CPU µs a post':>14} {'peak MB':>8}")
     for size in map(int, arguments.sizes.split(",")):
-        for form, write in (("folder", write_folder), ("archive", write_archive)):
-            path = arguments.folder / f"export-{size}{'.zip' if form == 'archive' else ''}"
-            write(path, size)
+        for form in arguments.forms.split(","):
+            path = arguments.folder / f"source-{size}{'.zip' if form == 'archive' else ''}"
+            arguments.folder.mkdir(parents=True, exist_ok=True)
+            # Linux counts the peak of a process from that of its parent, which must thus stay small.
+            writing = context.Process(target=FORMS[form], args=(path, size))
+            writing.start()
+            writing.join()
             answers = context.Queue()
             process = context.Process(target=measure, args=(path, answers))
             process.start()
-            count, seconds, peak = answers.get()
+            count, seconds, cpu, peak = answers.get()
             process.join()
             assert count == size, f"{count} of {size} posts"
-            print(f"{form:8} {size:9,} {seconds:8.1f} {seconds / size * 1e6:10.0f} {peak:8.0f}", flush=True)
+            row = f"{form:8} {size:9,} {seconds:8.1f} {cpu:8.1f} {cpu / size * 1e6:14.0f} {peak:8.0f}"
+            print(row, flush=True)
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 

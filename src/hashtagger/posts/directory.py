@@ -10,7 +10,6 @@ import unicodedata
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -22,7 +21,9 @@ _LOCATOR64 = struct.Struct("<4sIQI")
 _END64 = struct.Struct("<4s12xIIQQQQ")
 _LONGEST_COMMENT = 0xFFFF
 _AT_MOST_32, _AT_MOST_16 = 0xFFFFFFFF, 0xFFFF
-_CHUNK = 1 << 18
+_LIKELY, _LONGEST_ENTRY = 1 << 10, 1 << 18
+"""Bytes of an entry: 46 and three times 65535 at most."""
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,9 @@ class Directory:
             return None
         with self._lock:
             self._file.seek(self._positions[index])
-            data = self._file.read(_CHUNK)
+            data = self._file.read(_LIKELY)
+            if len(data) < sum(struct.unpack_from("<HH", data, 28)) + _ENTRY.size:
+                data += self._file.read(_LONGEST_ENTRY)
         member, _length = self._parse(data, 0)
         return member if _key(member.name) == key else None
 
@@ -115,9 +118,8 @@ class Directory:
             file.seek(self._start)
             left, data, at, base = self._length, b"", 0, self._start
             while left or at < len(data):
-                # The longest entry takes 46 bytes and three times 65535.
-                if left and len(data) - at < _CHUNK:
-                    more = file.read(min(left, 4 * _CHUNK))
+                if left and len(data) - at < _LONGEST_ENTRY:
+                    more = file.read(min(left, _CHUNK))
                     if not more:
                         raise BadZipFile("its table of contents is cut")
                     left -= len(more)
@@ -193,10 +195,13 @@ def _large(extra: bytes, *values: int) -> list[int]:
 def _decoded(raw: bytes) -> str:
     """Decode a name: UTF-8 where it can be, whether flagged or not, else as Korean Windows or as DOS writes it."""
     name = raw.partition(b"\0")[0]
-    for encoding in ("utf-8", "cp949", "cp437"):
-        with suppress(UnicodeDecodeError):
-            text = name.decode(encoding)
-            break
+    try:
+        text = name.decode()
+    except UnicodeDecodeError:
+        try:
+            text = name.decode("cp949")
+        except UnicodeDecodeError:
+            text = name.decode("cp437")
     # Some packers on Windows write backslashes, against the standard.
     return text.replace("\\", "/")
 

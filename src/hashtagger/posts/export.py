@@ -199,14 +199,13 @@ class ExportSource:
                     yield from self._post(draft)
 
     def _unlisted(self, seen: set[int]) -> Iterator[Post]:
+        folders = [folder for folder, kind in _MEDIA_FOLDERS.items() if kind in self._wanted]
         for tree in self._trees:
-            for folder, kind in _MEDIA_FOLDERS.items():
-                if kind in self._wanted:
-                    for name in tree.files(folder):
-                        key = hash(unicodedata.normalize("NFC", name))
-                        if key not in seen:
-                            seen.add(key)
-                            yield from self._unlisted_file(tree, name)
+            for name in tree.files(folders):
+                key = hash(unicodedata.normalize("NFC", name))
+                if key not in seen:
+                    seen.add(key)
+                    yield from self._unlisted_file(tree, name)
 
     def _unlisted_file(self, tree: Tree, name: str) -> Iterator[Post]:
         media = self._find(tree, name, None)

@@ -41,8 +41,8 @@ class Tree(Protocol):
         """Name its lists of posts, JSON and HTML."""
         ...
 
-    def files(self, folder: str) -> Iterator[str]:
-        """Name the files below a folder of it, hidden and private ones left out."""
+    def files(self, folders: Sequence[str]) -> Iterator[str]:
+        """Name the files below some folders of it, hidden and private ones left out."""
         ...
 
     def open(self, name: str) -> BinaryIO:
@@ -60,6 +60,8 @@ class Tree(Protocol):
 
 def is_listing(name: str) -> bool:
     """Tell whether a path from an export's root is that of a list of posts, in JSON or HTML."""
+    if not name.endswith((".json", ".html")):
+        return False
     path = PurePosixPath(name)
     if name == "media.json":
         return True
@@ -90,12 +92,13 @@ class Folder:
                 folders.clear()
             yield from filter(is_listing, ((inside / name).as_posix() for name in sorted(names)))
 
-    def files(self, folder: str) -> Iterator[str]:
-        """Name the files below a folder of it, hidden and private ones left out."""
-        for current, folders, names in os.walk(self.root / folder):
-            folders[:] = [name for name in sorted(folders) if not _hidden(name) and name not in PRIVATE]
-            inside = Path(current).relative_to(self.root).as_posix()
-            yield from (f"{inside}/{name}" for name in sorted(names) if not _hidden(name))
+    def files(self, folders: Sequence[str]) -> Iterator[str]:
+        """Name the files below some folders of it, hidden and private ones left out."""
+        for folder in folders:
+            for current, inner, names in os.walk(self.root / folder):
+                inner[:] = [name for name in sorted(inner) if not _hidden(name) and name not in PRIVATE]
+                inside = Path(current).relative_to(self.root).as_posix()
+                yield from (f"{inside}/{name}" for name in sorted(names) if not _hidden(name))
 
     def open(self, name: str) -> BinaryIO:
         """Open a file of it."""
@@ -144,9 +147,10 @@ class Archive:
         """Name its lists of posts."""
         return iter(sorted(filter(is_listing, self._names())))
 
-    def files(self, folder: str) -> Iterator[str]:
-        """Name the files below a folder of it, hidden and private ones left out."""
-        return (name for name in self._names() if name.startswith(folder + "/"))
+    def files(self, folders: Sequence[str]) -> Iterator[str]:
+        """Name the files below some folders of it, hidden and private ones left out."""
+        beginnings = tuple(folder + "/" for folder in folders)
+        return (name for name in self._names() if name.startswith(beginnings))
 
     def open(self, name: str) -> BinaryIO:
         """Open a file of it."""
@@ -207,7 +211,12 @@ def archives_of_exports(path: Path) -> list[Archive]:
     """
     listed: dict[str, None] = {}
     media: dict[str, None] = {}
+    folders: set[str] = set()
     for name in archive.open_archive(path).names():
+        folder = name.rpartition("/")[0]
+        if folder in folders and not name.endswith((".json", ".html")):
+            continue
+        folders.add(folder)
         parts = name.split("/")
         if not PRIVATE.isdisjoint(parts):
             continue
