@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from hashtagger.errors import TaggingError
 from hashtagger.i18n import _
@@ -34,20 +34,22 @@ class Settings:
         batch: Photos that go through the network at once, 1 or more.
         vocabulary: Name or file of the label set; None for that of the weights.
         weights: Weights file; None for the packed one.
-        model: Digest of the weights and labels that these stand for.
+        runtime: ``"torch"`` or ``"onnx"``.
+        model: Digest of the file that the runtime loads, and of the labels.
     """
 
     inputs: tuple[str, ...]
     batch: int
     vocabulary: str | None
     weights: str | None
+    runtime: Literal["torch", "onnx"]
     model: str
 
-    def recommender(self) -> "Recommender":
-        """Load the network."""
+    def recommender(self, device: str) -> "Recommender":
+        """Load the network onto a device: ``"cpu"`` or ``"cuda"``."""
         from hashtagger.recommend import Recommender
 
-        return Recommender(self.vocabulary, self.weights)
+        return Recommender(self.vocabulary, self.weights, device, self.runtime)
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,16 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain, islice
-from pathlib import Path
 from typing import Literal
 
 from hashtagger.errors import TaggingError
 from hashtagger.i18n import _
 from hashtagger.recommend import Recommender
+from hashtagger.scale import cluster, storage
 from hashtagger.scale import job as jobs
-from hashtagger.scale import storage
 from hashtagger.scale.job import Job, Part, Settings
 from hashtagger.scale.tables import check_ending, write_table
 from hashtagger.scale.tagging import Row, tag
@@ -79,32 +79,34 @@ def tag_photos(
     """
     start = time.monotonic()
     output = os.fspath(output)
-    check_ending(output)
-    if engine == "ray":
-        from hashtagger.scale import cluster
-
-        cluster.check_installed()
     folder = output + ".parts"
+    check_ending(output)
     begun = jobs.begun(folder)
     if begun and not resume:
         raise TaggingError(_("{path}: holds an unfinished run; add --resume to go on with it").format(path=folder))
     if not begun and storage.exists(output):
         raise TaggingError(_("{path}: exists already").format(path=output))
-    given = os.fspath(weights) if weights is not None else None
-    recommender = Recommender(vocabulary, given)
-    settings = Settings(tuple(inputs), batch, vocabulary, given, _digest(recommender, given))
-    job = jobs.resume(folder, settings) if begun else jobs.begin(folder, settings)
-    missing = job.missing()
-    report = Report(output, job.photos, resumed=job.photos - sum(part.count for part in missing))
-    if engine == "ray":
-        counts = cluster.tag_parts(job, missing, workers, address)
-    else:
-        counts = tag_parts(job, missing, recommender, workers or _cpus())
-    done = report.resumed
-    for count in chain([0], counts):
-        done += count
-        if progress:
-            progress(done, job.photos)
+    with cluster.connected(address) if engine == "ray" else nullcontext():
+        if engine == "ray":
+            # The workers compute, and all of them by the same runtime.
+            recommender = Recommender(vocabulary, weights, "cpu", "torch" if cluster.has_gpus() else "auto")
+        else:
+            recommender = Recommender(vocabulary, weights)
+        given = None if weights is None else os.fspath(weights)
+        choice = recommender.choice
+        settings = Settings(tuple(inputs), batch, vocabulary, given, choice.runtime, _digest(recommender))
+        job = jobs.resume(folder, settings) if begun else jobs.begin(folder, settings)
+        missing = job.missing()
+        report = Report(output, job.photos, resumed=job.photos - sum(part.count for part in missing))
+        if engine == "ray":
+            counts = cluster.tag_parts(job, missing, workers)
+        else:
+            counts = tag_parts(job, missing, recommender, workers or _cpus())
+        done = report.resumed
+        for count in chain([0], counts):
+            done += count
+            if progress:
+                progress(done, job.photos)
     with storage.replacing(output) as file:
         write_table(_counted(job.rows(), report), file, output)
     job.remove()
@@ -134,12 +136,9 @@ def _counted(rows: Iterable[Row], report: Report) -> Iterator[Row]:
         yield row
 
 
-def _digest(recommender: Recommender, weights: str | None) -> str:
+def _digest(recommender: Recommender) -> str:
     """Hash what the network and its labels are, so that a run is not resumed with others."""
-    from hashtagger.models.weights import find_weights
-
-    path = Path(weights) if weights is not None else find_weights(recommender.vocabulary.name)
-    digest = hashlib.sha256(path.read_bytes())
+    digest = hashlib.sha256(recommender.choice.file.read_bytes())
     for label in recommender.vocabulary:
         digest.update(f"{label.key} {label.tag}\n".encode())
     return digest.hexdigest()

@@ -1,0 +1,112 @@
+"""The Ray engine, each run in a process of its own: Ray leaves threads behind in the one that uses it."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hashtagger.errors import MissingExtraError
+from hashtagger.scale.run import tag_photos
+
+pytest.importorskip("ray", reason="needs the extra ray")
+
+
+def start(output, pile, weights, *arguments):
+    command = [sys.executable, "-m", "hashtagger", "tag", pile, "--output", output, "--weights", weights]
+    command += ["--batch-size", "2", "--engine", "ray", *arguments]
+    environment = {**os.environ, "LANGUAGE": "en", "OMP_NUM_THREADS": "1"}
+    environment.pop("RAY_ADDRESS", None)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(list(map(str, command)), env=environment, stdout=pipe, stderr=pipe, text=True)
+
+
+def ended(process):
+    """Wait for its end; give its summary."""
+    try:
+        stdout, stderr = process.communicate(timeout=240)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    assert process.returncode == 1, stderr
+    assert "7 of 150 photos could not be read" in stderr
+    return stdout
+
+
+def descendants(pid):
+    """Every process below one, by id, with its command line."""
+    found, tree = {}, {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            tree.setdefault(parent, []).append((int(entry.name), (entry / "cmdline").read_bytes().decode()))
+    waiting = [pid]
+    while waiting:
+        for child, line in tree.get(waiting.pop(), []):
+            found[child] = line
+            waiting.append(child)
+    return found
+
+
+@pytest.fixture(scope="module")
+def rows(pile, weights, tmp_path_factory):
+    """What the local engine writes."""
+    path = tmp_path_factory.mktemp("local") / "tags.jsonl"
+    tag_photos([str(pile)], path, batch=2, weights=weights)
+    return path.read_bytes()
+
+
+def test_one_worker_writes_the_same_rows(rows, pile, weights, tmp_path):
+    summary = json.loads(ended(start(tmp_path / "tags.jsonl", pile, weights, "--workers", 1, "--json")))
+    assert (summary["photos"], summary["failed"]) == (150, 7)
+    assert (tmp_path / "tags.jsonl").read_bytes() == rows
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in /proc")
+def test_a_killed_worker_costs_nothing_but_time(rows, pile, weights, tmp_path):
+    process = start(tmp_path / "tags.jsonl", pile, weights, "--workers", 2)
+    parts = tmp_path / "tags.jsonl.parts"
+    while len(list(parts.glob("0*.jsonl"))) < 3:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    below = descendants(process.pid)
+    workers = [pid for pid, line in below.items() if "MapWorker" in line]
+    assert len(workers) == 2
+    os.kill(workers[0], signal.SIGKILL)
+    assert len(list(parts.glob("0*.jsonl"))) < 38, "too late: all was done"
+    ended(process)
+    assert (tmp_path / "tags.jsonl").read_bytes() == rows
+    assert not parts.exists()
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in below) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert [line for pid, line in below.items() if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_what_the_local_engine_began_ray_can_end(rows, pile, weights, tmp_path):
+    def stop(done, _total):
+        if done >= 50:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tag_photos([str(pile)], tmp_path / "tags.jsonl", batch=2, weights=weights, progress=stop)
+    summary = json.loads(ended(start(tmp_path / "tags.jsonl", pile, weights, "--resume", "--json")))
+    assert summary["resumed"] == 48
+    assert (tmp_path / "tags.jsonl").read_bytes() == rows
+
+
+def test_no_cluster_and_no_ray_are_one_line(pile, weights, tmp_path, monkeypatch):
+    process = start(tmp_path / "tags.jsonl", pile, weights, "--address", "auto")
+    _stdout, stderr = process.communicate(timeout=240)
+    assert process.returncode == 1
+    assert "Error: no Ray cluster at auto" in stderr
+    assert "Traceback" not in stderr
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'hashtagger\[ray\]'"):
+        tag_photos([str(pile)], tmp_path / "tags.jsonl", weights=weights, engine="ray")
