@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format figures notebooks messages vendor wheel clean
+.PHONY: demo test lint format figures int8 notebooks messages vendor wheel clean
 
 demo: .venv/core
 	@$(BIN)/python examples/demo.py
@@ -27,6 +27,13 @@ figures: .venv/dev
 	$(BIN)/hashtagger explain "$$photos/china.jpg" --tag 여행 --tag 등산 --out docs/figures/explain-palace.webp; \
 	$(BIN)/hashtagger detect "$$photos/flower.jpg" --tag 꽃 --out docs/figures/detect.webp; \
 	$(BIN)/hashtagger features "$$photos/china.jpg" --level 4 --out docs/figures/features.webp
+
+# The packed int8 network and its figures, from photos like ../shared/photos (train/, and a manifest with a split val).
+WEIGHTS := weights/drn_c_26-hashtags_ko
+int8: .venv/dev
+	$(BIN)/hashtagger export --weights $(WEIGHTS).safetensors --int8 --calibrate $(PHOTOS)/train --check $(PHOTOS) \
+	    $(WEIGHTS).int8.onnx
+	cd weights && sha256sum *.onnx *.safetensors > SHA256SUMS
 
 # Run the notebooks anew and keep what they show.
 notebooks: .venv/dev

@@ -3,18 +3,19 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from hashtagger.errors import HashtaggerError, ImageError
+from hashtagger.errors import ImageError, WeightsError
 from hashtagger.i18n import _
 from hashtagger.images import ImageLike, load_image
 from hashtagger.vocabulary import Label, Vocabulary, load_vocabulary
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import nn
 
     from hashtagger.history import History, Past
 
@@ -54,9 +55,17 @@ class Recommender:
     Args:
         vocabulary: Name of a vocabulary, or a vocabulary file; by default the one of the weights file, or
             without a file ``"hashtags_ko"``.
-        weights: A weights file, which is enough alone; by default the packed one of the vocabulary.
+        weights: A weights file (``.safetensors`` or ``.onnx``), which is enough alone; by default the packed one of
+            the vocabulary.
         device: ``"auto"`` (CUDA, then Apple's MPS, then the CPU), or a torch device name.
-        runtime: ``"auto"`` or ``"torch"``.
+        runtime: ``"torch"``, ``"onnx"`` (the CPU only), or ``"auto"``: the fastest that is installed and keeps
+            accuracy, see :func:`hashtagger.models.runtimes.choose`.
+
+    Attributes:
+        vocabulary: The labels, in the order of the scores.
+        config: What the weights file says of itself.
+        choice: The runtime that computes, its file, and why it was chosen.
+        device: Where it computes.
 
     Raises:
         VocabularyError: There is no such vocabulary.
@@ -69,21 +78,40 @@ class Recommender:
         vocabulary: str | os.PathLike[str] | Vocabulary | None = None,
         weights: str | os.PathLike[str] | None = None,
         device: str = "auto",
-        runtime: Literal["auto", "torch"] = "auto",
+        runtime: Literal["auto", "torch", "onnx"] = "auto",
     ) -> None:
+        from hashtagger.models.device import find_device
         from hashtagger.models.labels import labels_of
-        from hashtagger.models.weights import find_weights, load_weights
+        from hashtagger.models.runtimes import choose, open_runtime
+        from hashtagger.models.weights import find_weights, read_config
 
-        if runtime not in ("auto", "torch"):
-            raise HashtaggerError(_("no runtime {name!r}; there are: auto, torch").format(name=runtime))
         wanted = None if vocabulary is None else load_vocabulary(vocabulary)
-        path = Path(weights) if weights is not None else find_weights(wanted.name if wanted else "hashtags_ko")
-        model, self.config = load_weights(path)
-        self.vocabulary = labels_of(self.config, path, wanted)
-        self.device = _device(device)
+        self._weights = find_weights(wanted.name if wanted else "hashtags_ko") if weights is None else Path(weights)
+        self.device = find_device(device)
+        self.choice = choose(self._weights, self.device, runtime, packed=weights is None)
+        self.config = read_config(self.choice.file)
+        self.vocabulary = labels_of(self.config, self._weights, wanted)
+        self._compute = open_runtime(self.choice, self.device)
+
+    @cached_property
+    def model(self) -> "nn.Module":
+        """The network itself, in float32, to look into; whichever runtime computes the scores.
+
+        Raises:
+            WeightsError: The weights are an ONNX file, which holds no network of torch's.
+        """
         import torch
 
-        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        from hashtagger.models.weights import load_weights
+
+        if self._weights.suffix == ".onnx":
+            raise WeightsError(
+                _("{path}: an ONNX file only recommends; give the .safetensors it was made from").format(
+                    path=self._weights
+                )
+            )
+        model, _config = load_weights(self._weights)
+        return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def image_size(self) -> int:
@@ -129,12 +157,11 @@ class Recommender:
         Returns:
             float32 (photos, labels), as :meth:`scores`.
         """
-        import torch
+        import numpy as np
 
-        with torch.inference_mode():
-            logits = self.model(torch.from_numpy(pixels).to(self.device, memory_format=torch.channels_last))
-            scores: np.ndarray[Any, Any] = (logits.float() / self.config.temperature).softmax(1).cpu().numpy()
-        return scores
+        scaled = self._compute(pixels) / np.float32(self.config.temperature)
+        powers: np.ndarray[Any, Any] = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
 
     @overload
     def recommend(
@@ -259,21 +286,6 @@ def _habits(history: "Past | None") -> "History | None":
     from hashtagger.history import History
 
     return None if history is None else History.of(history)
-
-
-def _device(name: str) -> Any:
-    import torch
-
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise HashtaggerError(
-            _("no device {name!r} here ({cause})").format(name=name, cause=str(error).splitlines()[0])
-        ) from error
-    return device
 
 
 def _batches(items: Iterable[T]) -> Iterator[list[T]]:

@@ -1,6 +1,6 @@
 import json
 import sys
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -23,6 +23,13 @@ _RELATED_SHOWN = 5
 )
 @click.option("--vocabulary", help=_("Name or TOML file of the label set; by default that of the weights."))
 @click.option("--weights", type=click.Path(), help=_("Weights file; by default the packed one."))
+@click.option(
+    "--runtime",
+    type=click.Choice(["auto", "torch", "onnx"]),
+    default="auto",
+    show_default=True,
+    help=_("What computes; hashtagger info says what auto chooses."),
+)
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))
 def command(
     photos: tuple[str, ...],
@@ -30,6 +37,7 @@ def command(
     threshold: float | None,
     vocabulary: str | None,
     weights: str | None,
+    runtime: Literal["auto", "torch", "onnx"],
     as_json: bool,
 ) -> None:
     """Print what each photo is recommended; exit with 1 when one could not be read."""
@@ -38,7 +46,7 @@ def command(
     paths = expand(photos)
     if not paths:
         raise ImageError(_("no photos in {places}").format(places=", ".join(photos)))
-    recommender = Recommender(vocabulary, weights)
+    recommender = Recommender(vocabulary, weights, runtime=runtime)
     documents: list[dict[str, Any]] = []
     failed = 0
     for path, found in recommender.recommend_each(paths, top_k=top_k, threshold=threshold):

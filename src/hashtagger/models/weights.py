@@ -1,7 +1,8 @@
 """Weights files: find, verify, load, save.
 
-A file is safetensors. Its metadata says all that is needed to use it (a :class:`ModelConfig`), so a weights
-file alone is enough. Files of other people's making are turned into ours by :mod:`hashtagger.models.convert`.
+A file is safetensors, or ONNX for onnxruntime. Its metadata says all that is needed to use it (a
+:class:`ModelConfig`), so a weights file alone is enough. Files of other people's making are turned into ours by
+:mod:`hashtagger.models.convert`.
 """
 
 import hashlib
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-_METADATA_KEY = "hashtagger"
+METADATA_KEY = "hashtagger"
+"""Name of the :class:`ModelConfig` among a file's metadata."""
 _PACKED = Path(__file__).parents[1] / "weights"
 _CHECKOUT = Path(__file__).parents[3] / "weights"
 CHECKSUMS = "SHA256SUMS"
@@ -115,22 +117,33 @@ def verify(path: Path) -> None:
     Raises:
         WeightsError: The file is not what it was when the checksums were written.
     """
+    expected = _listed_digest(path)
+    if expected and (found := _digest(path)) != expected:
+        raise WeightsError(
+            _("{path}: damaged: its SHA-256 is {found}, expected {expected}").format(
+                path=path, found=found[:12] + "…", expected=expected[:12] + "…"
+            )
+        )
+
+
+def fingerprint(path: Path) -> str:
+    """Tell a file's SHA-256: as the checksums beside it list it, else by reading it."""
+    return _listed_digest(path) or _digest(path)
+
+
+def _listed_digest(path: Path) -> str:
     sums = path.parent / CHECKSUMS
-    if not sums.is_file():
-        return
-    for line in sums.read_text(encoding="utf-8").splitlines():
-        expected, _space, name = line.partition("  ")
-        if name == path.name:
-            with path.open("rb") as file:
-                digest = hashlib.new("sha256")
-                while chunk := file.read(1 << 20):
-                    digest.update(chunk)
-            if digest.hexdigest() != expected:
-                raise WeightsError(
-                    _("{path}: damaged: its SHA-256 is {found}, expected {expected}").format(
-                        path=path, found=digest.hexdigest()[:12] + "…", expected=expected[:12] + "…"
-                    )
-                )
+    lines = sums.read_text(encoding="utf-8").splitlines() if sums.is_file() else []
+    listed = (line.partition("  ") for line in lines)
+    return next((digest for digest, _space, name in listed if name == path.name), "")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.new("sha256")
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def read_config(path: "str | os.PathLike[str]") -> ModelConfig:
@@ -139,34 +152,55 @@ def read_config(path: "str | os.PathLike[str]") -> ModelConfig:
     Raises:
         WeightsError: The file is missing, damaged, or not one of hashtagger's.
     """
-    from safetensors import SafetensorError, safe_open
-
     path = Path(path)
     if not path.is_file():
         raise WeightsError(_("{path}: no such weights file").format(path=path))
-    if path.suffix != ".safetensors":
+    if path.suffix not in (".safetensors", ".onnx"):
         raise WeightsError(
             _("{path}: not a .safetensors file; convert it first: hashtagger convert {name} NEW.safetensors").format(
                 path=path, name=path.name
             )
         )
+    metadata = _onnx_metadata(path) if path.suffix == ".onnx" else _safetensors_metadata(path)
+    try:
+        return ModelConfig.from_json(metadata[METADATA_KEY])
+    except ValueError as error:
+        raise WeightsError(_("{path}: unreadable metadata ({cause})").format(path=path, cause=error)) from error
+
+
+def _safetensors_metadata(path: Path) -> Mapping[str, str]:
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
+            metadata: Mapping[str, str] = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise WeightsError(
             _("{path}: truncated, or not a safetensors file ({cause})").format(path=path, cause=error)
         ) from error
-    if _METADATA_KEY not in metadata:
+    if METADATA_KEY not in metadata:
         raise WeightsError(
             _(
                 "{path}: says nothing of its network; convert it first: hashtagger convert {name} NEW.safetensors"
             ).format(path=path, name=path.name)
         )
+    return metadata
+
+
+def _onnx_metadata(path: Path) -> Mapping[str, str]:
+    from hashtagger.models.onnxfile import read_metadata
+
     try:
-        return ModelConfig.from_json(metadata[_METADATA_KEY])
-    except ValueError as error:
-        raise WeightsError(_("{path}: unreadable metadata ({cause})").format(path=path, cause=error)) from error
+        metadata = read_metadata(path)
+    except (ValueError, OSError) as error:
+        raise WeightsError(
+            _("{path}: truncated, or not an ONNX file ({cause})").format(path=path, cause=error)
+        ) from error
+    if METADATA_KEY not in metadata:
+        raise WeightsError(
+            _("{path}: says nothing of its labels; only ONNX files made by hashtagger export do").format(path=path)
+        )
+    return metadata
 
 
 def load_weights(path: "str | os.PathLike[str]") -> "tuple[nn.Module, ModelConfig]":
@@ -238,5 +272,5 @@ def save_weights(
     }
     path = Path(path)
     partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(save(tensors, metadata={_METADATA_KEY: config.to_json()}))
+    partial.write_bytes(save(tensors, metadata={METADATA_KEY: config.to_json()}))
     partial.replace(path)

@@ -1,0 +1,74 @@
+"""What is installed and shipped here, which runtime is used for it and why, and what that costs."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from hashtagger.errors import WeightsError
+from hashtagger.models.device import computes_bfloat16, cpu_name, find_device
+from hashtagger.models.runtimes import choose
+from hashtagger.models.weights import find_weights, read_config
+from hashtagger.vocabulary import Vocabulary, available, load_vocabulary
+
+_RUNTIMES = ("torch", "onnxruntime")
+
+
+def describe() -> dict[str, Any]:
+    """Tell all that decides how photos are looked at here; torch is imported only where there may be a GPU.
+
+    Returns:
+        ``version``, ``python``, ``system``, ``cpu`` (``name``, ``cores``), ``device``, ``bfloat16`` (whether the device
+        computes in it), ``runtimes`` (the version of each, None where it is not installed), and ``vocabularies``.
+    """
+    device = find_device()
+    return {
+        "version": version("hashtagger"),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": {"name": cpu_name(), "cores": os.cpu_count()},
+        "device": device,
+        "bfloat16": computes_bfloat16(device),
+        "runtimes": {name: _version(name) for name in _RUNTIMES},
+        "vocabularies": [_vocabulary(load_vocabulary(name), device) for name in available()],
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _vocabulary(vocabulary: Vocabulary, device: str) -> dict[str, Any]:
+    said = {"name": vocabulary.name, "title": vocabulary.title, "labels": len(vocabulary)}
+    try:
+        weights = find_weights(vocabulary.name)
+    except WeightsError:
+        return {**said, "weights": None}
+    try:
+        return {**said, "weights": str(weights), **_weights(weights, device)}
+    except WeightsError as error:
+        return {**said, "weights": str(weights), "error": str(error)}
+
+
+def _weights(weights: Path, device: str) -> dict[str, Any]:
+    config = read_config(weights)
+    choice = choose(weights, device)
+    figures = dict(read_config(choice.file).figures)
+    int8 = figures.pop("int8", None)
+    return {
+        "architecture": config.architecture,
+        "learned": len(config.keys),
+        "image_size": config.image_size,
+        "bytes": weights.stat().st_size,
+        "temperature": config.temperature,
+        "threshold": config.threshold,
+        "figures": figures,
+        "runtime": choice.runtime,
+        "file": str(choice.file),
+        "why": choice.why,
+        "cost": int8,
+    }

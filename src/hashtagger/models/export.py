@@ -1,0 +1,94 @@
+"""Networks for other runtimes: ONNX files, and programs saved by torch.export. Each holds its ModelConfig."""
+
+import io
+import logging
+import os
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hashtagger.errors import MissingExtraError
+from hashtagger.i18n import _
+from hashtagger.models.runtimes import fold
+from hashtagger.models.weights import METADATA_KEY, ModelConfig
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def require_onnx() -> None:
+    """Ask for what making ONNX files takes.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    if not all(find_spec(package) for package in ("onnx", "onnxruntime", "onnxscript")):
+        raise MissingExtraError(_("making ONNX files takes: pip install 'hashtagger[onnx]'"))
+
+
+def export_onnx(network: "nn.Module", config: ModelConfig, out: "str | os.PathLike[str]") -> None:
+    """Write an ONNX file in float32, batch norms folded: any number of photos of the config's size in, logits out.
+
+    Args:
+        network: In eval mode, on the CPU.
+        config: What the file shall say of itself.
+        out: Ends in ``.onnx``; its folder exists.
+
+    Raises:
+        MissingExtraError: onnx, onnxruntime or onnxscript is not installed.
+    """
+    require_onnx()
+    import torch
+
+    pixels, photos = _example(config)
+    with warnings.catch_warnings():
+        # The exporter remarks on torch's own code.
+        warnings.simplefilter("ignore")
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        program: Any = torch.onnx.export(
+            fold(network),
+            (pixels,),
+            input_names=["pixels"],
+            output_names=["logits"],
+            dynamic_shapes=({0: photos},),
+            dynamo=True,
+            verbose=False,
+        )
+    program.model.metadata_props[METADATA_KEY] = config.to_json()
+    partial = _partial(Path(out))
+    program.save(partial, external_data=False)
+    partial.replace(out)
+
+
+def export_program(network: "nn.Module", config: ModelConfig, out: "str | os.PathLike[str]") -> None:
+    """Write a program of torch.export (``.pt2``), batch norms folded, that takes any number of photos.
+
+    It runs without this package: ``torch.export.load(out).module()(pixels)``; its extra file ``hashtagger`` is the
+    config as JSON.
+
+    Args:
+        network: In eval mode, on the CPU.
+        config: What the file shall say of itself.
+        out: Its folder exists.
+    """
+    import torch
+
+    pixels, photos = _example(config)
+    program = torch.export.export(fold(network), (pixels,), dynamic_shapes=({0: photos},))
+    content = io.BytesIO()
+    torch.export.save(program, content, extra_files={METADATA_KEY: config.to_json()})
+    partial = _partial(Path(out))
+    partial.write_bytes(content.getvalue())
+    partial.replace(out)
+
+
+def _example(config: ModelConfig) -> tuple[Any, Any]:
+    """Two photos to trace a network with, and the name of their number."""
+    import torch
+
+    return torch.zeros(2, 3, config.image_size, config.image_size), torch.export.Dim("photos")
+
+
+def _partial(out: Path) -> Path:
+    return out.with_name(out.name + ".partial")

@@ -1,0 +1,61 @@
+"""What an ONNX file says of itself, read without onnx or onnxruntime and without its tensors.
+
+An ONNX file is a protocol buffer: fields one after the other, each with its number, its kind and, but for plain
+numbers, its length, so that the network in it can be stepped over.
+"""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+_METADATA = 14  # of ModelProto: metadata_props, whose entries hold a key (1) and a value (2)
+_NUMBER, _BYTES = 0, 2
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Read the ``metadata_props`` of an ONNX file.
+
+    Raises:
+        ValueError: The file is truncated, or no protocol buffer.
+    """
+    found = {}
+    with path.open("rb") as file:
+        for content in _fields(file, {_METADATA}):
+            key, value = _fields(io.BytesIO(content), {1, 2})
+            found[key.decode()] = value.decode()
+    return found
+
+
+def _fields(file: BinaryIO, wanted: set[int]) -> Iterator[bytes]:
+    """Give the contents of the fields with the numbers in ``wanted``; the others are stepped over."""
+    size = file.seek(0, io.SEEK_END)
+    place = file.seek(0)
+    while place < size:
+        number, kind = divmod(_varint(file), 8)
+        if kind == _NUMBER:
+            _varint(file)
+        elif kind == _BYTES and number:
+            length = _varint(file)
+            if file.tell() + length > size:
+                raise ValueError("truncated")
+            if number in wanted:
+                yield file.read(length)
+            else:
+                file.seek(length, io.SEEK_CUR)
+        else:
+            raise ValueError("no ONNX file")
+        place = file.tell()
+
+
+def _varint(file: BinaryIO) -> int:
+    """Read a number: seven bits a byte, the lowest first, the eighth bit says that more follow."""
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = file.read(1)
+        if not byte:
+            raise ValueError("truncated")
+        value |= (byte[0] & 0x7F) << shift
+        if byte[0] < 0x80:
+            return value
+    raise ValueError("no ONNX file")

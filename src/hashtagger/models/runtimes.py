@@ -1,0 +1,172 @@
+"""What computes a network's logits: torch, or onnxruntime without torch; and which of them, and why.
+
+A runtime is a function of pixels, float32 (photos, 3, size, size), that gives logits, float32 (photos, labels).
+"""
+
+import copy
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from hashtagger.errors import HashtaggerError, MissingExtraError, WeightsError
+from hashtagger.i18n import _
+from hashtagger.models.device import computes_bfloat16
+from hashtagger.models.weights import fingerprint, load_weights, read_config, verify
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import nn
+
+    Array: TypeAlias = np.ndarray[Any, Any]
+    Runtime: TypeAlias = Callable[[Array], Array]
+
+RUNTIMES = ("auto", "torch", "onnx")
+LEAST_AGREEMENT = 0.985
+"""Part of the photos on which an int8 network must put the same label first as the network it was made from."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A runtime and why it was chosen.
+
+    Attributes:
+        runtime: ``"torch"`` or ``"onnx"``.
+        file: What it loads: a ``.safetensors`` or an ``.onnx`` file.
+        why: In the user's language.
+    """
+
+    runtime: Literal["torch", "onnx"]
+    file: Path
+    why: str
+
+
+def choose(weights: Path, device: str, runtime: str = "auto", *, packed: bool = True) -> Choice:
+    """Choose the runtime for weights: with ``"auto"`` the fastest that is installed and keeps accuracy.
+
+    That is onnxruntime on the CPU, where an int8 file of these very weights lies beside them that was found to agree
+    with them on :data:`LEAST_AGREEMENT` of the photos; otherwise it is torch.
+
+    Args:
+        weights: A ``.safetensors`` or an ``.onnx`` file.
+        device: As :func:`~hashtagger.models.device.find_device` gives it.
+        runtime: One of :data:`RUNTIMES`.
+        packed: The weights were found by their vocabulary. A file that the user named is itself what ``"auto"`` uses.
+
+    Raises:
+        HashtaggerError: There is no such runtime, or it does not run these weights or on this device.
+        WeightsError: A file beside the weights is damaged.
+    """
+    if runtime not in RUNTIMES:
+        raise HashtaggerError(
+            _("no runtime {name!r}; there are: {known}").format(name=runtime, known=", ".join(RUNTIMES))
+        )
+    own = weights.suffix == ".onnx"
+    if runtime == "torch" or (runtime == "auto" and not own):
+        if own:
+            raise WeightsError(_("{path}: the torch runtime takes a .safetensors file").format(path=weights))
+        file, why = _faster(weights, device) if runtime == "auto" and packed else (None, _("as asked"))
+        return Choice("onnx", file, why) if file else Choice("torch", weights, why)
+    if device != "cpu":
+        raise HashtaggerError(_("the onnx runtime computes on the CPU only, not on {device}").format(device=device))
+    file = weights if own else next((path for path in _twins(weights) if path.is_file()), None)
+    if file is None:
+        raise WeightsError(
+            _("{path}: no {name} beside it; make it: hashtagger export --weights {path} --format onnx {name}").format(
+                path=weights, name=_twins(weights)[1].name
+            )
+        )
+    return Choice("onnx", file, _("as asked"))
+
+
+def open_runtime(choice: Choice, device: str) -> "Runtime":
+    """Load what was chosen.
+
+    Raises:
+        WeightsError: The file is missing, damaged, or does not fit the network it names.
+        MissingExtraError: onnxruntime is not installed.
+    """
+    if choice.runtime == "onnx":
+        return onnx_runtime(choice.file)
+    return torch_runtime(load_weights(choice.file)[0], device)
+
+
+def torch_runtime(network: "nn.Module", device: str) -> "Runtime":
+    """Compute with torch: batch norms folded into the convolutions, channels last, bfloat16 where the device has it."""
+    import torch
+
+    dtype = torch.bfloat16 if computes_bfloat16(device) else torch.float32
+    layout: Any = {"device": device, "dtype": dtype, "memory_format": torch.channels_last}
+    folded = fold(network).to(**layout)
+
+    def compute(pixels: "Array") -> "Array":
+        with torch.inference_mode():
+            logits: Array = folded(torch.from_numpy(pixels).to(**layout)).float().cpu().numpy()
+        return logits
+
+    return compute
+
+
+def fold(network: "nn.Module") -> "nn.Module":
+    """Copy a network with its batch norms folded into the convolutions before them; the same function, faster.
+
+    A network whose code torch.fx cannot follow comes back as a plain copy.
+    """
+    from torch.fx.experimental.optimization import fuse
+
+    try:
+        return fuse(network)
+    except Exception:  # whatever a network's code raises when it is called with torch.fx's stand-ins for tensors
+        return copy.deepcopy(network)
+
+
+def onnx_runtime(path: Path) -> "Runtime":
+    """Compute with onnxruntime, on the CPU, with so many threads as ``OMP_NUM_THREADS`` says, as torch does.
+
+    Raises:
+        MissingExtraError: onnxruntime is not installed.
+        WeightsError: The file is damaged.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtraError(_("the onnx runtime takes: pip install 'hashtagger[onnx]'")) from error
+    verify(path)
+    options = onnxruntime.SessionOptions()
+    threads = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
+    # Idle threads that wait by counting take the cores from those that decode photos.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's have no base of their own
+        cause = " ".join(str(error).split())
+        raise WeightsError(_("{path}: damaged ONNX file ({cause})").format(path=path, cause=cause)) from error
+    name = session.get_inputs()[0].name
+    return lambda pixels: session.run(None, {name: pixels})[0]
+
+
+def _twins(weights: Path) -> tuple[Path, Path]:
+    """Where the int8 and the float ONNX files of weights lie."""
+    return weights.with_suffix(".int8.onnx"), weights.with_suffix(".onnx")
+
+
+def _faster(weights: Path, device: str) -> tuple[Path | None, str]:
+    """The int8 file of weights where it may take their place, and why, or why not."""
+    file = _twins(weights)[0]
+    if device != "cpu":
+        return None, _("the device is {device}").format(device=device)
+    if not file.is_file():
+        return None, _("there is no {name}").format(name=file.name)
+    if find_spec("onnxruntime") is None:
+        return None, _("onnxruntime is not installed; int8 is faster: pip install 'hashtagger[onnx]'")
+    figures = read_config(file).figures.get("int8", {})
+    if figures.get("made_from") != fingerprint(weights):
+        return None, _("{name} was made from other weights").format(name=file.name)
+    agreement = figures.get("agreement", 0.0)
+    if agreement < LEAST_AGREEMENT:
+        return None, _("{name} agrees on {agreement:.1%} of photos only").format(name=file.name, agreement=agreement)
+    return file, _("int8 is the fastest here and agrees on {agreement:.1%} of photos").format(agreement=agreement)

@@ -1,0 +1,271 @@
+import hashlib
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from hashtagger.errors import HashtaggerError, WeightsError
+from hashtagger.models import create_model
+from hashtagger.models.export import export_onnx, export_program
+from hashtagger.models.onnxfile import read_metadata
+from hashtagger.models.quantize import quantize, write_config
+from hashtagger.models.runtimes import Choice, choose, fold, onnx_runtime, open_runtime, torch_runtime
+from hashtagger.models.weights import CHECKSUMS, METADATA_KEY, ModelConfig, fingerprint, read_config, save_weights
+from hashtagger.recommend import Recommender
+
+pytest.importorskip("onnxruntime")
+NARROW = {"channels": [8] * 8}
+CONFIG = ModelConfig(
+    "drn_c_26",
+    "fruit",
+    ("a", "b", "c"),
+    48,
+    temperature=1.5,
+    threshold=0.2,
+    model_args=NARROW,
+    tags=("사과", "배", "감"),
+)
+
+
+def trained_looking(seed=0):
+    """A narrow DRN whose batch norms have seen something, so that folding them matters."""
+    torch.manual_seed(seed)
+    network = create_model("drn_c_26", num_classes=3, **NARROW)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)
+            torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
+            torch.nn.init.uniform_(module.bias, -0.2, 0.2)
+    return network.eval()
+
+
+def random_pixels(photos, seed=0):
+    return np.random.default_rng(seed).uniform(-2, 2, (photos, 3, 48, 48)).astype(np.float32)
+
+
+def logits_of(network, pixels):
+    with torch.inference_mode():
+        return network(torch.from_numpy(pixels)).numpy()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A network as .safetensors, .onnx and .int8.onnx side by side, and the network itself."""
+    folder = tmp_path_factory.mktemp("weights")
+    network = trained_looking()
+    save_weights(folder / "x.safetensors", network, CONFIG, dtype=torch.float32)
+    export_onnx(network, CONFIG, folder / "x.onnx")
+    quantize(folder / "x.onnx", folder / "x.int8.onnx", [random_pixels(8, seed) for seed in (1, 2, 3, 4)])
+    said = {"agreement": 0.99, "top1": 0.7, "top1_float": 0.71, "photos": 100}
+    write_int8(folder / "x.int8.onnx", {**said, "made_from": fingerprint(folder / "x.safetensors")})
+    return folder, network
+
+
+def write_int8(path, said):
+    write_config(path, replace(CONFIG, figures={"int8": said}))
+
+
+@pytest.mark.parametrize("photos", [1, 2, 7])
+def test_float_runtimes_give_the_networks_logits(files, photos):
+    folder, network = files
+    pixels = random_pixels(photos, seed=9)
+    expected = logits_of(network, pixels)
+    found = onnx_runtime(folder / "x.onnx")(pixels)
+    assert found.shape == expected.shape
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    # Where the CPU has bfloat16, torch rounds to eight bits at every layer.
+    np.testing.assert_allclose(torch_runtime(network, "cpu")(pixels), expected, atol=0.05 * np.abs(expected).max())
+
+
+def test_int8_is_near_and_small(files):
+    folder, network = files
+    pixels = random_pixels(32, seed=9)
+    expected = logits_of(network, pixels)
+    found = onnx_runtime(folder / "x.int8.onnx")(pixels)
+    assert np.abs(found - expected).max() < 0.25 * np.abs(expected).max()
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.99
+    # Each photo by itself gives what it gives among others.
+    np.testing.assert_allclose(onnx_runtime(folder / "x.int8.onnx")(pixels[:1]), found[:1], atol=1e-5)
+
+
+def test_fold_keeps_the_function_and_the_network():
+    network = trained_looking()
+    pixels = random_pixels(2)
+    expected = logits_of(network, pixels)
+    folded = fold(network)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
+    np.testing.assert_allclose(logits_of(folded, pixels), expected, atol=1e-4)
+    np.testing.assert_array_equal(logits_of(network, pixels), expected)
+
+
+def test_fold_copies_what_it_cannot_follow():
+    class Branching(torch.nn.Module):
+        def forward(self, x):
+            return x * 2 if x.sum() > 0 else x
+
+    network = Branching()
+    folded = fold(network)
+    assert folded is not network
+    assert folded(torch.ones(1)).item() == 2
+
+
+def test_exported_files_hold_no_batch_norm_and_say_their_config(files, tmp_path):
+    import onnx
+
+    folder, network = files
+    graph = onnx.load(folder / "x.onnx").graph
+    assert "BatchNormalization" not in {node.op_type for node in graph.node}
+    assert read_config(folder / "x.onnx") == CONFIG
+    assert read_config(folder / "x.int8.onnx").temperature == CONFIG.temperature
+    assert not list(folder.glob("*.partial"))
+
+    export_program(network, CONFIG, tmp_path / "x.pt2")
+    extra = {METADATA_KEY: ""}
+    program = torch.export.load(tmp_path / "x.pt2", extra_files=extra)
+    assert ModelConfig.from_json(extra[METADATA_KEY]) == CONFIG
+    assert not any("batch_norm" in str(node.target) for node in program.graph.nodes)
+    for photos in (1, 5):
+        pixels = random_pixels(photos)
+        answer = program.module()(torch.from_numpy(pixels)).detach().numpy()
+        np.testing.assert_allclose(answer, logits_of(network, pixels), atol=1e-4)
+
+
+def test_metadata_is_what_onnx_reads(files):
+    import onnx
+
+    for path in files[0].glob("*.onnx"):
+        expected = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+        assert METADATA_KEY in expected
+        assert read_metadata(path) == expected
+
+
+def test_an_onnx_file_alone_is_enough(files, tmp_path, sample_photos):
+    folder, _network = files
+    alone = tmp_path / "alone.onnx"
+    alone.write_bytes((folder / "x.onnx").read_bytes())
+    mine = Recommender(weights=alone)
+    theirs = Recommender(weights=folder / "x.safetensors", runtime="torch")
+    assert (mine.choice.runtime, mine.image_size, mine.vocabulary.tags) == ("onnx", 48, ["사과", "배", "감"])
+    photos = list(sample_photos.values())
+    np.testing.assert_allclose(mine.scores(photos), theirs.scores(photos), atol=0.02)
+    assert [r.tag for r in mine.recommend(photos[0], top_k=3, threshold=0)]
+    with pytest.raises(WeightsError, match=r"alone\.onnx: an ONNX file only recommends"):
+        mine.heatmap(photos[0], "a")
+    with pytest.raises(WeightsError, match=r"alone\.onnx: the torch runtime takes a \.safetensors file"):
+        Recommender(weights=alone, runtime="torch")
+
+
+def test_a_heat_map_beside_the_onnx_runtime(files, sample_photos):
+    recommender = Recommender(weights=files[0] / "x.safetensors", runtime="onnx")
+    assert recommender.choice.file.name == "x.int8.onnx"
+    heat = recommender.heatmap(sample_photos["flower"], "a")
+    assert heat.shape == (427, 640)
+
+
+def test_auto_takes_int8_of_these_very_weights_where_it_agrees(files, tmp_path):
+    folder, _network = files
+    weights, int8 = tmp_path / "x.safetensors", tmp_path / "x.int8.onnx"
+    weights.write_bytes((folder / "x.safetensors").read_bytes())
+    assert choose(weights, "cpu") == Choice("torch", weights, "there is no x.int8.onnx")
+    int8.write_bytes((folder / "x.int8.onnx").read_bytes())
+    assert choose(weights, "cpu") == Choice("onnx", int8, "int8 is the fastest here and agrees on 99.0% of photos")
+    # A file that the user named is used itself, and other devices are faster.
+    assert choose(weights, "cpu", packed=False).runtime == "torch"
+    assert choose(weights, "cuda") == Choice("torch", weights, "the device is cuda")
+    write_int8(int8, {"agreement": 0.9, "made_from": fingerprint(weights)})
+    assert choose(weights, "cpu") == Choice("torch", weights, "x.int8.onnx agrees on 90.0% of photos only")
+    write_int8(int8, {"made_from": fingerprint(weights)})
+    assert choose(weights, "cpu").runtime == "torch"
+    write_int8(int8, {"agreement": 0.99, "made_from": fingerprint(weights)})
+    assert choose(weights, "cpu").runtime == "onnx"
+    save_weights(weights, trained_looking(seed=1), CONFIG)
+    assert choose(weights, "cpu") == Choice("torch", weights, "x.int8.onnx was made from other weights")
+
+
+def test_auto_without_onnxruntime_is_torch(files, monkeypatch):
+    monkeypatch.setattr("hashtagger.models.runtimes.find_spec", lambda name: None)
+    choice = choose(files[0] / "x.safetensors", "cpu")
+    assert choice.runtime == "torch"
+    assert "pip install 'hashtagger[onnx]'" in choice.why
+
+
+def test_fingerprint_is_the_listed_one_or_that_of_the_bytes(tmp_path):
+    path = tmp_path / "x.bin"
+    path.write_bytes(b"abc")
+    assert fingerprint(path) == hashlib.sha256(b"abc").hexdigest()
+    (tmp_path / CHECKSUMS).write_text("1234  x.bin\n")
+    assert fingerprint(path) == "1234"
+
+
+def test_wrong_runtimes_are_one_line(files, tmp_path):
+    weights = files[0] / "x.safetensors"
+    with pytest.raises(HashtaggerError, match="no runtime 'abacus'; there are: auto, torch, onnx"):
+        choose(weights, "cpu", "abacus")
+    with pytest.raises(HashtaggerError, match="the onnx runtime computes on the CPU only, not on cuda"):
+        choose(weights, "cuda", "onnx")
+    alone = tmp_path / "y.safetensors"
+    alone.write_bytes(weights.read_bytes())
+    with pytest.raises(WeightsError, match=r"y\.safetensors: no y\.onnx beside it; make it: hashtagger export"):
+        choose(alone, "cpu", "onnx")
+
+
+@pytest.mark.parametrize("keep", [0, 1, 10, -10])
+def test_truncated_onnx(files, tmp_path, keep):
+    path = tmp_path / "x.onnx"
+    path.write_bytes((files[0] / "x.onnx").read_bytes()[:keep])
+    with pytest.raises(WeightsError, match=r"x\.onnx: (truncated, or not an ONNX file|says nothing of its labels)"):
+        Recommender(weights=path)
+
+
+def test_wrong_onnx_files(files, tmp_path):
+    import onnx
+
+    with pytest.raises(WeightsError, match=r"no\.onnx: no such weights file"):
+        Recommender(weights=tmp_path / "no.onnx")
+    foreign = tmp_path / "foreign.onnx"
+    foreign.write_bytes(b"\x89PNG\r\n\x1a\n" + b"0123456789" * 10)
+    with pytest.raises(WeightsError, match=r"foreign\.onnx: truncated, or not an ONNX file"):
+        Recommender(weights=foreign)
+    model = onnx.load(files[0] / "x.onnx")
+    model.ClearField("metadata_props")
+    onnx.save(model, foreign)
+    with pytest.raises(WeightsError, match=r"foreign\.onnx: says nothing of its labels"):
+        Recommender(weights=foreign)
+    model.ClearField("graph")
+    onnx.helper.set_model_props(model, {METADATA_KEY: CONFIG.to_json()})
+    onnx.save(model, foreign)
+    with pytest.raises(WeightsError, match=r"foreign\.onnx: damaged ONNX file") as raised:
+        Recommender(weights=foreign)
+    assert "\n" not in str(raised.value)
+
+
+def test_checksum_catches_a_changed_byte(files, tmp_path):
+    path = tmp_path / "x.onnx"
+    content = bytearray((files[0] / "x.onnx").read_bytes())
+    (tmp_path / CHECKSUMS).write_text(f"{hashlib.sha256(content).hexdigest()}  x.onnx\n")
+    path.write_bytes(content)
+    onnx_runtime(path)
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"x\.onnx: damaged: its SHA-256"):
+        open_runtime(Choice("onnx", path, ""), "cpu")
+
+
+def test_recommending_with_onnx_imports_no_torch(files, sample_photos):
+    code = (
+        "import sys; from hashtagger.cli import group;"
+        "group(sys.argv[1:], standalone_mode=False);"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
+    )
+    arguments = ["recommend", "--json", "--threshold", "0", "--weights", files[0] / "x.onnx", sample_photos["flower"]]
+    process = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    (document,) = json.loads(process.stdout)
+    assert len(document["tags"]) == 3
+    modules = set(process.stderr.split())
+    assert "onnxruntime" in modules
+    assert not modules & {"torch", "torchvision", "timm", "sklearn", "safetensors", "onnx", "matplotlib"}
