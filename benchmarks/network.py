@@ -1,0 +1,202 @@
+"""Speed of the network: python benchmarks/network.py [--sizes 128 224] [--batches 1 32] [--seconds 2].
+
+DRN-C-26 in plain eager float32 (what the public reference does), with our torch runtime, and with onnxruntime in float
+and int8, beside timm's resnet34 and resnet50 in plain eager float32, at the same sizes and batches, in one run. The
+floor is the multiplications over the rate at which this machine multiplies matrices, measured here too. The weights are
+random: no speed depends on them. Accuracy is what `hashtagger export --check` measures.
+
+With a GPU: photos a second in bfloat16, channels last, without and with torch.compile, and in training, beside the
+floor of the card's measured rate.
+"""
+
+import argparse
+import copy
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from hashtagger.models import create_model
+from hashtagger.models.device import computes_bfloat16, cpu_name
+from hashtagger.models.export import export_onnx
+from hashtagger.models.quantize import quantize
+from hashtagger.models.runtimes import onnx_runtime, torch_runtime
+from hashtagger.models.weights import ModelConfig
+
+_SIDE = 2048
+"""Of the square matrices whose product's rate is measured on the CPU."""
+_SIDE_GPU = 8192
+_LABELS = 20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[128, 224])
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 32])
+    parser.add_argument("--gpu-batch", type=int, default=256)
+    parser.add_argument("--seconds", type=float, default=2.0, help="how long each is repeated")
+    options = parser.parse_args()
+    print(
+        f"{cpu_name()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads; Python {platform.python_version()}, "
+        f"torch {torch.__version__}, onnxruntime {onnxruntime.__version__}\n"
+    )
+    rates = cpu_rates(options.seconds)
+    print("| matrix multiply | GMAC/s |\n|---|---|")
+    for name, rate in rates.items():
+        print(f"| {name} | {rate / 1e9:.0f} |")
+    for size in options.sizes:
+        on_cpu(size, options.batches, options.seconds, rates)
+    if torch.cuda.is_available():
+        for size in options.sizes:
+            on_gpu(size, options.gpu_batch, options.seconds)
+    else:
+        print("\nNo GPU here: that part is left out.")
+
+
+def on_cpu(size: int, batches: list[int], seconds: float, rates: dict[str, float]) -> None:
+    network = create_model("drn_c_26", num_classes=_LABELS).eval()
+    macs = count_macs(network, size)
+    ours = "bfloat16" if computes_bfloat16("cpu") else "float32"
+    with tempfile.TemporaryDirectory() as folder:
+        exact, int8 = Path(folder, "float.onnx"), Path(folder, "int8.onnx")
+        export_onnx(network, ModelConfig("drn_c_26", "", tuple(map(str, range(_LABELS))), size), exact)
+        quantize(exact, int8, [pixels(2, size)])
+        runtimes = {
+            "DRN-C-26, plain eager float32": (eager(network), "float32"),
+            f"DRN-C-26, our torch runtime ({ours})": (torch_runtime(network, "cpu"), ours),
+            "DRN-C-26, onnx float32": (onnx_runtime(exact), "float32"),
+            "DRN-C-26, onnx int8": (onnx_runtime(int8), "int8"),
+        }
+    others = {name: create_model(name, num_classes=_LABELS).eval() for name in ("resnet34", "resnet50")}
+    print(f"\n{size} px: DRN-C-26 {macs / 1e9:.2f} GMAC a photo", end="")
+    for name, other in others.items():
+        print(f", {name} {count_macs(other, size) / 1e9:.2f}", end="")
+        runtimes[f"{name}, plain eager float32"] = (eager(other), "")
+    print("\n\n| | batch | ms a photo | times plain eager | times its floor |\n|---|---|---|---|---|")
+    for batch in batches:
+        taken = side_by_side({name: run for name, (run, _) in runtimes.items()}, pixels(batch, size), seconds)
+        plain = next(iter(taken.values()))
+        for name, (_, kind) in runtimes.items():
+            floor = f"{taken[name] / batch / (macs / rates[kind]):.2f}" if rates.get(kind) else ""
+            print(f"| {name} | {batch} | {taken[name] / batch * 1e3:.2f} | {plain / taken[name]:.2f} | {floor} |")
+
+
+def on_gpu(size: int, batch: int, seconds: float) -> None:
+    network = create_model("drn_c_26", num_classes=_LABELS)
+    macs = count_macs(network.eval(), size)
+    layout = {"device": "cuda", "dtype": torch.bfloat16, "memory_format": torch.channels_last}
+    x = torch.from_numpy(pixels(batch, size)).to(**layout)
+    a = torch.randn(_SIDE_GPU, _SIDE_GPU, device="cuda", dtype=torch.bfloat16)
+    rate = _SIDE_GPU**3 / measure(on_stream(lambda: a @ a), seconds)
+    fast = copy.deepcopy(network).to(**layout)
+    compiled = torch.compile(fast, mode="max-autotune-no-cudagraphs")
+    trained = copy.deepcopy(network).train().to("cuda", memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(trained.parameters(), 0.1, momentum=0.9)
+    target = torch.randint(_LABELS, (batch,), device="cuda")
+
+    def train() -> None:
+        with torch.autocast("cuda", torch.bfloat16):
+            loss = torch.nn.functional.cross_entropy(trained(x.float()), target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    print(
+        f"\n{torch.cuda.get_device_name()}, {size} px, batch {batch}: bfloat16 matrix multiply {rate / 1e12:.0f} TMAC/s"
+    )
+    print("\n| | photos/s | times its floor |\n|---|---|---|")
+    with torch.inference_mode():
+        for name, run in (("bfloat16, channels last", fast), ("the same, torch.compile", compiled)):
+            taken = measure(on_stream(lambda run=run: run(x)), seconds) / batch
+            print(f"| {name} | {1 / taken:.0f} | {taken / (macs / rate):.2f} |")
+    taken = measure(on_stream(train), seconds) / batch
+    print(f"| training (three times the multiplications) | {1 / taken:.0f} | {taken / (3 * macs / rate):.2f} |")
+
+
+def eager(network: torch.nn.Module) -> Callable[[np.ndarray], np.ndarray]:
+    def compute(x: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return network(torch.from_numpy(x)).numpy()
+
+    return compute
+
+
+def pixels(batch: int, size: int) -> np.ndarray:
+    return np.random.default_rng(0).uniform(-2, 2, (batch, 3, size, size)).astype(np.float32)
+
+
+def count_macs(network: torch.nn.Module, size: int) -> float:
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        network(torch.zeros(1, 3, size, size))
+    return counter.get_total_flops() / 2
+
+
+def cpu_rates(seconds: float) -> dict[str, float]:
+    """Multiplications a second of square matrices, by type: torch's for floats, onnxruntime's for int8."""
+    a = torch.randn(_SIDE, _SIDE)
+    half = a.bfloat16()
+    signed = np.random.default_rng(0).integers(-127, 127, (_SIDE, _SIDE), dtype=np.int8)
+    unsigned = signed.view(np.uint8)
+    session = integer_product(signed)
+    products = {
+        "float32": lambda: a @ a,
+        "bfloat16": lambda: half @ half,
+        "int8": lambda: session.run(None, {"a": unsigned}),
+    }
+    return {name: _SIDE**3 / measure(product, seconds) for name, product in products.items()}
+
+
+def integer_product(matrix: np.ndarray) -> onnxruntime.InferenceSession:
+    """Unsigned activations times signed weights to int32, which is what an int8 convolution does."""
+    helper, kinds = onnx.helper, onnx.TensorProto
+    graph = helper.make_graph(
+        [helper.make_node("MatMulInteger", ["a", "b"], ["c"])],
+        "product",
+        [helper.make_tensor_value_info("a", kinds.UINT8, matrix.shape)],
+        [helper.make_tensor_value_info("c", kinds.INT32, matrix.shape)],
+        [onnx.numpy_helper.from_array(matrix, "b")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def side_by_side(runs: dict[str, Callable], x: np.ndarray, seconds: float) -> dict[str, float]:
+    """Least seconds of each; all take turns, so that what else the machine does falls on all alike."""
+    for run in runs.values():
+        run(x)
+    least = dict.fromkeys(runs, float("inf"))
+    end = time.perf_counter() + seconds * len(runs)
+    while time.perf_counter() < end or max(least.values()) == float("inf"):
+        for name, run in runs.items():
+            begin = time.perf_counter()
+            run(x)
+            least[name] = min(least[name], time.perf_counter() - begin)
+    return least
+
+
+def measure(run: Callable[[], object], seconds: float) -> float:
+    return side_by_side({"": lambda _x: run()}, np.empty(0), seconds)[""]
+
+
+def on_stream(run: Callable[[], object]) -> Callable[[], None]:
+    """Wait for the GPU after each run."""
+
+    def waited() -> None:
+        run()
+        torch.cuda.synchronize()
+
+    return waited
+
+
+if __name__ == "__main__":
+    main()
