@@ -65,6 +65,16 @@ def adapt(
 @click.option("--init", type=click.Path(path_type=Path), help=_("Weights file to start from."))
 @click.option("--resume", is_flag=True, help=_("Go on from the last checkpoint in the run's folder."))
 @click.option("--devices", default="auto", show_default=True, help=_("auto, cpu, a number of devices, or 0,1."))
+@click.option(
+    "--nodes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help=_("Machines that train together; start the same command on each."),
+)
+@click.option(
+    "--strategy", default="auto", show_default=True, help=_("How devices share the work, by Lightning's name: ddp.")
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help=_("Folder of the run."))
 @click.option(
     "--report",
@@ -82,6 +92,8 @@ def command(
     init: Path | None,
     resume: bool,
     devices: str,
+    nodes: int,
+    strategy: str,
     out: Path,
     report: bool,
     as_json: bool,
@@ -91,7 +103,7 @@ def command(
     from hashtagger.training.train import PHOTOS, train
 
     adapted = adapt(load_recipe(recipe), model, epochs, size, vocabulary)
-    run = train(data, out, adapted, init=init, resume=resume, devices=devices)
+    run = train(data, out, adapted, init=init, resume=resume, devices=devices, nodes=nodes, strategy=strategy)
     if report:
         evaluate(out / PHOTOS, out / "report", run["weights"], calibrate=True)
     for problem in run["problems"]:

@@ -51,6 +51,8 @@ def train(
     init: "str | os.PathLike[str] | None" = None,
     resume: bool = False,
     devices: str = "auto",
+    nodes: int = 1,
+    strategy: str = "auto",
 ) -> dict[str, Any]:
     """Train a network and keep the best of its epochs.
 
@@ -65,7 +67,10 @@ def train(
         init: Weights file to start from; tensors that do not fit (another classifier) start fresh.
         resume: Go on from the last checkpoint in ``out``, by the recipe that lies there; a folder
             without one starts anew.
-        devices: ``"auto"``, ``"cpu"``, a number of devices, or their numbers: ``"0,1"``.
+        devices: ``"auto"``, ``"cpu"``, a number of devices of each machine, or their numbers: ``"0,1"``. The recipe's
+            batch is that of one device.
+        nodes: Machines; the same command is started on each, as Lightning's documents on clusters say.
+        strategy: How the devices share the work, one of Lightning's names: ``"ddp"``.
 
     Returns:
         What ``run.json`` says: the data, the recipe, the best epoch's measures, unreadable photos.
@@ -101,7 +106,9 @@ def train(
     if recipe.balance_to:
         sides["train"] += write_variations(sides["train"], recipe, out / "variations")
     with contextlib.redirect_stdout(sys.stderr):
-        tagger = _fit(sides, recipe, keys, out, init, last if last.exists() else None, devices)
+        tagger = _fit(
+            sides, recipe, keys, out, init, last if last.exists() else None, _hardware(devices, nodes, strategy)
+        )
     if tagger.global_rank:
         # With several devices Lightning runs the same command once more for each; one of them reports.
         sys.exit()
@@ -130,11 +137,12 @@ def _fit(
     out: Path,
     init: "str | os.PathLike[str] | None",
     checkpoint: Path | None,
-    devices: str,
+    hardware: Mapping[str, Any],
 ) -> "Tagger":
     import lightning as L  # noqa: N812
     import torch
     from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
+    from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
     from hashtagger.training.module import Tagger
 
@@ -169,19 +177,22 @@ def _fit(
         callbacks.append(EarlyStopping("val_top1", mode="max", patience=recipe.stop_after))
     # Of Lightning's own remarks (on loggers to try, on the average that is never in training mode) none is the user's.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    trainer = L.Trainer(
-        **_hardware(devices),
-        precision=recipe.precision,  # type: ignore[arg-type]
-        max_epochs=recipe.total_epochs,
-        callbacks=callbacks,
-        logger=_tensorboard(out),
-        gradient_clip_val=recipe.clip or None,
-        reload_dataloaders_every_n_epochs=1,
-        num_sanity_val_steps=0,
-        log_every_n_steps=10,
-        enable_model_summary=False,
-        default_root_dir=out,
-    )
+    try:
+        trainer = L.Trainer(
+            **hardware,
+            precision=recipe.precision,  # type: ignore[arg-type]
+            max_epochs=recipe.total_epochs,
+            callbacks=callbacks,
+            logger=_tensorboard(out),
+            gradient_clip_val=recipe.clip or None,
+            reload_dataloaders_every_n_epochs=1,
+            num_sanity_val_steps=0,
+            log_every_n_steps=10,
+            enable_model_summary=False,
+            default_root_dir=out,
+        )
+    except (ValueError, TypeError, MisconfigurationException) as error:
+        raise TrainingError(" ".join(str(error).split())) from error
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
         trainer.fit(tagger, ckpt_path=checkpoint)
@@ -232,21 +243,24 @@ def _keep(tagger: "Tagger", out: Path) -> None:
         save_weights(out / WEIGHTS, tagger.result, dataclasses.replace(tagger.config, figures=figures))
 
 
-def _hardware(devices: str) -> dict[str, Any]:
+def _hardware(devices: str, nodes: int, strategy: str) -> dict[str, Any]:
     import torch
 
     if devices == "cpu":
-        return {"accelerator": "cpu", "devices": 1}
-    if devices == "auto":
-        return {"accelerator": "auto", "devices": "auto"}
+        return {"accelerator": "cpu", "devices": 1, "num_nodes": nodes, "strategy": strategy}
     try:
-        chosen = [int(number) for number in devices.split(",")]
+        chosen: Any = "auto" if devices == "auto" else [int(number) for number in devices.split(",")]
     except ValueError as error:
         raise TrainingError(
             _("devices {devices!r}: give auto, cpu, a number, or numbers like 0,1").format(devices=devices)
         ) from error
-    count = chosen if "," in devices else chosen[0]
-    return {"accelerator": "auto", "devices": count, "sync_batchnorm": torch.cuda.is_available()}
+    return {
+        "accelerator": "auto",
+        "devices": chosen if "," in devices or devices == "auto" else chosen[0],
+        "num_nodes": nodes,
+        "strategy": strategy,
+        "sync_batchnorm": torch.cuda.is_available(),
+    }
 
 
 def _tensorboard(out: Path) -> Any:
