@@ -101,7 +101,7 @@ def tag_photos(
         if engine == "ray":
             counts = cluster.tag_parts(job, missing, workers)
         else:
-            counts = tag_parts(job, missing, recommender, workers or _cpus())
+            counts = tag_parts(job, missing, recommender, workers or available_cpus())
         done = report.resumed
         for count in chain([0], counts):
             done += count
@@ -144,6 +144,6 @@ def _digest(recommender: Recommender) -> str:
     return digest.hexdigest()
 
 
-def _cpus() -> int:
+def available_cpus() -> int:
     """CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,63 @@
+"""Memory by the number of photos: python benchmarks/memory.py [--counts 1000 100000] [--weights FILE].
+
+The peak of `hashtagger tag` in processes of their own (Linux and macOS). One small photo under many names will do, and
+a tiny network: what the real one needs does not depend on the number of photos. --weights takes another.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from common import link, machine, make_photos
+
+_TINY = [4, 4, 8, 8, 8, 8, 8, 8]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--counts", type=int, nargs="+", default=[1_000, 100_000])
+    parser.add_argument("--weights", type=Path)
+    options = parser.parse_args()
+    print(f"{machine('torch', 'pyarrow')}\n")
+    print("| photos | photos/s | peak, MB | times the first |\n|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        photos = make_photos(folder / "made", 2, (160, 120))
+        weights = options.weights or tiny(folder / "tiny.safetensors")
+        first = 0.0
+        for count in options.counts:
+            pile = link(photos, folder / f"{count}", count)
+            seconds, peak = run(pile, folder / f"{count}.parquet", weights)
+            first = first or peak
+            print(f"| {count:,} | {count / seconds:.0f} | {peak / 1e6:.0f} | {peak / first:.2f} |", flush=True)
+
+
+def tiny(path: Path) -> Path:
+    from hashtagger.models import create_model
+    from hashtagger.models.weights import ModelConfig, save_weights
+    from hashtagger.vocabulary import load_vocabulary
+
+    keys = tuple(load_vocabulary("hashtags_ko").keys)
+    model = create_model("drn_c_26", num_classes=len(keys), channels=_TINY)
+    save_weights(path, model, ModelConfig("drn_c_26", "hashtags_ko", keys, 32, model_args={"channels": _TINY}))
+    return path
+
+
+def run(photos: Path, output: Path, weights: Path) -> tuple[float, float]:
+    """Tag in another process; give its seconds and its peak of resident bytes."""
+    begin = time.perf_counter()
+    command = [sys.executable, "-m", "hashtagger", "tag", photos, "--output", output, "--weights", weights]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _pid, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"hashtagger tag ended with {process.returncode}")
+    return time.perf_counter() - begin, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+if __name__ == "__main__":
+    main()

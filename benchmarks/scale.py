@@ -1,0 +1,127 @@
+"""Ray workers on this machine, and what 100 million photos cost: python benchmarks/scale.py [--workers 1 2].
+
+Photos a second of the Ray engine with so many workers, each with one core, beside the local engine with all cores; a
+rate is taken from the first part that is done to the last, so that starting Ray and loading networks is left out. The
+cost is worked out from these rates; all that is assumed is printed with it and is an option.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from common import camera_photos, link, machine
+
+from hashtagger.models.weights import find_weights, load_weights
+from hashtagger.scale.run import tag_photos
+
+_BATCH = 16
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--photos", type=Path, help="folder of JPEGs; without it some of 12 megapixels are made")
+    parser.add_argument("--count", type=int, default=512, help="photos to tag")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--target", type=float, default=1e8, help="photos of the cost model")
+    parser.add_argument("--core-price", type=float, default=0.04, help="of one core for an hour, in dollars")
+    parser.add_argument("--gpu-price", type=float, default=4.0, help="of one GPU for an hour, in dollars")
+    parser.add_argument("--gpu-rate", type=float, default=100.0, help="TFLOP/s that a GPU reaches on this network")
+    parser.add_argument("--storage-price", type=float, default=0.023, help="of a gigabyte for a month, in dollars")
+    parser.add_argument("--request-price", type=float, default=0.4, help="of a million reads of an object, in dollars")
+    options = parser.parse_args()
+    print(f"{machine('torch', 'onnxruntime', 'ray', 'pillow')}\n")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        photos = camera_photos(options.photos, folder / "made", 8)
+        size = sum(path.stat().st_size for path in photos) / len(photos)
+        link(photos, folder / "many", options.count)
+        print(
+            f"{options.count} JPEGs of {size / 1e6:.1f} MB\n\n| engine | photos/s | times one worker |\n|---|---|---|"
+        )
+        rates = {}
+        for workers in options.workers:
+            rates[workers], row_bytes = rate(folder, engine="ray", workers=workers)
+            times = rates[workers] / rates[options.workers[0]]
+            print(f"| Ray, {workers} workers of one core | {rates[workers]:.1f} | {times:.2f} |", flush=True)
+        here, _ = rate(folder, engine="local")
+        print(f"| local, all cores | {here:.1f} | {here / rates[options.workers[0]]:.2f} |")
+        most = max(rates)
+        cost(options, rates[most] / most, decoding_rate(photos), size, row_bytes)
+
+
+def rate(folder: Path, **engine: Any) -> tuple[float, float]:
+    """Photos a second between the first part and the last, and bytes a row of the table."""
+    moments: list[tuple[float, int]] = []
+    output = folder / "tags.parquet"
+    output.unlink(missing_ok=True)
+    report = tag_photos(
+        [str(folder / "many")],
+        output,
+        batch=_BATCH,
+        progress=lambda done, _total: moments.append((time.perf_counter(), done)),
+        **engine,
+    )
+    done = [moment for moment in moments if moment[1] > 0]
+    (begin, first), (end, last) = done[0], done[-1]
+    return (last - first) / (end - begin), output.stat().st_size / report.photos
+
+
+def decoding_rate(photos: list[Path]) -> float:
+    """Photos a second that one core decodes."""
+    from hashtagger.recommend import Recommender
+
+    recommender = Recommender()
+    begin = time.perf_counter()
+    for path in photos:
+        recommender.prepare(path)
+    return len(photos) / (time.perf_counter() - begin)
+
+
+def cost(options: argparse.Namespace, per_core: float, decoded: float, size: float, row_bytes: float) -> None:
+    n = options.target
+    model, config = load_weights(find_weights())
+    core_hours, decoding_hours = n / per_core / 3600, n / decoded / 3600
+    flops = 2 * multiplications(model, config.image_size)
+    gpu_hours = n * flops / (options.gpu_rate * 1e12) / 3600
+    terabytes = n * size / 1e12
+    print(f"\n| {n:,.0f} photos | how | amount | dollars |\n|---|---|---|---|")
+    print(
+        f"| on CPUs alone | {per_core:.1f} photos/s a core, measured above | {core_hours:,.0f} core-hours | "
+        f"{core_hours * options.core_price:,.0f} |"
+    )
+    print(
+        f"| with GPUs: decoding | {decoded:.1f} photos/s a core, measured | {decoding_hours:,.0f} core-hours | "
+        f"{decoding_hours * options.core_price:,.0f} |"
+    )
+    print(
+        f"| with GPUs: the network | {flops / 1e9:.1f} GFLOP a photo at {options.gpu_rate:.0f} TFLOP/s, assumed | "
+        f"{gpu_hours:,.1f} GPU-hours | {gpu_hours * options.gpu_price:,.0f} |"
+    )
+    print(
+        f"| reading | one request and {size / 1e6:.1f} MB a photo | {terabytes:,.0f} TB | "
+        f"{n / 1e6 * options.request_price:,.0f} |"
+    )
+    print(f"| keeping the photos, a month | | {terabytes:,.0f} TB | {terabytes * 1000 * options.storage_price:,.0f} |")
+    print(f"| the table | {row_bytes:.0f} bytes a row, measured | {n * row_bytes / 1e9:,.1f} GB | |")
+    cores, gpus = core_hours / 24, decoding_hours / max(gpu_hours, 1e-9)
+    print(
+        f"\nIn one day: {cores:,.0f} cores, reading {n * size / 86_400 / 1e9:.1f} GB/s. A GPU is fed by {gpus:,.0f} "
+        f"decoding cores. Assumed: the photos lie where reading costs requests alone and is as fast as a core decodes; "
+        f"{options.core_price} dollars a core-hour, {options.gpu_price} a GPU-hour, {options.storage_price} a GB and "
+        f"month, {options.request_price} a million reads; workers add up as on this machine."
+    )
+
+
+def multiplications(model: Any, size: int) -> float:
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(torch.zeros(1, 3, size, size))
+    return counter.get_total_flops() / 2
+
+
+if __name__ == "__main__":
+    main()
