@@ -1,0 +1,125 @@
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from hashtagger.cli import group
+from hashtagger.models import create_model
+from hashtagger.models.weights import ModelConfig, find_weights, fingerprint, read_config, save_weights
+
+pytest.importorskip("onnxscript")
+NARROW = {"channels": [8] * 8}
+
+
+@pytest.fixture
+def run():
+    return lambda *arguments: CliRunner().invoke(group, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def weights(tmp_path):
+    torch.manual_seed(0)
+    config = ModelConfig("drn_c_26", "fruit", ("a", "b"), 48, model_args=NARROW, figures={"val": {"photos": 1}})
+    save_weights(tmp_path / "x.safetensors", create_model("drn_c_26", num_classes=2, **NARROW).eval(), config)
+    return tmp_path / "x.safetensors"
+
+
+@pytest.fixture
+def labelled(tmp_path, sample_photos):
+    for key, photo in zip("ab", sample_photos.values(), strict=True):
+        (tmp_path / "photos" / key).mkdir(parents=True)
+        shutil.copy(photo, tmp_path / "photos" / key)
+    return tmp_path / "photos"
+
+
+def test_float_agrees_with_the_network(run, weights, labelled):
+    for kind in ("onnx", "pt2"):
+        out = weights.with_suffix(f".{kind}")
+        result = run("export", "--weights", weights, "--format", kind, "--check", labelled, "--json", out)
+        assert result.exit_code == 0, result.output
+        said = json.loads(result.stdout)
+        assert said["bytes"] == out.stat().st_size
+        assert (said["photos"], said["agreement"]) == (2, 1.0)
+        assert said["difference"] < 1e-3
+        assert said["top1"] == said["top1_float"]
+
+
+def test_int8_says_what_it_was_made_from_and_what_it_costs(run, weights, labelled):
+    out = weights.with_suffix(".int8.onnx")
+    (labelled / "bad.jpg").write_bytes(b"no photo")
+    arguments = ["export", "--weights", weights, "--int8", "--calibrate", labelled, out]
+    assert run(*arguments).exit_code == 0
+    assert read_config(out).figures == {"val": {"photos": 1}, "int8": {"made_from": fingerprint(weights)}}
+    result = run(*arguments, "--check", labelled)
+    assert result.exit_code == 0, result.output
+    assert "2 photos: the same label first on" in result.stdout
+    assert "bad.jpg: not a photo" in result.stderr
+    cost = read_config(out).figures["int8"]
+    assert set(cost) == {"photos", "agreement", "difference", "top1", "top1_float", "made_from"}
+
+
+def test_the_packed_network_keeps_its_answers_in_int8(run, shared, tmp_path):
+    """A few photos only; `make int8` compares on all."""
+    for key in ("cat", "chicken", "selfie"):
+        (tmp_path / "photos" / key).mkdir(parents=True)
+        for photo in sorted((shared / "photos" / "val" / key).iterdir())[:12]:
+            shutil.copy(photo, tmp_path / "photos" / key)
+    photos = tmp_path / "photos"
+    out = tmp_path / "x.int8.onnx"
+    said = json.loads(run("export", "--int8", "--calibrate", photos, "--check", photos, "--json", out).stdout)
+    assert said["photos"] == 36
+    assert said["agreement"] >= 0.9
+    assert out.stat().st_size < 0.6 * find_weights().stat().st_size
+
+
+def test_users_mistakes(run, weights, labelled, tmp_path):
+    assert "OUT must end in .onnx" in run("export", "--weights", weights, tmp_path / "x.bin").stderr
+    for arguments in (["--int8"], ["--calibrate", labelled]):
+        result = run("export", "--weights", weights, *arguments, tmp_path / "x.onnx")
+        assert result.exit_code == 2
+        assert "--int8 goes with --calibrate" in result.stderr
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    result = run("export", "--weights", weights, "--int8", "--calibrate", empty, tmp_path / "x.onnx")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "no photos in" in result.stderr
+    assert "no such weights file" in run("export", "--weights", tmp_path / "no.safetensors", tmp_path / "x.onnx").stderr
+
+
+def test_info_explains_the_choice(run):
+    said = json.loads(run("info", "--json").stdout)
+    (hashtags,) = [one for one in said["vocabularies"] if one["name"] == "hashtags_ko"]
+    assert hashtags["weights"] == str(find_weights("hashtags_ko"))
+    assert hashtags["architecture"] == "drn_c_26"
+    assert hashtags["labels"] == hashtags["learned"] == 20
+    assert hashtags["runtime"] in ("torch", "onnx")
+    assert hashtags["why"]
+    assert (hashtags["cost"] is None) == (hashtags["runtime"] == "torch")
+    assert [one["weights"] for one in said["vocabularies"] if one["name"] == "landmarks_seoul"] == [None]
+    assert said["runtimes"]["torch"]
+    spoken = run("info").stdout
+    for word in (said["version"], said["cpu"]["name"], hashtags["weights"], hashtags["why"]):
+        assert word in spoken
+
+
+def test_info_goes_on_where_weights_are_damaged(run, tmp_path, monkeypatch):
+    (tmp_path / "x-heroes.safetensors").write_bytes(b"no")
+    monkeypatch.setattr("hashtagger.models.weights._PACKED", tmp_path)
+    monkeypatch.setattr("hashtagger.models.weights.cache_folder", lambda: tmp_path)
+    result = run("info")
+    assert result.exit_code == 0, result.output
+    assert "x-heroes.safetensors: truncated" in result.stdout
+
+
+def test_info_imports_no_torch_on_a_machine_without_gpu():
+    code = (
+        "import sys; from hashtagger.models import device; device._may_have_accelerator = lambda: False;"
+        "from hashtagger.cli import group; group(['info', '--json'], standalone_mode=False);"
+        "sys.exit('torch' in sys.modules or 'onnxruntime' in sys.modules)"
+    )
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert process.returncode == 0
