@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format figures int8 notebooks messages vendor wheel clean
+.PHONY: demo test lint format bench figures int8 notebooks messages vendor wheel clean
 
 demo: .venv/core
 	@$(BIN)/python examples/demo.py
@@ -19,6 +19,10 @@ format: .venv/dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+# Speed, memory and scale of this machine, which should do nothing else for those twenty minutes.
+bench: .venv/dev
+	LANGUAGE=en $(BIN)/python benchmarks/all.py docs/benchmarks.md
+
 # The pictures of the README, from the two photos that come with scikit-learn.
 figures: .venv/dev
 	@photos=$$($(BIN)/python -c 'import pathlib, sklearn.datasets as d; print(pathlib.Path(d.__file__).parent / "images")'); \
@@ -34,6 +38,10 @@ int8: .venv/dev
 	$(BIN)/hashtagger export --weights $(WEIGHTS).safetensors --int8 --calibrate $(PHOTOS)/train --check $(PHOTOS) \
 	    $(WEIGHTS).int8.onnx
 	cd weights && sha256sum *.onnx *.safetensors > SHA256SUMS
+
+# Pictures of the web page for docs/web.md and the README.
+screenshots: .venv/dev
+	$(BIN)/python docs/screenshots.py docs/figures
 
 # Run the notebooks anew and keep what they show.
 notebooks: .venv/dev

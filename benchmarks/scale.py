@@ -44,7 +44,7 @@ def main() -> None:
         for workers in options.workers:
             rates[workers], row_bytes = rate(folder, engine="ray", workers=workers)
             times = rates[workers] / rates[options.workers[0]]
-            print(f"| Ray, {workers} workers of one core | {rates[workers]:.1f} | {times:.2f} |", flush=True)
+            print(f"| Ray, one-core workers: {workers} | {rates[workers]:.1f} | {times:.2f} |", flush=True)
         here, _ = rate(folder, engine="local")
         print(f"| local, all cores | {here:.1f} | {here / rates[options.workers[0]]:.2f} |")
         most = max(rates)
