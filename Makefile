@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format bench figures int8 notebooks messages vendor wheel clean
+.PHONY: demo test lint format bench figures screenshots int8 notebooks messages vendor wheel clean
 
 demo: .venv/core
 	@$(BIN)/python examples/demo.py

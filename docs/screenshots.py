@@ -177,7 +177,7 @@ def shot(
     """Open a page, bring it to where ``show`` has it, and take its picture."""
     context = browser.new_context(
         base_url=url,
-        viewport={"width": width, "height": 780},
+        viewport={"width": width, "height": 860},
         device_scale_factor=2 if width < 800 else 1,
         **{"locale": "ko-KR", "color_scheme": "light"} | look,  # type: ignore[arg-type]
     )

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import tarfile
+from urllib.parse import unquote
 
 import pytest
 
@@ -45,6 +46,11 @@ def test_every_page(browse, site, axe, export, sample_photos, tmp_path, width, s
     page.locator(".chip[data-heat]").first.wait_for()
     page.locator(".failed").wait_for()
     check(page, axe)
+    for vocabulary, shown in (("landmarks_world", ".map path.land"), ("heroes", "meter")):
+        page.locator(f"input[value={vocabulary}] + span").click()
+        page.set_input_files("#choose", sample_photos["palace"])
+        page.locator(shown).first.wait_for()
+    check(page, axe)
     page.goto("/library")
     check(page, axe)
     with site.client() as client:
@@ -70,8 +76,9 @@ def test_account_pages(browse, make_settings, axe):
         form.get_by_label("Password").fill("correct horse battery")
         form.get_by_role("button").click()
         page.locator("#drop").wait_for()
-        page.goto("/account")
-        check(page, axe)
+        for path in ("/account", "/library", "/library/sort"):
+            page.goto(path)
+            check(page, axe)
         page.context.close()
 
 
@@ -83,10 +90,10 @@ def test_korean_first_and_english_by_the_browser_or_the_switch(browse):
     page.get_by_role("heading", name="Hashtags for your photos").wait_for()
     page.reload()
     assert page.locator("html").get_attribute("lang") == "en"
-    page.goto("/history")
+    page.goto("/library?q=댕댕이")
     page.get_by_role("button", name="한국어").click()
-    page.get_by_role("link", name="사진에 추천받기").wait_for()
-    assert page.url.endswith("/history")
+    page.get_by_role("heading", name="보관함").wait_for()
+    assert unquote(page.url).endswith("/library?q=댕댕이")
 
 
 def test_the_keyboard_is_enough(browse, sample_photos):

@@ -62,8 +62,13 @@ def test_the_session_cookie(client):
     cookie = client.get("/").headers["set-cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
+    assert "Secure" not in cookie
     assert "set-cookie" not in client.get("/").headers
     assert "set-cookie" not in client.get("/api/health").headers
+
+
+def test_behind_a_proxy_with_tls_the_cookie_is_secure(client):
+    assert "; Secure" in client.get("/", headers={"X-Forwarded-Proto": "https"}).headers["set-cookie"]
 
 
 def test_too_large_is_refused_before_and_while_it_comes(make_settings, sample_photos):
