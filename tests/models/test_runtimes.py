@@ -256,16 +256,24 @@ def test_checksum_catches_a_changed_byte(files, tmp_path):
         open_runtime(Choice("onnx", path, ""), "cpu")
 
 
-def test_recommending_with_onnx_imports_no_torch(files, sample_photos):
+@pytest.mark.parametrize(
+    ("suffix", "imported", "spared"),
+    [
+        (".onnx", {"onnxruntime"}, {"torch", "torchvision", "timm", "sklearn", "safetensors", "onnx", "matplotlib"}),
+        (".safetensors", {"torch"}, {"torchvision", "timm", "sklearn", "onnxruntime", "matplotlib"}),
+    ],
+)
+def test_recommending_imports_only_what_it_needs(files, sample_photos, suffix, imported, spared):
     code = (
         "import sys; from hashtagger.cli import group;"
         "group(sys.argv[1:], standalone_mode=False);"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
     )
-    arguments = ["recommend", "--json", "--threshold", "0", "--weights", files[0] / "x.onnx", sample_photos["flower"]]
+    weights = files[0] / f"x{suffix}"
+    arguments = ["recommend", "--json", "--threshold", "0", "--weights", weights, sample_photos["flower"]]
     process = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
     (document,) = json.loads(process.stdout)
     assert len(document["tags"]) == 3
     modules = set(process.stderr.split())
-    assert "onnxruntime" in modules
-    assert not modules & {"torch", "torchvision", "timm", "sklearn", "safetensors", "onnx", "matplotlib"}
+    assert modules >= imported
+    assert not modules & spared

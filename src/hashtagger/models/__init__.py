@@ -1,6 +1,7 @@
 """Networks by name: ours (registered with timm on first use) and timm's, and their weights."""
 
 import difflib
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from hashtagger.errors import ModelError
@@ -9,7 +10,7 @@ from hashtagger.i18n import _
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["create_model", "normalization"]
+__all__ = ["build_model", "create_model", "normalization"]
 
 
 def create_model(architecture: str, **kwargs: Any) -> "nn.Module":
@@ -24,7 +25,7 @@ def create_model(architecture: str, **kwargs: Any) -> "nn.Module":
     """
     import timm
 
-    import hashtagger.models.drn
+    import hashtagger.models.drn_timm
     import hashtagger.models.sequential  # noqa: F401  (both register their networks with timm)
 
     if not timm.is_model(architecture):
@@ -42,6 +43,20 @@ def create_model(architecture: str, **kwargs: Any) -> "nn.Module":
             _("network {name} cannot be made so: {cause}").format(name=architecture, cause=error)
         ) from error
     return model
+
+
+def build_model(architecture: str, **kwargs: Any) -> "nn.Module":
+    """Create a network as :func:`create_model` does, ours without importing timm, and so without timm's ``*_cfg``.
+
+    Raises:
+        ModelError: There is no network of that name, or it does not take these arguments.
+    """
+    from hashtagger.models.drn import DRN, VARIANTS
+
+    if architecture in VARIANTS:
+        with suppress(TypeError):
+            return DRN(**{**VARIANTS[architecture], **kwargs})
+    return create_model(architecture, **kwargs)
 
 
 def normalization(architecture: str) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -12,16 +12,15 @@ say for each place of the photo what it looks like: :meth:`DRN.forward_class_map
   without residual connections at the end (levels 7 and 8).
 - **D** is C with plain convolutions in place of the residual blocks of levels 1, 2, 7 and 8.
 
-All twelve are registered with timm. State-dict keys and shapes are those of the authors' checkpoints.
+State-dict keys and shapes are those of the authors' checkpoints. :mod:`hashtagger.models.drn_timm` registers all twelve
+with timm; this module itself does without, since timm takes longer to import than to recommend a photo's tags.
 """
 
 from typing import Any, Literal
 
-from timm.layers import create_classifier
-from timm.models import build_model_with_cfg, checkpoint_seq, generate_default_cfgs, register_model
 from torch import Tensor, nn
 
-__all__ = ["DRN"]
+__all__ = ["DRN", "VARIANTS"]
 
 Block = type["BasicBlock"] | type["Bottleneck"]
 
@@ -142,6 +141,32 @@ def _conv_level(in_channels: int, channels: int, depth: int, stride: int = 1, di
     return nn.Sequential(*layers)
 
 
+class _Average(nn.Module):
+    """timm's average pooling over all places."""
+
+    pool_type = "avg"
+
+    def __init__(self, flatten: bool) -> None:
+        super().__init__()
+        self.flatten = flatten
+
+    def is_identity(self) -> bool:
+        return False
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3), keepdim=not self.flatten)
+
+
+def _classifier(features: int, labels: int, pool: str, conv: bool) -> tuple[Any, nn.Module]:
+    """Pooling and last layer, as timm makes them."""
+    if pool == "avg" and labels:
+        return _Average(flatten=not conv), nn.Conv2d(features, labels, 1) if conv else nn.Linear(features, labels)
+    from timm.layers import create_classifier
+
+    made: tuple[Any, nn.Module] = create_classifier(features, labels, pool_type=pool, use_conv=conv)
+    return made
+
+
 class DRN(nn.Module):
     """A dilated residual network.
 
@@ -185,9 +210,7 @@ class DRN(nn.Module):
         self._levels = [name for name in self._modules if name.startswith("layer")]
         # The authors' A ends in a linear layer, C and D in a 1x1 convolution: the same sum, other shapes.
         self._conv_classifier = arch != "A"
-        self.global_pool, self.fc = create_classifier(
-            self.num_features, num_classes, pool_type=global_pool, use_conv=self._conv_classifier
-        )
+        self.global_pool, self.fc = _classifier(self.num_features, num_classes, global_pool, self._conv_classifier)
         self.init_weights()
 
     def _build_a(
@@ -264,12 +287,8 @@ class DRN(nn.Module):
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """Replace the classifier by a fresh one of ``num_classes`` outputs (0: none)."""
         self.num_classes = num_classes
-        self.global_pool, self.fc = create_classifier(
-            self.num_features,
-            num_classes,
-            pool_type=self.global_pool.pool_type if global_pool is None else global_pool,
-            use_conv=self._conv_classifier,
-        )
+        pool = self.global_pool.pool_type if global_pool is None else global_pool
+        self.global_pool, self.fc = _classifier(self.num_features, num_classes, pool, self._conv_classifier)
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Map (batch, in_chans, h, w) to the last level's (batch, num_features, ceil(h / 8), ceil(w / 8))."""
@@ -277,6 +296,8 @@ class DRN(nn.Module):
             x = self._modules[name](x)  # type: ignore[misc]
         levels = [self._modules[name] for name in self._levels]
         if self.grad_checkpointing:
+            from timm.models import checkpoint_seq
+
             return checkpoint_seq(levels, x)
         for level in levels:
             x = level(x)  # type: ignore[misc]
@@ -307,131 +328,18 @@ class DRN(nn.Module):
         return self.forward_head(self.forward_features(x))
 
 
-def _cfg(url: str = "", **kwargs: Any) -> dict[str, Any]:
-    return {
-        "url": url,
-        "num_classes": 1000,
-        "input_size": (3, 224, 224),
-        "min_input_size": (3, 32, 32),
-        "pool_size": (28, 28),
-        "crop_pct": 0.875,
-        "interpolation": "bilinear",
-        "mean": (0.485, 0.456, 0.406),
-        "std": (0.229, 0.224, 0.225),
-        "first_conv": "conv1",
-        "classifier": "fc",
-        "license": "bsd-3-clause",
-        **kwargs,
-    }
-
-
-_AUTHORS = "http://dl.yf.io/drn/"
-
-default_cfgs = generate_default_cfgs(
-    {
-        "drn_a_50.tv_in1k": _cfg("https://download.pytorch.org/models/resnet50-19c8e357.pth"),
-        "drn_c_26.in1k": _cfg(_AUTHORS + "drn_c_26-ddedf421.pth"),
-        "drn_c_42.in1k": _cfg(_AUTHORS + "drn_c_42-9d336e8c.pth"),
-        "drn_c_58.in1k": _cfg(_AUTHORS + "drn_c_58-0a53a92c.pth"),
-        "drn_d_22.in1k": _cfg(_AUTHORS + "drn_d_22-4bd2f8ea.pth", first_conv="layer0.0"),
-        "drn_d_24.untrained": _cfg(first_conv="layer0.0"),
-        "drn_d_38.in1k": _cfg(_AUTHORS + "drn_d_38-eebb45f0.pth", first_conv="layer0.0"),
-        "drn_d_40.untrained": _cfg(first_conv="layer0.0"),
-        "drn_d_54.in1k": _cfg(_AUTHORS + "drn_d_54-0e0534ff.pth", first_conv="layer0.0"),
-        "drn_d_56.untrained": _cfg(first_conv="layer0.0"),
-        "drn_d_105.in1k": _cfg(_AUTHORS + "drn_d_105-12b40979.pth", first_conv="layer0.0"),
-        "drn_d_107.untrained": _cfg(first_conv="layer0.0"),
-    }
-)
-
-
-def _create_drn(variant: str, pretrained: bool = False, **kwargs: Any) -> DRN:
-    levels = 5 if kwargs["arch"] == "A" else 8
-    drn: DRN = build_model_with_cfg(
-        DRN, variant, pretrained, feature_cfg={"out_indices": tuple(range(levels))}, **kwargs
-    )
-    return drn
-
-
-@register_model
-def drn_a_50(pretrained: bool = False, **kwargs: Any) -> DRN:
-    """DRN-A-50: ResNet-50, dilated."""
-    config = {"arch": "A", "block": Bottleneck, "layers": (3, 4, 6, 3)}
-    return _create_drn("drn_a_50", pretrained, **{**config, **kwargs})
-
-
-@register_model
-def drn_c_26(pretrained: bool = False, **kwargs: Any) -> DRN:
-    """DRN-C-26: the network of the hashtags."""
-    config = {"arch": "C", "block": BasicBlock, "layers": (1, 1, 2, 2, 2, 2, 1, 1)}
-    return _create_drn("drn_c_26", pretrained, **{**config, **kwargs})
-
-
-@register_model
-def drn_c_42(pretrained: bool = False, **kwargs: Any) -> DRN:
-    """DRN-C-42."""
-    config = {"arch": "C", "block": BasicBlock, "layers": (1, 1, 3, 4, 6, 3, 1, 1)}
-    return _create_drn("drn_c_42", pretrained, **{**config, **kwargs})
-
-
-@register_model
-def drn_c_58(pretrained: bool = False, **kwargs: Any) -> DRN:
-    """DRN-C-58."""
-    config = {"arch": "C", "block": Bottleneck, "layers": (1, 1, 3, 4, 6, 3, 1, 1)}
-    return _create_drn("drn_c_58", pretrained, **{**config, **kwargs})
-
-
-@register_model
-def drn_d_22(pretrained: bool = False, **kwargs: Any) -> DRN:
-    """DRN-D-22."""
-    config = {"arch": "D", "block": BasicBlock, "layers": (1, 1, 2, 2, 2, 2, 1, 1)}
-    return _create_drn("drn_d_22", pretrained, **{**config, **kwargs})
-
-
-@register_model
-def drn_d_24(pretrained: bool = False, **kwargs: Any) -> DRN:
-    """DRN-D-24."""
-    config = {"arch": "D", "block": BasicBlock, "layers": (1, 1, 2, 2, 2, 2, 2, 2)}
-    return _create_drn("drn_d_24", pretrained, **{**config, **kwargs})
-
-
-@register_model
-def drn_d_38(pretrained: bool = False, **kwargs: Any) -> DRN:
-    """DRN-D-38."""
-    config = {"arch": "D", "block": BasicBlock, "layers": (1, 1, 3, 4, 6, 3, 1, 1)}
-    return _create_drn("drn_d_38", pretrained, **{**config, **kwargs})
-
-
-@register_model
-def drn_d_40(pretrained: bool = False, **kwargs: Any) -> DRN:
-    """DRN-D-40."""
-    config = {"arch": "D", "block": BasicBlock, "layers": (1, 1, 3, 4, 6, 3, 2, 2)}
-    return _create_drn("drn_d_40", pretrained, **{**config, **kwargs})
-
-
-@register_model
-def drn_d_54(pretrained: bool = False, **kwargs: Any) -> DRN:
-    """DRN-D-54."""
-    config = {"arch": "D", "block": Bottleneck, "layers": (1, 1, 3, 4, 6, 3, 1, 1)}
-    return _create_drn("drn_d_54", pretrained, **{**config, **kwargs})
-
-
-@register_model
-def drn_d_56(pretrained: bool = False, **kwargs: Any) -> DRN:
-    """DRN-D-56."""
-    config = {"arch": "D", "block": Bottleneck, "layers": (1, 1, 3, 4, 6, 3, 2, 2)}
-    return _create_drn("drn_d_56", pretrained, **{**config, **kwargs})
-
-
-@register_model
-def drn_d_105(pretrained: bool = False, **kwargs: Any) -> DRN:
-    """DRN-D-105."""
-    config = {"arch": "D", "block": Bottleneck, "layers": (1, 1, 3, 4, 23, 3, 1, 1)}
-    return _create_drn("drn_d_105", pretrained, **{**config, **kwargs})
-
-
-@register_model
-def drn_d_107(pretrained: bool = False, **kwargs: Any) -> DRN:
-    """DRN-D-107."""
-    config = {"arch": "D", "block": Bottleneck, "layers": (1, 1, 3, 4, 23, 3, 2, 2)}
-    return _create_drn("drn_d_107", pretrained, **{**config, **kwargs})
+VARIANTS: dict[str, dict[str, Any]] = {
+    "drn_a_50": {"arch": "A", "block": Bottleneck, "layers": (3, 4, 6, 3)},
+    "drn_c_26": {"arch": "C", "block": BasicBlock, "layers": (1, 1, 2, 2, 2, 2, 1, 1)},
+    "drn_c_42": {"arch": "C", "block": BasicBlock, "layers": (1, 1, 3, 4, 6, 3, 1, 1)},
+    "drn_c_58": {"arch": "C", "block": Bottleneck, "layers": (1, 1, 3, 4, 6, 3, 1, 1)},
+    "drn_d_22": {"arch": "D", "block": BasicBlock, "layers": (1, 1, 2, 2, 2, 2, 1, 1)},
+    "drn_d_24": {"arch": "D", "block": BasicBlock, "layers": (1, 1, 2, 2, 2, 2, 2, 2)},
+    "drn_d_38": {"arch": "D", "block": BasicBlock, "layers": (1, 1, 3, 4, 6, 3, 1, 1)},
+    "drn_d_40": {"arch": "D", "block": BasicBlock, "layers": (1, 1, 3, 4, 6, 3, 2, 2)},
+    "drn_d_54": {"arch": "D", "block": Bottleneck, "layers": (1, 1, 3, 4, 6, 3, 1, 1)},
+    "drn_d_56": {"arch": "D", "block": Bottleneck, "layers": (1, 1, 3, 4, 6, 3, 2, 2)},
+    "drn_d_105": {"arch": "D", "block": Bottleneck, "layers": (1, 1, 3, 4, 23, 3, 1, 1)},
+    "drn_d_107": {"arch": "D", "block": Bottleneck, "layers": (1, 1, 3, 4, 23, 3, 2, 2)},
+}
+"""The authors' twelve, by timm's names: arguments of :class:`DRN`."""

@@ -215,12 +215,12 @@ def load_weights(path: "str | os.PathLike[str]") -> "tuple[nn.Module, ModelConfi
     """
     from safetensors.torch import load_file
 
-    from hashtagger.models import create_model
+    from hashtagger.models import build_model
 
     path = Path(path)
     config = read_config(path)
     verify(path)
-    model = create_model(config.architecture, num_classes=len(config.keys), **config.model_args)
+    model = build_model(config.architecture, num_classes=len(config.keys), **config.model_args)
     load_state(model, load_file(path), f"{path} ({config.architecture})")
     return model.eval(), config
 
