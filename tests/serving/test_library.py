@@ -320,7 +320,11 @@ class TestSorting:
 
 
 def test_killed_in_the_middle_of_an_import_it_goes_on(sample_photos, tmp_path):
-    """The real command, killed without warning while it reads, then started again."""
+    """The real command, killed without warning while it reads, then started again; it opens the browser."""
+    opened = tmp_path / "opened"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > "{opened}"\n')
+    browser.chmod(0o755)
     folder = tmp_path / "많은 사진"
     folder.mkdir()
     total = 60
@@ -332,8 +336,9 @@ def test_killed_in_the_middle_of_an_import_it_goes_on(sample_photos, tmp_path):
         "HASHTAGGER_DATABASE_URL": "",
         "LANGUAGE": "en",
         "PYTHONUNBUFFERED": "1",
+        "BROWSER": str(browser),
     }
-    command = [sys.executable, "-m", "hashtagger", "serve", "--no-browser", "--port", "0"]
+    command = [sys.executable, "-m", "hashtagger", "serve", "--port", "0"]
 
     def start():
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
@@ -359,6 +364,7 @@ def test_killed_in_the_middle_of_an_import_it_goes_on(sample_photos, tmp_path):
     process, client = start()
     with client:
         text = wait_for_imports(client)
+        assert opened.read_text().strip() == str(client.base_url).rstrip("/")
         added = int(re.search(r"(\d+) of them new", text)[1])
         assert added == len({cut(sample_photos["flower"], number) for number in range(total)})
         photos = list((tmp_path / "data/users/1/photos").rglob("*.jpg"))

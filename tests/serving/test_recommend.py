@@ -8,6 +8,7 @@ from PIL import Image
 from sqlalchemy import select
 
 from hashtagger.serving.store import Recommended
+from hashtagger.vocabulary import load_vocabulary
 
 from .conftest import running
 
@@ -117,7 +118,6 @@ def more_weights(monkeypatch, tmp_path):
     """Untrained weights of the other vocabularies, where one's own are looked for."""
     from hashtagger.models import create_model
     from hashtagger.models.weights import ModelConfig, cache_folder, save_weights
-    from hashtagger.vocabulary import load_vocabulary
 
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path / "cache"))
     cache_folder().mkdir(parents=True)
@@ -138,7 +138,11 @@ class TestOtherVocabularies:
         from hashtagger.models.weights import find_weights, read_config
 
         text = client.ask(sample_photos["flower"], "heroes").text
-        assert text.count("<meter") == len(read_config(find_weights("heroes")).keys)
+        known = read_config(find_weights("heroes")).keys
+        assert text.count("<meter") == len(known)
+        labels = load_vocabulary("heroes")
+        unknown = " ".join(f"#{label.tag}" for label in labels if label.key not in known)
+        assert ("Not known to these weights: " + unknown in text) == bool(unknown)
         assert "A soldier with a round shield" in text
 
     def test_landmarks_say_where_they_are(self, client, sample_photos):

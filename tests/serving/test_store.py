@@ -10,6 +10,8 @@ def test_the_migrations_make_what_the_models_say(make_settings):
     sessions = open_database(settings)
     engine = sessions.kw["bind"]
     with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         context = MigrationContext.configure(connection, opts={"compare_type": False})
         assert compare_metadata(context, Table.metadata) == []
     open_database(settings).kw["bind"].dispose()
