@@ -220,7 +220,7 @@ def link_within(drive):
     """Stand in for ``files.link`` with a drive of its own."""
 
     def link(origin, final):
-        if drive not in origin.parents:
+        if drive not in Path(origin).parents:
             return False
         os.link(origin, final)
         return True

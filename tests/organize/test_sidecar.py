@@ -44,6 +44,16 @@ def test_a_sidecar_says_what_the_post_says():
     assert root.findtext(".//Iptc4xmpCore:Location", namespaces=NAMES) == "서울숲"
 
 
+@pytest.mark.parametrize("description", [SAID, Description(("<a>&",), '"위"'), Description((), "위", "글")])
+def test_a_new_packet_says_what_is_added_to_an_empty_one(description):
+    empty = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
+
+    def all_of(packet):
+        return [(part.tag, (part.text or "").strip(), part.attrib) for part in ET.fromstring(packet).iter()]
+
+    assert all_of(render(description)) == all_of(render(description, empty))
+
+
 def test_what_is_not_known_is_not_said():
     packet = render(Description((), "해시태그"))
     assert b"dc:" not in packet.replace(b"xmlns:dc:", b"")

@@ -1,7 +1,7 @@
 """Carrying out a plan: each staged batch is written into the journal with its hashes, then lands in the tree.
 
-Staging runs in a few threads; only this module touches the tree. Whatever is found at a planned path is thus either
-nothing, or something whose hash tells whether it is ours.
+Staging and landing run in a few threads; where a name is taken, it is settled in one. Whatever is found at a planned
+path is either nothing, or something whose hash tells whether it is ours.
 """
 
 import os
@@ -9,15 +9,17 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from hashtagger.i18n import _
 from hashtagger.organize import files, names
 from hashtagger.organize.journal import FOLDER, State
 from hashtagger.organize.places import free_name
-from hashtagger.organize.stage import SIDECAR, Job, staged_batches
+from hashtagger.organize.stage import SIDECAR, WORKERS, Job, UnreadableError, stage_copy, staged_batches
 from hashtagger.posts.post import Problem
 
 _SYNC_SECONDS = 60
@@ -43,26 +45,30 @@ def apply(
         OSError: The destination cannot be written (full, gone); running again goes on from there.
     """
     stage = destination / FOLDER / STAGE
+    interrupted = stage.exists()
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir()
-    _recheck(db, destination)
+    _recheck(db, destination, interrupted)
     problems: list[Problem] = []
     made: set[int] = set()
     synced = time.monotonic()
-    for jobs in staged_batches(db, destination, stage, top, embed):
-        problems += [Problem(job.media.location, job.error) for job in jobs if job.error]
-        ready = [job for job in jobs if not job.error]
-        _write_down(db, destination, ready, made)
-        for job in ready:
-            _land(db, destination, job)
-            job.staged.unlink()
-            if job.sidecar is not None:
-                job.sidecar.unlink()
-        _mark(db, ready)
-        if time.monotonic() - synced > _SYNC_SECONDS:
-            _make_safe(db)
-            synced = time.monotonic()
-        tick(len(jobs))
+    with ThreadPoolExecutor(WORKERS) as pool:
+        try:
+            for jobs in staged_batches(db, pool, destination, stage, top, embed):
+                ready = [job for job in jobs if not job.error]
+                _write_down(db, destination, ready, made)
+                parts = [ready[start::WORKERS] for start in range(WORKERS)]
+                for part in [*pool.map(partial(_land_freely, str(destination)), parts)]:
+                    for job in part:
+                        _land(db, destination, job, embed)
+                problems += [Problem(job.location, job.error) for job in jobs if job.error]
+                _mark(db, [job for job in ready if not job.error])
+                if time.monotonic() - synced > _SYNC_SECONDS:
+                    _make_safe(db)
+                    synced = time.monotonic()
+                tick(len(jobs))
+        finally:
+            pool.shutdown(cancel_futures=True)
     _remove_surplus(db, destination)
     _make_safe(db)
     problems += _release(db, destination)
@@ -70,17 +76,17 @@ def apply(
     return problems
 
 
-def _recheck(db: sqlite3.Connection, destination: Path) -> None:
+def _recheck(db: sqlite3.Connection, destination: Path, interrupted: bool) -> None:
     """After a run that did not end: plan again what did not survive it.
 
-    A power cut can leave a file empty or torn that the journal has as landed. It has its source's time then; one that
-    somebody has edited since has not, and stays.
+    A power cut can leave a file empty or torn that the journal has as landed, or, where its last words are lost too,
+    as planned. It has its source's time then; one that somebody has edited since has not, and stays.
     """
     rows = db.execute(
         """SELECT p.folder, p.key, d.path, p.name, f.digest, f.path, f.size, f.mtime, o.taken_at FROM place p
            JOIN file f ON f.id = p.file JOIN folder d ON d.id = p.folder JOIN post o ON o.id = f.post
-           WHERE p.state = ?""",
-        (State.LANDED,),
+           WHERE p.state IN (?, ?)""",
+        (State.LANDED, State.PLANNED if interrupted else State.LANDED),
     ).fetchall()
     for folder, key, path, name, digest, source, size, mtime, taken_at in rows:
         final = destination / path / name
@@ -104,7 +110,7 @@ def _write_down(db: sqlite3.Connection, destination: Path, jobs: list[Job], made
         "UPDATE file SET content = ?, digest = ?, sidecar = ? WHERE id = ?",
         [(job.content, job.digest, job.sidecar_digest, job.number) for job in jobs],
     )
-    folders = {folder: PurePosixPath(path) for job in jobs for folder, path, _n in job.places if folder not in made}
+    folders = {one[0]: PurePosixPath(one[2]) for job in jobs for one in job.places if one[0] not in made}
     for path in folders.values():
         missing = [(str(part),) for part in (path, *path.parents) if not (destination / part).exists()]
         db.executemany("INSERT OR IGNORE INTO made VALUES(?)", missing)
@@ -114,28 +120,53 @@ def _write_down(db: sqlite3.Connection, destination: Path, jobs: list[Job], made
         made.add(folder)
 
 
-def _land(db: sqlite3.Connection, destination: Path, job: Job) -> None:
+def _land_freely(destination: str, jobs: list[Job]) -> list[Job]:
+    """Bring staged files to their places; gives those of which a name is taken or a link cannot be made."""
+    left = []
+    for job in jobs:
+        try:
+            for _folder, _key, path, name in job.places:
+                final = f"{destination}{os.sep}{path}{os.sep}{name}"
+                if not files.link(job.origin, final) or (job.sidecar and not files.link(job.sidecar, final + SIDECAR)):
+                    left.append(job)
+                    break
+            else:
+                job.clear()
+        except FileExistsError:
+            left.append(job)
+    return left
+
+
+def _land(db: sqlite3.Connection, destination: Path, job: Job, with_xmp: bool) -> None:
     """Bring a staged file to each of its places; where something else is in the way, under a number."""
-    for position, (folder, path, planned) in enumerate(job.places):
+    if job.origin != job.stage and not files.link(job.origin, job.stage):
+        # The drive links to files of that folder, but not to this one.
+        try:
+            stage_copy(job, with_xmp)
+        except UnreadableError as error:
+            job.error = str(error)
+            return
+        _write_down(db, destination, [job], set())
+    job.origin = job.stage
+    for position, (folder, key, path, planned) in enumerate(job.places):
         name, number = planned, 1
         while not _land_at(job, f"{destination}{os.sep}{path}{os.sep}{name}"):
             number += 1
-            old_key, (name, number) = names.key(name), free_name(db, folder, planned, number)
-            db.execute(
-                "UPDATE place SET key = ?, name = ? WHERE folder = ? AND key = ?",
-                (names.key(name), name, folder, old_key),
-            )
-        job.places[position] = (folder, path, name)
+            old_key, (name, number) = key, free_name(db, folder, planned, number)
+            key = names.key(name)
+            db.execute("UPDATE place SET key = ?, name = ? WHERE folder = ? AND key = ?", (key, name, folder, old_key))
+        job.places[position] = (folder, key, path, name)
+    job.clear()
 
 
 def _land_at(job: Job, final: str) -> bool:
     """Land a file with its sidecar; ``False`` when either name is taken by something that is not ours."""
     try:
-        _put(job.staged, final)
+        _put(job.origin, final)
     except FileExistsError:
         if not _is_same(job, Path(final)):
             return False
-    if job.sidecar is not None:
+    if job.sidecar:
         beside = Path(final + SIDECAR)
         try:
             _put(job.sidecar, final + SIDECAR)
@@ -148,22 +179,22 @@ def _land_at(job: Job, final: str) -> bool:
     return True
 
 
-def _put(staged: Path, final: str) -> None:
+def _put(staged: str, final: str) -> None:
     if not files.link(staged, final):
-        files.duplicate(staged, Path(final), staged.with_name(staged.name + ".copy"))
+        files.duplicate(Path(staged), Path(final), Path(staged + ".copy"))
 
 
 def _is_same(job: Job, final: Path) -> bool:
-    if job.digest is None and not job.staged.is_symlink() and final.exists() and final.samefile(job.staged):
+    if job.digest is None and not Path(job.origin).is_symlink() and final.exists() and final.samefile(job.origin):
         return True
-    return files.is_ours(final, job.digest, job.source, job.size, job.mtime)
+    return files.is_ours(final, job.digest, Path(job.source), job.size, job.mtime)
 
 
 def _mark(db: sqlite3.Connection, jobs: list[Job]) -> None:
     db.execute("BEGIN")
     db.executemany(
         "UPDATE place SET state = 1 WHERE folder = ? AND key = ?",
-        [(folder, names.key(name)) for job in jobs for folder, _path, name in job.places],
+        [place[:2] for job in jobs for place in job.places],
     )
     db.execute("COMMIT")
 

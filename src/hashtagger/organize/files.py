@@ -76,7 +76,7 @@ def sync() -> None:
         os.sync()
 
 
-def link(origin: Path, final: "str | Path") -> bool:
+def link(origin: "str | Path", final: "str | Path") -> bool:
     """Give a file (or symbolic link) a second name in one step, never overwriting.
 
     Returns:

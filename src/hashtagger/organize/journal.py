@@ -67,7 +67,7 @@ def open_database(path: "Path | str", **options: Any) -> sqlite3.Connection:
 
     To write such a name, bind its :func:`os.fsencode` to ``CAST(? AS TEXT)``: sqlite3 refuses it as a string.
     """
-    db = sqlite3.connect(path, **options)
+    db: sqlite3.Connection = sqlite3.connect(path, **options)
     db.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
     return db
 

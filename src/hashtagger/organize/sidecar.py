@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
 
 _NAMESPACES = {
     "x": "adobe:ns:meta/",
@@ -18,6 +19,12 @@ _NAMESPACES = {
 for _prefix, _uri in _NAMESPACES.items():
     ET.register_namespace(_prefix, _uri)
 
+_HEAD = (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF'
+    + "".join(f' xmlns:{prefix}="{uri}"' for prefix, uri in _NAMESPACES.items() if prefix != "x")
+    + '><rdf:Description rdf:about="">'
+)
+_TAIL = "</rdf:Description></rdf:RDF></x:xmpmeta>\n"
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
@@ -53,7 +60,9 @@ def render(description: Description, existing: bytes | None = None) -> bytes:
     Raises:
         xml.etree.ElementTree.ParseError: ``existing`` is not XML.
     """
-    root = ET.fromstring(existing) if existing else ET.Element(_name("x:xmpmeta"))
+    if not existing:
+        return _written(description)
+    root = ET.fromstring(existing)
     rdf = root if root.tag == _name("rdf:RDF") else root.find(_name("rdf:RDF"))
     if rdf is None:
         rdf = ET.SubElement(root, _name("rdf:RDF"))
@@ -68,12 +77,37 @@ def render(description: Description, existing: bytes | None = None) -> bytes:
     if description.caption and _name("dc:description") not in said:
         alternative = ET.SubElement(ET.SubElement(target, _name("dc:description")), _name("rdf:Alt"))
         ET.SubElement(alternative, _name("rdf:li"), {_XML_LANG: "x-default"}).text = _clean(description.caption)
-    texts = dict.fromkeys(("xmp:CreateDate", "photoshop:DateCreated", "exif:DateTimeOriginal"), description.taken_at)
-    texts |= {"dc:source": description.permalink, "Iptc4xmpCore:Location": description.place}
-    for name, text in texts.items():
+    for name, text in _texts(description):
         if text and _name(name) not in said:
             ET.SubElement(target, _name(name)).text = _clean(text)
     return ET.tostring(root, encoding="unicode").encode() + b"\n"
+
+
+def _written(description: Description) -> bytes:
+    """Write a packet of which nothing is there yet, several times faster than through a tree."""
+    tags = [escape(_clean(tag)) for tag in description.tags]
+    top = escape(description.top)
+    body = [
+        _items("dc:subject", "Bag", tags),
+        _items("lr:hierarchicalSubject", "Bag", [f"{top}|{tag}" for tag in tags]),
+        _items("digiKam:TagsList", "Seq", [f"{top}/{tag}" for tag in tags]),
+    ]
+    if description.caption:
+        words = f'<rdf:li xml:lang="x-default">{escape(_clean(description.caption))}</rdf:li>'
+        body.append(f"<dc:description><rdf:Alt>{words}</rdf:Alt></dc:description>")
+    body += [f"<{name}>{escape(_clean(text))}</{name}>" for name, text in _texts(description) if text]
+    return (_HEAD + "".join(body) + _TAIL).encode()
+
+
+def _items(name: str, container: str, values: list[str]) -> str:
+    items = "".join(f"<rdf:li>{value}</rdf:li>" for value in values)
+    return f"<{name}><rdf:{container}>{items}</rdf:{container}></{name}>" if values else ""
+
+
+def _texts(description: Description) -> list[tuple[str, str | None]]:
+    dates = ("xmp:CreateDate", "photoshop:DateCreated", "exif:DateTimeOriginal")
+    more = [("dc:source", description.permalink), ("Iptc4xmpCore:Location", description.place)]
+    return [*((name, description.taken_at) for name in dates), *more]
 
 
 def _list(parts: list[ET.Element], name: str, container: str, values: list[str]) -> None:

@@ -4,10 +4,11 @@ import hashlib
 import os
 import shutil
 import sqlite3
+import stat
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -17,69 +18,86 @@ from hashtagger.organize.embed import embed
 from hashtagger.organize.intake import media_of
 from hashtagger.organize.journal import State
 from hashtagger.organize.sidecar import Description, render
-from hashtagger.posts.post import Media
 
 SIDECAR = ".xmp"
-_BATCH_FILES = 256
+WORKERS = min(4, os.cpu_count() or 1)
+_BATCH_FILES = 512
 _BATCH_BYTES = 1 << 28
-_WORKERS = min(4, os.cpu_count() or 1)
+_TOGETHER = 16
+"""Files that a thread is given at once: a thread costs more to wake than a link to make."""
 
 
 class UnreadableError(Exception):
     """A source file that cannot be read; the others can."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Job:
     """One file of the plan, the places it has yet to reach, and what staging has made of it.
 
     Attributes:
         number: Its row.
-        places: For each place to reach its folder's row and path, and the file's name there.
+        source: The file, or the archive of `member`.
+        taken_at: ISO 8601.
+        stage: Path at which it may be made ready; ``stage + ".xmp"`` for its XMP.
+        places: For each place to reach its folder's row, its key there, its folder's path and its name.
         there: Paths at which the file may be already, from an earlier run.
-        staged: The file made ready, and
-        sidecar: its XMP, where it gets one.
+        origin: What the places get a link to: the file at ``stage``, or the source itself.
+        sidecar: Its XMP made ready, where it gets one.
         error: Why its source cannot be read, else ``""``.
     """
 
     number: int
-    media: Media
-    source: Path
+    name: str
+    kind: str
+    source: str
+    member: str
     size: int | None
     mtime: int | None
     how: str
-    taken_at: datetime
+    taken_at: str
     description: Description
     content: str | None
     digest: str | None
     sidecar_digest: str | None
-    staged: Path
-    places: list[tuple[int, str, str]]
-    there: list[Path]
-    sidecar: Path | None = None
+    stage: str
+    places: list[tuple[int, str, str, str]]
+    there: list[str]
+    origin: str = ""
+    sidecar: str = ""
     error: str = ""
+
+    @property
+    def location(self) -> str:
+        """Name the source for the user."""
+        return media_of(self.name, self.kind, self.source, self.member, self.size).location
+
+    def clear(self) -> None:
+        """Remove what was made ready, once every place has it."""
+        if self.origin == self.stage:
+            Path(self.stage).unlink()
+        if self.sidecar:
+            Path(self.sidecar).unlink()
 
 
 def staged_batches(
-    db: sqlite3.Connection, destination: Path, stage: Path, top: str, with_xmp: bool
+    db: sqlite3.Connection, pool: ThreadPoolExecutor, destination: Path, stage: Path, top: str, with_xmp: bool
 ) -> Iterator[list[Job]]:
     """Stage what a journal still plans, batch after batch, the next one while this one lands.
 
     Raises:
         OSError: Staging cannot be written to.
     """
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        waiting = None
-        try:
-            for batch in _batches(db, destination, stage, top):
-                staging = [pool.submit(_stage, job, with_xmp) for job in batch]
-                if waiting is not None:
-                    yield [future.result() for future in waiting]
-                waiting = staging
-            if waiting is not None:
-                yield [future.result() for future in waiting]
-        finally:
-            pool.shutdown(cancel_futures=True)
+    stager = _Stager(with_xmp)
+    waiting = None
+    for batch in _batches(db, destination, stage, top):
+        parts = (batch[start : start + _TOGETHER] for start in range(0, len(batch), _TOGETHER))
+        staging = [pool.submit(stager.stage_all, part) for part in parts]
+        if waiting is not None:
+            yield [job for future in waiting for job in future.result()]
+        waiting = staging
+    if waiting is not None:
+        yield [job for future in waiting for job in future.result()]
 
 
 def _batches(db: sqlite3.Connection, destination: Path, stage: Path, top: str) -> Iterator[list[Job]]:
@@ -113,7 +131,7 @@ def _jobs(db: sqlite3.Connection, numbers: list[int], destination: Path, stage: 
         tags[number][tag] = None
     rows = db.execute(
         f"""SELECT f.id, f.name, f.kind, f.path, f.member, f.size, f.mtime, f.how, f.content, f.digest, f.sidecar,
-            o.taken_at, o.guess, o.caption, o.permalink, o.place, p.state, d.id, d.path, p.name
+            o.taken_at, o.guess, o.caption, o.permalink, o.place, p.state, d.id, p.key, d.path, p.name
             FROM file f JOIN post o ON o.id = f.post JOIN place p ON p.file = f.id JOIN folder d ON d.id = p.folder
             WHERE f.id {wanted} ORDER BY f.id, d.id""",
         numbers,
@@ -124,87 +142,123 @@ def _jobs(db: sqlite3.Connection, numbers: list[int], destination: Path, stage: 
         taken_at, guess, caption, permalink, place = said[:5]
         description = Description(tuple(tags[number]), top, caption, None if guess else taken_at, permalink, place)
         # Nothing of a file can be there that was never written down.
-        begun = digest or sidecar or any(row[-4] != State.PLANNED for row in places)
+        begun = digest or sidecar or any(row[16] != State.PLANNED for row in places)
         yield Job(
-            number, media_of(name, kind, path, member, size), Path(path), size, mtime, how,
-            datetime.fromisoformat(taken_at), description, content, digest, sidecar, stage / str(number),
-            [row[-3:] for row in places if row[-4] == State.PLANNED],
-            [destination / row[-2] / row[-1] for row in places] if begun else [],
+            number, name, kind, path, member, size, mtime, how, taken_at, description, content, digest, sidecar,
+            f"{stage}{os.sep}{number}",
+            [row[17:] for row in places if row[16] == State.PLANNED],
+            [f"{destination}{os.sep}{row[19]}{os.sep}{row[20]}" for row in places] if begun else [],
         )  # fmt: skip
 
 
-def _stage(job: Job, with_xmp: bool) -> Job:
-    try:
-        if not _stage_again(job) and not _stage_link(job):
-            _stage_copy(job, with_xmp and job.media.kind == "photo")
-    except UnreadableError as error:
-        job.error = str(error)
-        job.staged.unlink(missing_ok=True)
-        return job
-    if job.media.kind != "other":
-        _stage_sidecar(job)
-    return job
+@dataclass
+class _Stager:
+    """Makes files ready, in whatever thread.
+
+    Attributes:
+        with_xmp: Whether photos' copies get the XMP inside too.
+        linkable: Folders of sources whose files the destination's drive can link to.
+    """
+
+    with_xmp: bool
+    linkable: set[str] = field(default_factory=set)
+
+    def stage_all(self, jobs: list[Job]) -> list[Job]:
+        for job in jobs:
+            self._stage(job)
+        return jobs
+
+    def _stage(self, job: Job) -> None:
+        try:
+            if not _stage_again(job) and not self._stage_link(job):
+                stage_copy(job, self.with_xmp)
+        except UnreadableError as error:
+            job.error = str(error)
+            Path(job.stage).unlink(missing_ok=True)
+            return
+        if job.kind != "other":
+            _stage_sidecar(job)
+
+    def _stage_link(self, job: Job) -> bool:
+        """Make a link to the source, where one is asked for and can be had."""
+        if job.member or job.how == "copy":
+            return False
+        try:
+            found = os.lstat(job.source)
+        except OSError as error:
+            raise UnreadableError(os.strerror(2)) from error
+        source = os.path.realpath(job.source) if stat.S_ISLNK(found.st_mode) else job.source
+        if not stat.S_ISREG(found.st_mode) and not Path(source).is_file():
+            raise UnreadableError(os.strerror(2))
+        folder = source.rpartition(os.sep)[0]
+        if job.how == "symlink":
+            try:
+                Path(job.stage).symlink_to(job.source)
+            except OSError:
+                return False  # Windows grants it to few.
+            job.origin = job.stage
+        elif folder in self.linkable:
+            job.origin = source
+        elif files.link(source, job.stage):
+            self.linkable.add(folder)
+            job.origin = job.stage
+        else:
+            return False
+        job.content = job.digest = None
+        return True
 
 
 def _stage_again(job: Job) -> bool:
     """Stage what an earlier run has brought already, so that it stays one file with several names."""
     for path in job.there:
-        if files.is_ours(path, job.digest, job.source, job.size, job.mtime):
-            _link_or_copy(path, job.staged)
+        if files.is_ours(Path(path), job.digest, Path(job.source), job.size, job.mtime):
+            _link_or_copy(path, job.stage)
+            job.origin = job.stage
             return True
     return False
 
 
 def _stage_sidecar(job: Job) -> None:
-    job.sidecar = job.staged.with_name(f"{job.number}{SIDECAR}")
+    job.sidecar = job.stage + SIDECAR
     for path in job.there if job.sidecar_digest else ():
-        beside = path.with_name(path.name + SIDECAR)
+        beside = Path(path + SIDECAR)
         if beside.is_file() and files.digest_at(beside) == job.sidecar_digest:
             _link_or_copy(beside, job.sidecar)
             return
-    job.sidecar_digest = files.write(render(job.description), job.sidecar)
+    job.sidecar_digest = files.write(render(job.description), Path(job.sidecar))
 
 
-def _link_or_copy(path: Path, staged: Path) -> None:
+def _link_or_copy(path: "str | Path", staged: str) -> None:
     if not files.link(path, staged):
         shutil.copy2(path, staged, follow_symlinks=False)
 
 
-def _stage_link(job: Job) -> bool:
-    """Stage a link to the source where one is asked for and can be had."""
-    if job.media.path is None or job.how == "copy":
-        return False
-    if not job.source.is_file():
-        raise UnreadableError(os.strerror(2))
-    if job.how == "symlink":
-        try:
-            job.staged.symlink_to(job.source)
-        except OSError:
-            return False  # Windows grants it to few.
-    elif not files.link(job.source.resolve(), job.staged):
-        return False
-    job.content = job.digest = None
-    return True
+def stage_copy(job: Job, with_xmp: bool) -> None:
+    """Make a copy of the source, with the XMP inside where it is a photo and that is asked for.
 
-
-def _stage_copy(job: Job, with_xmp: bool) -> None:
-    if with_xmp:
-        data = b"".join(_chunks(job.media))
+    Raises:
+        UnreadableError: The source cannot be read.
+        OSError: The copy cannot be written.
+    """
+    staged = Path(job.stage)
+    if with_xmp and job.kind == "photo":
+        data = b"".join(_chunks(job))
         job.content = hashlib.sha256(data).hexdigest()
-        job.digest = files.write_checked([embed(data, job.description)], job.staged)
+        job.digest = files.write_checked([embed(data, job.description)], staged)
     else:
-        job.content = job.digest = files.write_checked(_chunks(job.media), job.staged)
-    if job.media.path is not None:
-        shutil.copystat(job.media.path, job.staged)
+        job.content = job.digest = files.write_checked(_chunks(job), staged)
+    if not job.member:
+        shutil.copystat(job.source, staged)
     else:
-        moment = job.taken_at.timestamp()
-        os.utime(job.staged, (moment, moment))
+        moment = datetime.fromisoformat(job.taken_at).timestamp()
+        os.utime(staged, (moment, moment))
+    job.origin = job.stage
 
 
-def _chunks(media: Media) -> Iterator[bytes]:
+def _chunks(job: Job) -> Iterator[bytes]:
     """Read a source; whatever goes wrong with it (an archive can fail in many ways) is an UnreadableError."""
     try:
-        with media.open() as file:
+        with media_of(job.name, job.kind, job.source, job.member, job.size).open() as file:
             while chunk := file.read(files.CHUNK):
                 yield chunk
     except Exception as error:
