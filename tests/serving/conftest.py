@@ -79,9 +79,7 @@ def running(settings: Settings) -> Iterator[Site]:
 @pytest.fixture(autouse=True)
 def loaded_once(monkeypatch) -> None:
     """Servers share their networks, which take longer to load than most tests to run."""
-    monkeypatch.setattr(
-        "hashtagger.serving.engine.Recommender", lambda name: _recommender(find_weights(name), vocabulary=name)
-    )
+    monkeypatch.setattr("hashtagger.serving.engine.Recommender", lambda name: _recommender(name, find_weights(name)))
 
 
 @pytest.fixture(autouse=True)
@@ -92,8 +90,9 @@ def quick_passwords(monkeypatch) -> None:
 
 
 @cache
-def _recommender(weights: Path, vocabulary: str) -> Recommender:
-    return Recommender(vocabulary, weights)
+def _recommender(vocabulary: str, found: Path) -> Recommender:
+    """Load a network once for each file that is found for its vocabulary."""
+    return Recommender(vocabulary)
 
 
 def pytest_generate_tests(metafunc):
