@@ -100,6 +100,29 @@ def test_what_the_local_engine_began_ray_can_end(rows, pile, weights, tmp_path):
     assert (tmp_path / "tags.jsonl").read_bytes() == rows
 
 
+def test_a_worker_that_cannot_load_the_network_ends_the_run_in_one_line(pile, weights, tmp_path):
+    gone = tmp_path / "gone.safetensors"
+    gone.write_bytes(weights.read_bytes())
+    # The file is gone by the time the workers, which on a cluster are other machines, look for it.
+    code = (
+        "import pathlib, sys\n"
+        "from hashtagger.cli import main\n"
+        "from hashtagger.scale import cluster\n"
+        "original = cluster.tag_parts\n"
+        "def without_file(*arguments):\n"
+        f"    pathlib.Path({str(gone)!r}).unlink()\n"
+        "    return original(*arguments)\n"
+        "cluster.tag_parts = without_file\n"
+        f"main(['tag', {str(pile)!r}, '--output', {str(tmp_path / 'tags.csv')!r}, '--weights', {str(gone)!r},\n"
+        "      '--engine', 'ray', '--workers', '1'])\n"
+    )
+    environment = {**os.environ, "LANGUAGE": "en", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 1
+    assert f"Error: a worker failed: {gone}: no such weights file" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_no_cluster_and_no_ray_are_one_line(pile, weights, tmp_path, monkeypatch):
     process = start(tmp_path / "tags.jsonl", pile, weights, "--address", "auto")
     _stdout, stderr = process.communicate(timeout=240)

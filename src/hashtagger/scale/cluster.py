@@ -3,12 +3,13 @@
 import importlib.util
 import logging
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hashtagger.errors import HashtaggerError, MissingExtraError, TaggingError
+from hashtagger.errors import MissingExtraError, TaggingError
 from hashtagger.i18n import _
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def connected(address: str | None) -> "Iterator[None]":
 
     own: dict[str, Any] = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE} if address is None else {}
     try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **own)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise TaggingError(
             _("no Ray cluster at {address} ({cause})").format(address=address, cause=" ".join(str(error).split()))
@@ -78,7 +79,7 @@ def tag_parts(job: "Job", parts: "Sequence[Part]", workers: int | None) -> Itera
     if not parts:
         return
     DataContext.get_current().enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     cpus, gpus = (int(ray.cluster_resources().get(name, 0)) for name in ("CPU", "GPU"))
     threads = max(1, cpus // gpus) if gpus else 1
     done = ray.data.from_items([{"part": part.number} for part in parts], override_num_blocks=len(parts)).map_batches(
@@ -123,10 +124,5 @@ class _Worker:
 
 
 def _cause(error: BaseException) -> str:
-    """Find the user's error inside Ray's, or else what stands last in Ray's report."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, HashtaggerError):
-            return str(cause)
-        cause = getattr(cause, "cause", None) or cause.__cause__
-    return str(error).strip().splitlines()[-1]
+    """Take from Ray's report of an error, whole tracebacks of the worker's, the last line."""
+    return re.sub(r"^hashtagger\.errors\.\w+: ", "", str(error).strip().splitlines()[-1])
