@@ -14,7 +14,15 @@ from hashtagger.models.export import export_onnx, export_program
 from hashtagger.models.onnxfile import read_metadata
 from hashtagger.models.quantize import quantize, write_config
 from hashtagger.models.runtimes import Choice, choose, fold, onnx_runtime, open_runtime, torch_runtime
-from hashtagger.models.weights import CHECKSUMS, METADATA_KEY, ModelConfig, fingerprint, read_config, save_weights
+from hashtagger.models.weights import (
+    CHECKSUMS,
+    METADATA_KEY,
+    ModelConfig,
+    find_weights,
+    fingerprint,
+    read_config,
+    save_weights,
+)
 from hashtagger.recommend import Recommender
 
 pytest.importorskip("onnxruntime")
@@ -192,6 +200,13 @@ def test_auto_without_onnxruntime_is_torch(files, monkeypatch):
     choice = choose(files[0] / "x.safetensors", "cpu")
     assert choice.runtime == "torch"
     assert "pip install 'hashtagger[onnx]'" in choice.why
+
+
+def test_the_packed_int8_file_takes_the_place_of_the_packed_weights():
+    weights = find_weights("hashtags_ko")
+    if not weights.with_suffix(".int8.onnx").is_file():
+        pytest.skip("no int8 file is packed")
+    assert choose(weights, "cpu").runtime == "onnx", choose(weights, "cpu").why
 
 
 def test_fingerprint_is_the_listed_one_or_that_of_the_bytes(tmp_path):
