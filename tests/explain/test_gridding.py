@@ -10,7 +10,7 @@ import torch
 
 from hashtagger.explain.classmap import network_input
 from hashtagger.images import load_image
-from hashtagger.models.drn import DRN, BasicBlock
+from hashtagger.models.dilated import DRN, BasicBlock
 from hashtagger.models.weights import ModelConfig
 
 NETWORKS = {

@@ -5,7 +5,7 @@ import pytest
 import timm
 import torch
 
-import hashtagger.models.drn_timm  # noqa: F401  (registers the networks with timm)
+import hashtagger.models.drn  # noqa: F401  (registers the networks with timm)
 from hashtagger.errors import WeightsError
 from hashtagger.models import create_model
 from hashtagger.models.convert import convert, recognize

@@ -6,7 +6,7 @@ import pytest
 import timm
 import torch
 
-import hashtagger.models.drn_timm  # registers the networks with timm
+import hashtagger.models.drn  # registers the networks with timm
 
 # Over a hundred layers the order of summation alone, which depends on the number of threads, moves float32 logits
 # by up to 2.4e-4 (and the reference, made by two threads, is 1.1e-4 from the exact ones): with two threads all
@@ -136,7 +136,7 @@ def test_official_checkpoints_are_known():
     for name in names:
         assert timm.get_pretrained_cfg(name).url.startswith(f"{authors}{name}-")
     assert len(timm.list_models("drn_*")) == 12
-    assert hashtagger.models.drn_timm.default_cfgs.keys() >= set(names)
+    assert hashtagger.models.drn.default_cfgs.keys() >= set(names)
 
 
 @pytest.mark.parametrize("name", ["drn_a_50", "drn_c_26", "drn_d_22"])

@@ -149,7 +149,7 @@ def map_scores(
     """
     import torch
 
-    from hashtagger.models.drn import DRN
+    from hashtagger.models.dilated import DRN
 
     if not isinstance(model, DRN):
         raise ModelError(

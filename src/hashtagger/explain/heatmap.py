@@ -33,7 +33,7 @@ def heat_map(model: "nn.Module", config: ModelConfig, image: "Image", index: int
     """
     import torch
 
-    from hashtagger.models.drn import DRN
+    from hashtagger.models.dilated import DRN
 
     if not isinstance(model, DRN):
         from hashtagger.explain.gradcam import grad_cam

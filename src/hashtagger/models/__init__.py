@@ -25,7 +25,7 @@ def create_model(architecture: str, **kwargs: Any) -> "nn.Module":
     """
     import timm
 
-    import hashtagger.models.drn_timm
+    import hashtagger.models.drn
     import hashtagger.models.sequential  # noqa: F401  (both register their networks with timm)
 
     if not timm.is_model(architecture):
@@ -51,7 +51,7 @@ def build_model(architecture: str, **kwargs: Any) -> "nn.Module":
     Raises:
         ModelError: There is no network of that name, or it does not take these arguments.
     """
-    from hashtagger.models.drn import DRN, VARIANTS
+    from hashtagger.models.dilated import DRN, VARIANTS
 
     if architecture in VARIANTS:
         with suppress(TypeError):

@@ -125,7 +125,7 @@ def recognize(state: "Mapping[str, Tensor]", name: str) -> str:
     import timm
     import torch
 
-    import hashtagger.models.drn_timm  # noqa: F401  (registers the networks with timm)
+    import hashtagger.models.drn  # noqa: F401  (registers the networks with timm)
 
     shapes = {key: tuple(tensor.shape) for key, tensor in state.items() if not key.startswith("fc.")}
     fewest, nearest, first = sys.maxsize, "", ""

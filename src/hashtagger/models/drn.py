@@ -1,345 +1,68 @@
-"""Dilated Residual Networks: DRN-A, DRN-C and DRN-D.
+"""DRN-A, DRN-C and DRN-D for timm: importing this module registers all twelve, with where their authors' weights are.
 
-Yu, Koltun and Funkhouser, "Dilated Residual Networks", CVPR 2017 (arXiv:1705.09914).
-
-A residual network whose last two levels keep the resolution of the fourth and grow their dilation
-instead, so the features leave at an eighth of the input's size rather than a thirty-second. The
-classifier is linear and comes after average pooling, so the same weights applied before the pooling
-say for each place of the photo what it looks like: :meth:`DRN.forward_class_map`.
-
-- **A** is a ResNet with dilation in place of two strides; its maps show a grid.
-- **C** removes the grid: a convolutional stem without max pooling, and two levels of falling dilation
-  without residual connections at the end (levels 7 and 8).
-- **D** is C with plain convolutions in place of the residual blocks of levels 1, 2, 7 and 8.
-
-State-dict keys and shapes are those of the authors' checkpoints. :mod:`hashtagger.models.drn_timm` registers all twelve
-with timm; this module itself does without, since timm takes longer to import than to recommend a photo's tags.
+The network itself is in :mod:`hashtagger.models.dilated`, which does without timm.
 """
 
-from typing import Any, Literal
+from typing import Any
 
-from torch import Tensor, nn
+from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 
-__all__ = ["DRN", "VARIANTS"]
+from hashtagger.models.dilated import DRN, VARIANTS
 
-Block = type["BasicBlock"] | type["Bottleneck"]
-
-
-class BasicBlock(nn.Module):
-    """Two 3x3 convolutions. ``dilation`` gives that of each; without ``residual`` nothing is added."""
-
-    expansion = 1
-
-    def __init__(
-        self,
-        in_channels: int,
-        channels: int,
-        stride: int = 1,
-        dilation: tuple[int, int] = (1, 1),
-        downsample: nn.Module | None = None,
-        residual: bool = True,
-    ) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride, dilation[0], dilation[0], bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.act1 = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(channels, channels, 3, 1, dilation[1], dilation[1], bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.act2 = nn.ReLU(inplace=True)
-        # Built even where nothing is added: the authors' checkpoints carry its weights.
-        self.downsample = downsample
-        self.residual = residual
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (batch, in_channels, h, w) to (batch, channels, h / stride, w / stride)."""
-        y = self.act1(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
-        if self.residual:
-            y = y + (x if self.downsample is None else self.downsample(x))
-        return self.act2(y)
+__all__ = ["DRN", "VARIANTS", "default_cfgs"]
 
 
-class Bottleneck(nn.Module):
-    """A 1x1, a dilated 3x3 and a 1x1 convolution; the last widens to ``channels * 4``."""
-
-    expansion = 4
-
-    def __init__(
-        self,
-        in_channels: int,
-        channels: int,
-        stride: int = 1,
-        dilation: tuple[int, int] = (1, 1),
-        downsample: nn.Module | None = None,
-        residual: bool = True,
-    ) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.act1 = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, dilation[1], dilation[1], bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.act2 = nn.ReLU(inplace=True)
-        self.conv3 = nn.Conv2d(channels, channels * self.expansion, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(channels * self.expansion)
-        self.act3 = nn.ReLU(inplace=True)
-        self.downsample = downsample
-        self.residual = residual
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (batch, in_channels, h, w) to (batch, channels * 4, h / stride, w / stride)."""
-        y = self.act1(self.bn1(self.conv1(x)))
-        y = self.act2(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
-        if self.residual:
-            y = y + (x if self.downsample is None else self.downsample(x))
-        return self.act3(y)
+def _cfg(url: str = "", **kwargs: Any) -> dict[str, Any]:
+    return {
+        "url": url,
+        "num_classes": 1000,
+        "input_size": (3, 224, 224),
+        "min_input_size": (3, 32, 32),
+        "pool_size": (28, 28),
+        "crop_pct": 0.875,
+        "interpolation": "bilinear",
+        "mean": (0.485, 0.456, 0.406),
+        "std": (0.229, 0.224, 0.225),
+        "first_conv": "conv1",
+        "classifier": "fc",
+        "license": "bsd-3-clause",
+        **kwargs,
+    }
 
 
-def _residual_level(
-    block: Block,
-    in_channels: int,
-    channels: int,
-    depth: int,
-    stride: int = 1,
-    dilation: int = 1,
-    first_dilation: int | None = None,
-    residual: bool = True,
-) -> nn.Sequential:
-    """``depth`` blocks; the first one changes stride and width, and may have a dilation of its own."""
-    out_channels = channels * block.expansion
-    downsample = None
-    if stride != 1 or in_channels != out_channels:
-        downsample = nn.Sequential(
-            nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
+_AUTHORS = "http://dl.yf.io/drn/"
+
+default_cfgs = generate_default_cfgs(
+    {
+        "drn_a_50.tv_in1k": _cfg("https://download.pytorch.org/models/resnet50-19c8e357.pth"),
+        "drn_c_26.in1k": _cfg(_AUTHORS + "drn_c_26-ddedf421.pth"),
+        "drn_c_42.in1k": _cfg(_AUTHORS + "drn_c_42-9d336e8c.pth"),
+        "drn_c_58.in1k": _cfg(_AUTHORS + "drn_c_58-0a53a92c.pth"),
+        "drn_d_22.in1k": _cfg(_AUTHORS + "drn_d_22-4bd2f8ea.pth", first_conv="layer0.0"),
+        "drn_d_24.untrained": _cfg(first_conv="layer0.0"),
+        "drn_d_38.in1k": _cfg(_AUTHORS + "drn_d_38-eebb45f0.pth", first_conv="layer0.0"),
+        "drn_d_40.untrained": _cfg(first_conv="layer0.0"),
+        "drn_d_54.in1k": _cfg(_AUTHORS + "drn_d_54-0e0534ff.pth", first_conv="layer0.0"),
+        "drn_d_56.untrained": _cfg(first_conv="layer0.0"),
+        "drn_d_105.in1k": _cfg(_AUTHORS + "drn_d_105-12b40979.pth", first_conv="layer0.0"),
+        "drn_d_107.untrained": _cfg(first_conv="layer0.0"),
+    }
+)
+
+
+def _register(name: str) -> None:
+    levels = 5 if VARIANTS[name]["arch"] == "A" else 8
+
+    def create(pretrained: bool = False, **kwargs: Any) -> DRN:
+        arguments = {**VARIANTS[name], **kwargs}
+        drn: DRN = build_model_with_cfg(
+            DRN, name, pretrained, feature_cfg={"out_indices": tuple(range(levels))}, **arguments
         )
-    first = dilation if first_dilation is None else first_dilation
-    blocks = [block(in_channels, channels, stride, (first, first), downsample, residual)]
-    blocks += [
-        block(out_channels, channels, dilation=(dilation, dilation), residual=residual) for _ in range(depth - 1)
-    ]
-    return nn.Sequential(*blocks)
+        return drn
+
+    create.__name__ = name  # which is what timm registers it by
+    register_model(create)
 
 
-def _conv_level(in_channels: int, channels: int, depth: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    """``depth`` times 3x3 convolution, batch norm, ReLU; the first one has the stride."""
-    layers: list[nn.Module] = []
-    for i in range(depth):
-        layers += [
-            nn.Conv2d(
-                in_channels if i == 0 else channels,
-                channels,
-                3,
-                stride if i == 0 else 1,
-                dilation,
-                dilation,
-                bias=False,
-            ),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(inplace=True),
-        ]
-    return nn.Sequential(*layers)
-
-
-class _Average(nn.Module):
-    """timm's average pooling over all places."""
-
-    pool_type = "avg"
-
-    def __init__(self, flatten: bool) -> None:
-        super().__init__()
-        self.flatten = flatten
-
-    def is_identity(self) -> bool:
-        return False
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.mean((2, 3), keepdim=not self.flatten)
-
-
-def _classifier(features: int, labels: int, pool: str, conv: bool) -> tuple[Any, nn.Module]:
-    """Pooling and last layer, as timm makes them."""
-    if pool == "avg" and labels:
-        return _Average(flatten=not conv), nn.Conv2d(features, labels, 1) if conv else nn.Linear(features, labels)
-    from timm.layers import create_classifier
-
-    made: tuple[Any, nn.Module] = create_classifier(features, labels, pool_type=pool, use_conv=conv)
-    return made
-
-
-class DRN(nn.Module):
-    """A dilated residual network.
-
-    Args:
-        arch: The paper's family: ``"A"``, ``"C"`` or ``"D"``.
-        block: The residual block of the inner levels.
-        layers: Blocks per level: four numbers for A, eight for C and D.
-        num_classes: Outputs; 0 gives the pooled features.
-        in_chans: Channels of the input.
-        channels: Width per level, before the block's expansion, one number per level.
-        global_pool: timm's name of the pooling; ``""`` leaves the map as it is.
-        drop_rate: Dropout before the classifier.
-
-    Input is float (batch, in_chans, h, w) with h and w of 32 or more, output is (batch, num_classes).
-    """
-
-    def __init__(
-        self,
-        arch: Literal["A", "C", "D"],
-        block: Block,
-        layers: tuple[int, ...],
-        num_classes: int = 1000,
-        in_chans: int = 3,
-        channels: tuple[int, ...] | None = None,
-        global_pool: str = "avg",
-        drop_rate: float = 0.0,
-    ) -> None:
-        super().__init__()
-        self.num_classes = num_classes
-        self.in_chans = in_chans
-        self.drop_rate = drop_rate
-        self.grad_checkpointing = False
-        if arch == "A":
-            self.feature_info = self._build_a(block, layers, channels or (64, 128, 256, 512), in_chans)
-        else:
-            widths = channels or (16, 32, 64, 128, 256, 512, 512, 512)
-            self.feature_info = self._build_cd(arch, block, layers, widths, in_chans)
-        self.num_features = self.head_hidden_size = int(self.feature_info[-1]["num_chs"])
-        # All that is defined so far runs in the order of its definition.
-        self._stem = [name for name in self._modules if not name.startswith("layer")]
-        self._levels = [name for name in self._modules if name.startswith("layer")]
-        # The authors' A ends in a linear layer, C and D in a 1x1 convolution: the same sum, other shapes.
-        self._conv_classifier = arch != "A"
-        self.global_pool, self.fc = _classifier(self.num_features, num_classes, global_pool, self._conv_classifier)
-        self.init_weights()
-
-    def _build_a(
-        self, block: Block, layers: tuple[int, ...], widths: tuple[int, ...], in_chans: int
-    ) -> list[dict[str, Any]]:
-        self.conv1 = nn.Conv2d(in_chans, widths[0], 7, 2, 3, bias=False)
-        self.bn1 = nn.BatchNorm2d(widths[0])
-        self.act1 = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, 2, 1)
-        x = block.expansion
-        self.layer1 = _residual_level(block, widths[0], widths[0], layers[0])
-        self.layer2 = _residual_level(block, widths[0] * x, widths[1], layers[1], stride=2)
-        # As in the paper's code, the first block of a dilated level is not dilated yet.
-        self.layer3 = _residual_level(block, widths[1] * x, widths[2], layers[2], dilation=2, first_dilation=1)
-        self.layer4 = _residual_level(block, widths[2] * x, widths[3], layers[3], dilation=4, first_dilation=1)
-        return [{"num_chs": widths[0], "reduction": 2, "module": "act1"}] + [
-            {"num_chs": width * x, "reduction": reduction, "module": f"layer{i}"}
-            for i, (width, reduction) in enumerate(zip(widths, (4, 8, 8, 8), strict=True), start=1)
-        ]
-
-    def _build_cd(
-        self, arch: str, block: Block, layers: tuple[int, ...], widths: tuple[int, ...], in_chans: int
-    ) -> list[dict[str, Any]]:
-        stem_conv = nn.Conv2d(in_chans, widths[0], 7, 1, 3, bias=False)
-        if arch == "C":
-            self.conv1, self.bn1, self.act1 = stem_conv, nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)
-            self.layer1 = _residual_level(BasicBlock, widths[0], widths[0], layers[0])
-            self.layer2 = _residual_level(BasicBlock, widths[0], widths[1], layers[1], stride=2)
-        else:
-            self.layer0 = nn.Sequential(stem_conv, nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True))
-            self.layer1 = _conv_level(widths[0], widths[0], layers[0])
-            self.layer2 = _conv_level(widths[0], widths[1], layers[1], stride=2)
-        x = block.expansion
-        self.layer3 = _residual_level(block, widths[1], widths[2], layers[2], stride=2)
-        self.layer4 = _residual_level(block, widths[2] * x, widths[3], layers[3], stride=2)
-        self.layer5 = _residual_level(block, widths[3] * x, widths[4], layers[4], dilation=2)
-        self.layer6 = _residual_level(block, widths[4] * x, widths[5], layers[5], dilation=4)
-        if arch == "C":
-            self.layer7 = _residual_level(BasicBlock, widths[5] * x, widths[6], layers[6], dilation=2, residual=False)
-            self.layer8 = _residual_level(BasicBlock, widths[6], widths[7], layers[7], residual=False)
-        else:
-            self.layer7 = _conv_level(widths[5] * x, widths[6], layers[6], dilation=2)
-            self.layer8 = _conv_level(widths[6], widths[7], layers[7])
-        expansions = (1, 1, x, x, x, x, 1, 1)
-        reductions = (1, 2, 4, 8, 8, 8, 8, 8)
-        return [
-            {"num_chs": width * expansion, "reduction": reduction, "module": f"layer{i}"}
-            for i, (width, expansion, reduction) in enumerate(zip(widths, expansions, reductions, strict=True), 1)
-        ]
-
-    def init_weights(self) -> None:
-        """Initialize as the authors do: He et al. over the fan-out for convolutions, 1 and 0 for norms."""
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-            elif isinstance(module, nn.BatchNorm2d):
-                nn.init.ones_(module.weight)
-                nn.init.zeros_(module.bias)
-
-    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
-        """Layer groups for timm's layer-wise learning rates."""
-        return {"stem": r"^(conv1|bn1|layer0)", "blocks": r"^layer(\d+)" if coarse else r"^layer(\d+)\.(\d+)"}
-
-    def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Trade time for memory while training: recompute each level's activations in the backward pass."""
-        self.grad_checkpointing = enable
-
-    def get_classifier(self) -> nn.Module:
-        """The last layer."""
-        return self.fc
-
-    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Replace the classifier by a fresh one of ``num_classes`` outputs (0: none)."""
-        self.num_classes = num_classes
-        pool = self.global_pool.pool_type if global_pool is None else global_pool
-        self.global_pool, self.fc = _classifier(self.num_features, num_classes, pool, self._conv_classifier)
-
-    def forward_features(self, x: Tensor) -> Tensor:
-        """Map (batch, in_chans, h, w) to the last level's (batch, num_features, ceil(h / 8), ceil(w / 8))."""
-        for name in self._stem:
-            x = self._modules[name](x)  # type: ignore[misc]
-        levels = [self._modules[name] for name in self._levels]
-        if self.grad_checkpointing:
-            from timm.models import checkpoint_seq
-
-            return checkpoint_seq(levels, x)
-        for level in levels:
-            x = level(x)  # type: ignore[misc]
-        return x
-
-    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """Pool the features of :meth:`forward_features` and classify them: (batch, num_classes).
-
-        With ``pre_logits`` the pooled features come back, (batch, num_features).
-        """
-        x = self.global_pool(x)
-        if self.drop_rate:
-            x = nn.functional.dropout(x, self.drop_rate, self.training)
-        pooled = not self.global_pool.is_identity()
-        if not pre_logits:
-            x = self.fc(x)
-        return x.flatten(1) if pooled else x
-
-    def forward_class_map(self, x: Tensor) -> Tensor:
-        """Classify each place: (batch, num_classes, ceil(h / 8), ceil(w / 8)); its mean is the logits."""
-        x = self.forward_features(x)
-        if isinstance(self.fc, nn.Linear):
-            return nn.functional.conv2d(x, self.fc.weight[:, :, None, None], self.fc.bias)
-        return self.fc(x)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Classify photos: float (batch, in_chans, h, w) to logits (batch, num_classes)."""
-        return self.forward_head(self.forward_features(x))
-
-
-VARIANTS: dict[str, dict[str, Any]] = {
-    "drn_a_50": {"arch": "A", "block": Bottleneck, "layers": (3, 4, 6, 3)},
-    "drn_c_26": {"arch": "C", "block": BasicBlock, "layers": (1, 1, 2, 2, 2, 2, 1, 1)},
-    "drn_c_42": {"arch": "C", "block": BasicBlock, "layers": (1, 1, 3, 4, 6, 3, 1, 1)},
-    "drn_c_58": {"arch": "C", "block": Bottleneck, "layers": (1, 1, 3, 4, 6, 3, 1, 1)},
-    "drn_d_22": {"arch": "D", "block": BasicBlock, "layers": (1, 1, 2, 2, 2, 2, 1, 1)},
-    "drn_d_24": {"arch": "D", "block": BasicBlock, "layers": (1, 1, 2, 2, 2, 2, 2, 2)},
-    "drn_d_38": {"arch": "D", "block": BasicBlock, "layers": (1, 1, 3, 4, 6, 3, 1, 1)},
-    "drn_d_40": {"arch": "D", "block": BasicBlock, "layers": (1, 1, 3, 4, 6, 3, 2, 2)},
-    "drn_d_54": {"arch": "D", "block": Bottleneck, "layers": (1, 1, 3, 4, 6, 3, 1, 1)},
-    "drn_d_56": {"arch": "D", "block": Bottleneck, "layers": (1, 1, 3, 4, 6, 3, 2, 2)},
-    "drn_d_105": {"arch": "D", "block": Bottleneck, "layers": (1, 1, 3, 4, 23, 3, 1, 1)},
-    "drn_d_107": {"arch": "D", "block": Bottleneck, "layers": (1, 1, 3, 4, 23, 3, 2, 2)},
-}
-"""The authors' twelve, by timm's names: arguments of :class:`DRN`."""
+for _name in VARIANTS:
+    _register(_name)
