@@ -1,7 +1,9 @@
 """A server of its own for each test that asks for one, a real browser, and real photos."""
 
 import asyncio
+import io
 import itertools
+import json
 import os
 import pwd
 import re
@@ -10,8 +12,11 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +25,7 @@ import pytest
 import sqlalchemy
 import uvicorn
 from argon2 import PasswordHasher
+from PIL import Image
 
 from hashtagger.models.weights import find_weights
 from hashtagger.recommend import Recommender
@@ -220,3 +226,54 @@ def browse(chromium, site):
     for context in contexts:
         context.close()
     assert wrong == []
+
+
+POSTS = [
+    ("2021-04-01", "우리 #댕댕이 와 #카페"),
+    ("2021-04-02", "#강아지 산책"),
+    ("2021-05-03", "#야옹이"),
+    ("2022-01-04", "#고양이 #cat"),
+    ("2022-01-05", "#아무도모르는말"),
+]
+
+
+def cut(source: Path, number: int) -> bytes:
+    """JPEG number n: a piece of a real photo."""
+    out = io.BytesIO()
+    left, top = number * 37 % 400, number * 23 % 200
+    Image.open(source).crop((left, top, left + 200, top + 160)).save(out, "JPEG")
+    return out.getvalue()
+
+
+@pytest.fixture
+def export(sample_photos, tmp_path) -> Path:
+    """Instagram's data export as one ZIP, with real photos."""
+    path = tmp_path / "instagram-someone.zip"
+    posts = []
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, (day, caption) in enumerate(POSTS):
+            uri = f"media/posts/{day[:4]}{day[5:7]}/{number}.jpg"
+            archive.writestr(uri, cut(sample_photos["flower"], number))
+            taken = int(datetime.fromisoformat(day).replace(hour=3, tzinfo=timezone.utc).timestamp())
+            mojibake = caption.encode().decode("latin-1")
+            posts.append({"media": [{"uri": uri, "creation_timestamp": taken, "title": mojibake}]})
+        archive.writestr("your_instagram_activity/content/posts_1.json", json.dumps(posts))
+    return path
+
+
+def wait_for_imports(client, seconds: float = 120) -> str:
+    deadline = time.monotonic() + seconds
+    while "hx-trigger" in (text := client.get("/library/imports").text):
+        assert time.monotonic() < deadline, text
+        time.sleep(0.1)
+    return text
+
+
+def add(client, path: Path) -> str:
+    assert client.send_form("/library/imports", path=str(path)).status_code == 303
+    return wait_for_imports(client)
+
+
+def posts_at(client, **query) -> list[int]:
+    text = client.get("/library", params=query).text
+    return [int(number) for number in re.findall(r'href="/library/posts/(\d+)"', text)]

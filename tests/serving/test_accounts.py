@@ -8,8 +8,7 @@ import pytest
 
 from hashtagger.serving.throttle import Throttle
 
-from .conftest import running
-from .test_library import cut, wait_for_imports
+from .conftest import cut, running, wait_for_imports
 
 PASSWORD = "correct horse battery"
 

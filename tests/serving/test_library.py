@@ -6,67 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-import zipfile
-from pathlib import Path
 
 import httpx
 import pytest
 from PIL import Image
 
-from .conftest import running
-
-POSTS = [
-    ("2021-04-01", "우리 #댕댕이 와 #카페"),
-    ("2021-04-02", "#강아지 산책"),
-    ("2021-05-03", "#야옹이"),
-    ("2022-01-04", "#고양이 #cat"),
-    ("2022-01-05", "#아무도모르는말"),
-]
-
-
-def cut(source: Path, number: int) -> bytes:
-    """JPEG number n: a piece of a real photo."""
-    out = io.BytesIO()
-    left, top = number * 37 % 400, number * 23 % 200
-    Image.open(source).crop((left, top, left + 200, top + 160)).save(out, "JPEG")
-    return out.getvalue()
-
-
-@pytest.fixture
-def export(sample_photos, tmp_path) -> Path:
-    """Instagram's data export as one ZIP, with real photos."""
-    import json
-    from datetime import datetime, timezone
-
-    path = tmp_path / "instagram-someone.zip"
-    posts = []
-    with zipfile.ZipFile(path, "w") as archive:
-        for number, (day, caption) in enumerate(POSTS):
-            uri = f"media/posts/{day[:4]}{day[5:7]}/{number}.jpg"
-            archive.writestr(uri, cut(sample_photos["flower"], number))
-            taken = int(datetime.fromisoformat(day).replace(hour=3, tzinfo=timezone.utc).timestamp())
-            mojibake = caption.encode().decode("latin-1")
-            posts.append({"media": [{"uri": uri, "creation_timestamp": taken, "title": mojibake}]})
-        archive.writestr("your_instagram_activity/content/posts_1.json", json.dumps(posts))
-    return path
-
-
-def wait_for_imports(client, seconds: float = 120) -> str:
-    deadline = time.monotonic() + seconds
-    while "hx-trigger" in (text := client.get("/library/imports").text):
-        assert time.monotonic() < deadline, text
-        time.sleep(0.1)
-    return text
-
-
-def add(client, path: Path) -> str:
-    assert client.send_form("/library/imports", path=str(path)).status_code == 303
-    return wait_for_imports(client)
-
-
-def posts_at(client, **query) -> list[int]:
-    text = client.get("/library", params=query).text
-    return [int(number) for number in re.findall(r'href="/library/posts/(\d+)"', text)]
+from .conftest import Client, add, cut, posts_at, wait_for_imports
 
 
 def test_an_export_is_browsed_and_searched(client, export):
@@ -212,113 +157,6 @@ def test_folders_of_photos_and_what_is_wrong_with_them(client, sample_photos, tm
     assert "no posts here" in text
 
 
-class TestUpload:
-    def put(self, client, number, path, data):
-        headers = {"X-CSRF-Token": client.csrf}
-        return client.put(f"/library/uploads/{number}/file", params={"path": path}, headers=headers, content=data)
-
-    def begin(self, client) -> int:
-        return client.send_form("/library/uploads", name="올림").json()["upload"]
-
-    def test_a_zip(self, client, export, site):
-        number = self.begin(client)
-        assert self.put(client, number, export.name, export.read_bytes()).status_code == 204
-        client.send_form(f"/library/uploads/{number}/done")
-        assert "5 of them new" in wait_for_imports(client)
-        assert list((site.settings.data_dir / "uploads").iterdir()) == []
-        assert self.put(client, number, "late.jpg", b"x").status_code == 404
-
-    def test_a_folder(self, client, sample_photos):
-        number = self.begin(client)
-        for name in ("flower", "palace"):
-            assert self.put(client, number, f"휴가/{name}.jpg", sample_photos[name].read_bytes()).status_code == 204
-        client.send_form(f"/library/uploads/{number}/done")
-        assert "2 of them new" in wait_for_imports(client)
-
-    def test_paths_that_climb_out(self, client, site):
-        number = self.begin(client)
-        before = sorted(site.settings.data_dir.parent.rglob("*"))
-        for path in ("../evil.jpg", "a/../../evil.jpg", "/etc/evil", "C:\\evil", "..\\evil", "a\0b", "", "."):
-            assert self.put(client, number, path, b"x").status_code in (400, 422), path
-        after = [path for path in site.settings.data_dir.parent.rglob("*") if path not in before]
-        assert not [path for path in after if "evil" in path.name]
-
-    def test_given_up(self, client, site):
-        number = self.begin(client)
-        self.put(client, number, "a.jpg", b"x")
-        assert "Give up" in client.get("/library/imports").text
-        client.send_form(f"/library/imports/{number}/dismiss")
-        assert client.get("/library/imports").text.count("import") == 1
-        assert not list((site.settings.data_dir / "uploads").iterdir())
-
-    def test_a_bomb(self, client, site, tmp_path):
-        bomb = tmp_path / "bomb.zip"
-        with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
-            uri = "media/posts/202104/1.jpg"
-            listing = f'[{{"media": [{{"uri": "{uri}", "creation_timestamp": 1617246000, "title": ""}}]}}]'
-            archive.writestr("content/posts_1.json", listing)
-            with archive.open(uri, "w") as member:
-                member.write(b"\xff\xd8\xff")
-                for _megabyte in range(300):
-                    member.write(bytes(1 << 20))
-        number = self.begin(client)
-        self.put(client, number, "bomb.zip", bomb.read_bytes())
-        client.send_form(f"/library/uploads/{number}/done")
-        text = wait_for_imports(client)
-        assert "claims to unpack" in text
-        assert str(site.settings.data_dir) not in text
-        assert posts_at(client) == []
-
-    def test_limits(self, make_settings):
-        with running(make_settings(upload_bytes=1000, upload_files=2)) as site, site.client() as client:
-            number = self.begin(client)
-            assert self.put(client, number, "big", bytes(1001)).status_code == 413
-            assert self.put(client, number, "a", b"x").status_code == 204
-            assert self.put(client, number, "a/b", b"x").status_code == 422
-            assert self.put(client, number, "c", b"x").status_code == 204
-            assert self.put(client, number, "d", b"x").status_code == 413
-
-
-class TestSorting:
-    def wait(self, client, number: int = 1) -> str:
-        for _tick in range(600):
-            text = client.get(f"/library/sort/{number}").text
-            if "hx-trigger" not in text:
-                return text
-            time.sleep(0.1)
-        raise AssertionError(text)
-
-    def test_plan_organize_undo(self, client, export, tmp_path):
-        add(client, export)
-        sorted_to = tmp_path / "sorted"
-        client.send_form("/library/sort", destination=str(sorted_to), by=["date", "tag"], min_count="2")
-        plan = self.wait(client)
-        assert "Plan: 5 posts, 5 files (5 new)" in plan
-        assert "date/2021/04 <small>2</small>" in plan
-        assert not sorted_to.exists()
-        client.send_form("/library/sort/1/apply")
-        assert "Done: 5 posts" in self.wait(client)
-        assert len(list((sorted_to / "tag" / "강아지").glob("*.jpg"))) == 2
-        client.send_form("/library/sort/1/undo")
-        assert "Undone" in self.wait(client)
-        assert not sorted_to.exists()
-        client.send_form("/library/sort/1/apply")
-        assert "Undone" in self.wait(client), "what is undone is not carried out again"
-
-    def test_corrected_tags_count(self, client, export, tmp_path):
-        add(client, export)
-        client.send_form("/library/correct", posts=[1, 2], remove="강아지", add="산책길")
-        client.send_form("/library/sort", destination=str(tmp_path / "out"), by=["tag"], min_count="2")
-        plan = self.wait(client)
-        assert "tag/산책길 <small>2</small>" in plan
-        assert "강아지" not in plan
-
-    def test_refused_destinations(self, client, site):
-        for destination in ("relative", str(site.settings.data_dir / "x"), str(site.settings.data_dir.parent), "/"):
-            assert client.send_form("/library/sort", destination=destination, by=["tag"]).status_code == 422
-        assert client.send_form("/library/sort", destination="/nowhere", by=["colour"]).status_code == 422
-
-
 def test_killed_in_the_middle_of_an_import_it_goes_on(sample_photos, tmp_path):
     """The real command, killed without warning while it reads, then started again; it opens the browser."""
     opened = tmp_path / "opened"
@@ -343,8 +181,6 @@ def test_killed_in_the_middle_of_an_import_it_goes_on(sample_photos, tmp_path):
     def start():
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         line = process.stdout.readline()
-        from .conftest import Client
-
         url = re.search(r"http://\S+", line)[0]
         return process, Client(base_url=url, headers={"Accept-Language": "en"}, timeout=60)
 

@@ -7,8 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from .conftest import running
-from .test_library import add, export  # noqa: F401
+from .conftest import add, running
 
 AXE = "axe-core@4.14.1"
 
@@ -38,7 +37,7 @@ def check(page, axe: str) -> None:
 @pytest.mark.parametrize(
     ("width", "scheme", "locale"), [(360, "light", "ko-KR"), (1440, "dark", "en-US"), (360, "dark", "en-US")]
 )
-def test_every_page(browse, site, axe, export, sample_photos, tmp_path, width, scheme, locale):  # noqa: F811
+def test_every_page(browse, site, axe, export, sample_photos, tmp_path, width, scheme, locale):
     page = browse("/", width=width, locale=locale, color_scheme=scheme)
     check(page, axe)
     (tmp_path / "글.jpg").write_text("no photo")

@@ -1,0 +1,70 @@
+import zipfile
+
+from .conftest import posts_at, running, wait_for_imports
+
+
+class TestUpload:
+    def put(self, client, number, path, data):
+        headers = {"X-CSRF-Token": client.csrf}
+        return client.put(f"/library/uploads/{number}/file", params={"path": path}, headers=headers, content=data)
+
+    def begin(self, client) -> int:
+        return client.send_form("/library/uploads", name="올림").json()["upload"]
+
+    def test_a_zip(self, client, export, site):
+        number = self.begin(client)
+        assert self.put(client, number, export.name, export.read_bytes()).status_code == 204
+        client.send_form(f"/library/uploads/{number}/done")
+        assert "5 of them new" in wait_for_imports(client)
+        assert list((site.settings.data_dir / "uploads").iterdir()) == []
+        assert self.put(client, number, "late.jpg", b"x").status_code == 404
+
+    def test_a_folder(self, client, sample_photos):
+        number = self.begin(client)
+        for name in ("flower", "palace"):
+            assert self.put(client, number, f"휴가/{name}.jpg", sample_photos[name].read_bytes()).status_code == 204
+        client.send_form(f"/library/uploads/{number}/done")
+        assert "2 of them new" in wait_for_imports(client)
+
+    def test_paths_that_climb_out(self, client, site):
+        number = self.begin(client)
+        before = sorted(site.settings.data_dir.parent.rglob("*"))
+        for path in ("../evil.jpg", "a/../../evil.jpg", "/etc/evil", "C:\\evil", "..\\evil", "a\0b", "", "."):
+            assert self.put(client, number, path, b"x").status_code in (400, 422), path
+        after = [path for path in site.settings.data_dir.parent.rglob("*") if path not in before]
+        assert not [path for path in after if "evil" in path.name]
+
+    def test_given_up(self, client, site):
+        number = self.begin(client)
+        self.put(client, number, "a.jpg", b"x")
+        assert "Give up" in client.get("/library/imports").text
+        client.send_form(f"/library/imports/{number}/dismiss")
+        assert client.get("/library/imports").text.count("import") == 1
+        assert not list((site.settings.data_dir / "uploads").iterdir())
+
+    def test_a_bomb(self, client, site, tmp_path):
+        bomb = tmp_path / "bomb.zip"
+        with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+            uri = "media/posts/202104/1.jpg"
+            listing = f'[{{"media": [{{"uri": "{uri}", "creation_timestamp": 1617246000, "title": ""}}]}}]'
+            archive.writestr("content/posts_1.json", listing)
+            with archive.open(uri, "w") as member:
+                member.write(b"\xff\xd8\xff")
+                for _megabyte in range(300):
+                    member.write(bytes(1 << 20))
+        number = self.begin(client)
+        self.put(client, number, "bomb.zip", bomb.read_bytes())
+        client.send_form(f"/library/uploads/{number}/done")
+        text = wait_for_imports(client)
+        assert "claims to unpack" in text
+        assert str(site.settings.data_dir) not in text
+        assert posts_at(client) == []
+
+    def test_limits(self, make_settings):
+        with running(make_settings(upload_bytes=1000, upload_files=2)) as site, site.client() as client:
+            number = self.begin(client)
+            assert self.put(client, number, "big", bytes(1001)).status_code == 413
+            assert self.put(client, number, "a", b"x").status_code == 204
+            assert self.put(client, number, "a/b", b"x").status_code == 422
+            assert self.put(client, number, "c", b"x").status_code == 204
+            assert self.put(client, number, "d", b"x").status_code == 413
