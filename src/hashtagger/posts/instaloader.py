@@ -4,6 +4,7 @@ import json
 import lzma
 import re
 import unicodedata
+from array import array
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -13,12 +14,14 @@ from typing import Any
 
 from hashtagger.i18n import _
 from hashtagger.posts.dates import from_name, from_timestamp
+from hashtagger.posts.hashtable import HashTable
 from hashtagger.posts.mojibake import repair
 from hashtagger.posts.photos import media_file, posts_of_photos, read_text, walk
 from hashtagger.posts.post import Media, Post, Problem
 from hashtagger.posts.tags import caption_tags
 
 _SIDECAR = re.compile(r"(?P<base>.+?)(?<!_comments)\.json(?:\.xz)?")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_UTC")
 _DATED = re.compile(r"(?P<base>.*\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_UTC)(?:_\d+)?(?:_old_\d+|_location|_comments)?")
 _NUMBERED = re.compile(r"(?P<base>.+)_(?P<number>\d+)")
 _EXTRA = re.compile(r"(?P<base>.+)_(?P<what>old_\d+|location|comments)")
@@ -83,10 +86,40 @@ class InstaloaderSource:
     def posts(self) -> Iterator[Post]:
         """Yield every post once, folder by folder; those of which only the caption is there come last."""
         self.problems = []
-        seen: dict[int, int] = {}
+        seen, written = HashTable(), array("q")
         without_files: list[tuple[Post, Path]] = []
         for folder, names in walk(self._root, self.problems):
-            groups, rest = _pair(names) if _is_filled(folder, names) else ({}, names)
+            rest: list[str] = []
+            for post, base in self._posts_of(folder, names, rest) if _is_filled(folder, names) else ():
+                identity, *others = _identities(post)
+                if not post.media:
+                    without_files.append((post, folder / base))
+                elif seen[identity] >= len(post.media):
+                    self._problem(folder / base, _("the same post lies in another folder too; used once"))
+                else:
+                    seen[identity] = min(len(post.media), 0xFFFF)
+                    written.extend(others)
+                    yield post
+            yield from posts_of_photos(folder, rest + names, self._zone, self.problems)
+        wanted = {identity for post, _path in without_files for identity in _identities(post)}
+        known = {identity for identity in wanted if seen[identity]} | wanted.intersection(written)
+        for post, path in without_files:
+            identities = _identities(post)
+            if known.isdisjoint(identities):
+                known.update(identities)
+                self._problem(path, _("its photos and videos are missing"))
+                if post.caption:
+                    yield post
+
+    def _posts_of(self, folder: Path, names: list[str], rest: list[str]) -> Iterator[tuple[Post, str]]:
+        """Make the posts of a folder, each with its stem.
+
+        ``names`` is used up, so that it makes room for what is remembered of the posts; what is of no post of
+        instaloader's goes to ``rest``.
+        """
+        for batch in _batches(names):
+            groups, left = _pair(batch)
+            rest += left
             for base, group in groups.items():
                 structure = _structure(folder / group.sidecar, self.problems) if group.sidecar else None
                 kind = _node_type(structure)
@@ -94,26 +127,8 @@ class InstaloaderSource:
                     # A profile's or a hashtag's own sidecar; a photo that happens to share its name is no part of it.
                     rest += [] if kind == "StoryItem" else [name for __, name in group.media]
                     rest += [group.sidecar] if group.sidecar and kind == "" else []
-                    continue
-                post = self._post(folder, base, group, _facts(structure, self._zone) if structure else _Facts())
-                if post is None:
-                    continue
-                identity, *others = _identities(post)
-                if not post.media:
-                    without_files.append((post, folder / base))
-                elif seen.get(identity, 0) >= len(post.media):
-                    self._problem(folder / base, _("the same post lies in another folder too; used once"))
-                else:
-                    seen.update(dict.fromkeys([identity, *others], len(post.media)))
-                    yield post
-            yield from posts_of_photos(folder, rest, self._zone, self.problems)
-        for post, path in without_files:
-            identities = _identities(post)
-            if seen.keys().isdisjoint(identities):
-                seen.update(dict.fromkeys(identities, 0))
-                self._problem(path, _("its photos and videos are missing"))
-                if post.caption:
-                    yield post
+                elif post := self._post(folder, base, group, _facts(structure, self._zone) if structure else _Facts()):
+                    yield post, base
 
     def _post(self, folder: Path, base: str, group: _Group, facts: _Facts) -> Post | None:
         media = self._media(folder, group, facts)
@@ -163,6 +178,22 @@ class InstaloaderSource:
         self.problems.append(Problem(str(path), cause))
 
 
+def _batches(names: list[str]) -> Iterator[list[str]]:
+    """Use up sorted names: those that begin with one and the same moment together, then all that begin otherwise."""
+    names.reverse()
+    others: list[str] = []
+    while names:
+        batch = [names.pop()]
+        moment = _MOMENT.match(batch[0])
+        while moment and names and names[-1].startswith(moment[0]):
+            batch.append(names.pop())
+        if moment:
+            yield batch
+        else:
+            others += batch
+    yield others
+
+
 def _pair(names: list[str]) -> tuple[dict[str, _Group], list[str]]:
     """Sort a folder's names into posts, by the stem they share, and those that are of no post of instaloader's."""
     names = [name for name in names if not _NO_POST.fullmatch(name)]
@@ -170,8 +201,9 @@ def _pair(names: list[str]) -> tuple[dict[str, _Group], list[str]]:
     groups = {base: _Group(name) for base, name in sidecars.items()}
     stems = {_stem(name) for name in names if not name.endswith(".txt")}
     rest: list[str] = []
+    used = set(sidecars.values())
     for name in names:
-        if name in sidecars.values():
+        if name in used:
             continue
         stem, text = _stem(name), name.endswith(".txt")
         base, number, what = _place_in_post(stem, groups)

@@ -42,7 +42,9 @@ def walk(root: Path, problems: list[Problem]) -> Iterator[tuple[Path, list[str]]
             Problem(str(Path(current) / name), _("a link to a folder is not followed")) for name in sorted(links)
         ]
         folders[:] = [name for name in kept if name not in links]
-        yield Path(current), sorted(name for name in names if not is_hidden(name))
+        found = sorted(name for name in names if not is_hidden(name))
+        names.clear()  # os.walk holds on to them, and there may be a million
+        yield Path(current), found
 
 
 def has_media(root: Path) -> bool:
