@@ -45,12 +45,16 @@ def test_folders_by_month_and_by_tag(album, tmp_path, photo):
     assert (tmp_path / "sorted/날짜/2021/04/IMG_0.jpg").read_bytes() == photo(0)
 
 
-def test_a_tag_used_less_than_min_count_goes_to_other(album, tmp_path):
-    album.add("clip.mp4", "2022-01-01T00:30:00", "한번만")
+def test_a_tag_used_less_than_min_count_goes_to_other(album, tmp_path, photo):
+    for number, tags in enumerate((("한번만",), ("강아지", "두번째"))):
+        (album.root / f"rare{number}.jpg").write_bytes(photo(50 + number))
+        album.add(f"rare{number}.jpg", "2022-01-01T00:30:00", *tags)
     run(album, tmp_path / "few", min_count=2)
     assert not (tmp_path / "few/해시태그/한번만").exists()
+    assert (tmp_path / "few/해시태그/기타/rare0.jpg").exists()
+    assert not (tmp_path / "few/해시태그/기타/rare1.jpg").exists(), "it is among 강아지"
     run(album, tmp_path / "one", min_count=1)
-    assert not (tmp_path / "one/해시태그/기타/clip.mp4").exists()
+    assert not (tmp_path / "one/해시태그/기타/rare0.jpg").exists()
 
 
 def test_english_names_and_one_kind_of_folder(album, tmp_path):

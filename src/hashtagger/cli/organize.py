@@ -28,7 +28,10 @@ from hashtagger.organize import Report, organize
     help=_("How files get to DEST."),
 )
 @click.option(
-    "--min-count", default=2, show_default=True, help=_("A tag of fewer posts goes to the folder for others.")
+    "--min-count",
+    default=2,
+    show_default=True,
+    help=_("A tag of fewer posts has no folder; a post with no other tag goes to the folder for others."),
 )
 @click.option(
     "--tag-untagged/--no-tag-untagged",

@@ -18,7 +18,7 @@ class Layout:
     Attributes:
         by: ``"date"``, ``"tag"`` or both.
         lang: ``"ko"`` or ``"en"``, for the folders' names.
-        min_count: A tag of fewer posts (1 or more) has no folder of its own.
+        min_count: A tag of fewer posts (1 or more) has no folder of its own; a post with no other tag goes to 기타.
     """
 
     by: tuple[str, ...]
@@ -48,5 +48,5 @@ class Layout:
 
     @property
     def other(self) -> str:
-        """Folder of what has no tag of its own: ``해시태그/기타``."""
+        """Folder of posts without any tag that has a folder: ``해시태그/기타``."""
         return self.tag(LANGUAGES[self.lang][2])

@@ -85,13 +85,13 @@ def _collect_wanted(db: sqlite3.Connection, layout: Layout) -> None:
             "INSERT INTO tag_folder VALUES(?, ?)", [(tag, folder_id(db, layout.tag(name))) for tag, name in frequent]
         )
         db.execute(
-            """INSERT OR IGNORE INTO wanted SELECT COALESCE(t.folder, ?), COALESCE(f.same_as, f.id)
-               FROM file f JOIN post_tag pt ON pt.post = f.post LEFT JOIN tag_folder t ON t.tag = pt.tag""",
-            (other,),
+            """INSERT OR IGNORE INTO wanted SELECT t.folder, COALESCE(f.same_as, f.id)
+               FROM file f JOIN post_tag pt ON pt.post = f.post JOIN tag_folder t ON t.tag = pt.tag"""
         )
+        # Nearly every post has some tag that no other has; in 기타 are those that would else be in no tag's folder.
         db.execute(
-            """INSERT OR IGNORE INTO wanted SELECT ?, COALESCE(f.same_as, f.id) FROM file f
-               WHERE NOT EXISTS(SELECT 1 FROM post_tag pt WHERE pt.post = f.post)""",
+            """INSERT OR IGNORE INTO wanted SELECT ?, COALESCE(f.same_as, f.id) FROM file f WHERE NOT EXISTS
+               (SELECT 1 FROM post_tag pt JOIN tag_folder t ON t.tag = pt.tag WHERE pt.post = f.post)""",
             (other,),
         )
 

@@ -60,7 +60,7 @@ def organize(
         by: ``"date"`` for ``날짜/2021/04``, ``"tag"`` for ``해시태그/강아지``, or both.
         mode: ``"copy"``; ``"hardlink"`` or ``"symlink"`` to the source (what lies in an archive is copied); or
             ``"move"``, which deletes a source file once its copy is verified and on the drive.
-        min_count: A tag of fewer posts (1 or more) goes to 기타.
+        min_count: A tag of fewer posts (1 or more) has no folder of its own; a post with no other tag goes to 기타.
         timezone: IANA zone that tells a post's month.
         tag_untagged: Whether the model tags posts that have no tags, where it is sure.
         dry_run: Only plan: nothing is written at the destination.
