@@ -7,10 +7,10 @@ DEMO = Path(__file__).parents[1] / "examples" / "demo.py"
 
 def test_the_demo_tags_photos_and_sorts_posts(tmp_path):
     run = subprocess.run([sys.executable, DEMO], cwd=tmp_path, capture_output=True, encoding="utf-8", check=True)
-    for words in ("flower.jpg", "china.jpg", "#여행", "tag/", "꽃/", "2023/", "index.html"):
+    for words in ("flower.jpg", "china.jpg", "#여행", "해시태그/", "꽃/", "2023/", "index.html"):
         assert words in run.stdout
-    months = {path.parent.name for path in (tmp_path / "demo-output" / "sorted" / "date" / "2023").rglob("*.jpg")}
+    months = {path.parent.name for path in (tmp_path / "demo-output" / "sorted" / "날짜" / "2023").rglob("*.jpg")}
     # The post of half past midnight on 1 May in Seoul is of May, though it was still April in Greenwich.
     assert months == {"04", "05", "07"}
-    flowers = {path.name[:1] for path in (tmp_path / "demo-output" / "sorted" / "tag" / "꽃").glob("*.jpg")}
+    flowers = {path.name[:1] for path in (tmp_path / "demo-output" / "sorted" / "해시태그" / "꽃").glob("*.jpg")}
     assert {"0", "1"} <= flowers

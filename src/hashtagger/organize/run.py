@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from hashtagger import i18n
 from hashtagger.errors import OrganizeError, SourceError
 from hashtagger.history import History
 from hashtagger.i18n import _
@@ -64,8 +63,7 @@ def organize(
         timezone: IANA zone that tells a post's month.
         tag_untagged: Whether the model tags posts that have no tags, where it is sure.
         dry_run: Only plan: nothing is written at the destination.
-        lang: ``"ko"`` or ``"en"`` for the folders' names; by default those of the tree that is there, else the
-            user's language.
+        lang: ``"ko"`` or ``"en"`` for the folders' names; by default those of the tree that is there, else Korean.
         embed: Write tags and caption into the copies of photos too (JPEG, PNG, WebP).
         reels: Of a data export, take reels and IGTV videos too, and
         stories: stories, and
@@ -85,7 +83,7 @@ def organize(
         raise OrganizeError(_("no mode {mode}; choose from: {modes}").format(mode=mode, modes=", ".join(MODES)))
     if embed and mode != "copy":
         raise OrganizeError(_("--embed writes into copies, so it goes with --mode copy only"))
-    layout = Layout(tuple(by), lang or _lang_there(journal) or i18n.language(), min_count)
+    layout = Layout(tuple(by), lang or _lang_there(journal) or "ko", min_count)
     if isinstance(source, Source):
         posts = source
     else:
