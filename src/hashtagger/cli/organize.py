@@ -40,7 +40,11 @@ from hashtagger.organize import Report, organize
     help=_("Let the model tag posts that have no tags, where it is sure."),
 )
 @click.option("--timezone", default="Asia/Seoul", show_default=True, help=_("Time zone that tells a post's month."))
-@click.option("--lang", type=click.Choice(["ko", "en"]), help=_("Language of the folders' names: Korean unless the tree there is in English."))
+@click.option(
+    "--lang",
+    type=click.Choice(["ko", "en"]),
+    help=_("Language of the folders' names: Korean unless the tree there is in English."),
+)
 @click.option("--embed", is_flag=True, help=_("Write tags and caption into the copies of photos too."))
 @click.option("--reels/--no-reels", default=True, show_default=True, help=_("Of an export, take reels and IGTV too."))
 @click.option("--stories", is_flag=True, help=_("Of an export, take stories too."))
