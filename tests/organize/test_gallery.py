@@ -21,6 +21,21 @@ def test_a_person_browses_the_gallery(album, tmp_path):
         assert not page.locator("#more").is_visible()
         page.get_by_text("#꽃").first.click()
         assert 0 < page.locator("#grid a").count() < 13
+        page.get_by_role("searchbox").fill("사진 10")
+        assert page.locator("#grid a").count() == 1
+        page.get_by_role("searchbox").fill("")
         assert page.locator("#grid img").first.evaluate("image => image.decode().then(() => image.naturalWidth)") == 64
+        page.locator("nav a").first.click()
+        page.locator("#grid a").nth(1).click()
+        assert page.locator("#words p").inner_text() == "사진 11"
+        assert (
+            page.get_by_role("link", name="Instagram").get_attribute("href").startswith("https://www.instagram.com/p/")
+        )
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
+        assert page.locator("#words p").inner_text() == "사진 7"
+        page.locator(".chips a").first.click()
+        assert not page.locator("dialog").is_visible()
+        assert page.locator("nav a[aria-current]").inner_text().startswith("#")
         browser.close()
     assert not failed

@@ -117,6 +117,51 @@ def test_the_month_is_that_of_the_zone(album, tmp_path):
     assert (tmp_path / "utc/날짜/2021/12/clip.mp4").exists()
 
 
+def test_a_photo_has_one_sidecar_beside_it_in_its_month_or_one_in_every_folder_of_tags(album, tmp_path):
+    def sidecars(destination):
+        return {path.relative_to(destination).as_posix().removesuffix(".xmp") for path in destination.rglob("*.xmp")}
+
+    destination = tmp_path / "sorted"
+    run(album, destination)
+    assert sidecars(destination) == {path for path in paths(destination) if path.startswith("날짜")}
+    run(album, destination, by=["tag"])
+    assert sidecars(destination) == paths(destination)
+    assert all(path.startswith("해시태그") for path in paths(destination))
+    assert verify(destination).pending == 0
+    run(album, destination)
+    assert {path for path in paths(destination) if path.startswith("날짜")} <= sidecars(destination)
+    undo(destination)
+    assert not destination.exists()
+
+
+def test_a_run_again_looks_at_no_name_twice(album, tmp_path, photo):
+    """Of thousands in one folder, what is ours is told from what is foreign by a look-up, not by going through all."""
+    for number in range(2000):
+        (album.root / f"{number}.jpg").write_bytes(photo(1)[:-2] + b"%d" % number)
+        album.add(f"{number}.jpg", "2022-01-01T00:00:00")
+    run(album, tmp_path / "sorted", by=["tag"])
+    steps = 0
+
+    def count():
+        nonlocal steps
+        steps += 1
+        return 0
+
+    from hashtagger.organize import journal
+
+    real = journal.open_database
+
+    def counting(path, **options):
+        db = real(path, **options)
+        db.set_progress_handler(count, 1000)
+        return db
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal, "open_database", counting)
+        run(album, tmp_path / "sorted", by=["tag"])
+    assert steps * 1000 < 2000 * 2000
+
+
 def test_a_second_run_changes_nothing(album, tmp_path, picture):
     run(album, tmp_path / "sorted")
     before = {path: path.lstat().st_ctime_ns for path in (tmp_path / "sorted").rglob("*") if ".hash" not in str(path)}
@@ -361,7 +406,7 @@ def test_gallery_holds_the_posts_and_no_markup_of_theirs(album, tmp_path):
     assert "http://" not in page
     data = json.loads(page.split('id="data">')[1].split("</script>")[0])
     assert len(data["posts"]) == 13
-    time, caption, permalink, guess, _tags, files = data["posts"][-1]
+    time, caption, permalink, guess, _tags, files, _place = data["posts"][-1]
     assert (time, permalink, guess) == ("2021-04-01 12:00", "https://www.instagram.com/p/IMG_0/", 0)
     assert caption.startswith("</script>")
     assert files == [["날짜/2021/04/IMG_0.jpg", 1]]

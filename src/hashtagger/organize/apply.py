@@ -1,7 +1,7 @@
 """Carrying out a plan: each staged batch is written into the journal with its hashes, then lands in the tree.
 
-Staging and landing run in a few threads; where a name is taken, it is settled in one. Whatever is found at a planned
-path is either nothing, or something whose hash tells whether it is ours.
+Staging runs in a few threads; only this module touches the tree. Whatever is found at a planned path is either nothing,
+or something whose hash tells whether it is ours.
 """
 
 import os
@@ -12,7 +12,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
 from pathlib import Path, PurePosixPath
 
 from hashtagger.i18n import _
@@ -57,9 +56,8 @@ def apply(
             for jobs in staged_batches(db, pool, destination, stage, top, embed):
                 ready = [job for job in jobs if not job.error]
                 _write_down(db, destination, ready, made)
-                parts = [ready[start::WORKERS] for start in range(WORKERS)]
-                for part in [*pool.map(partial(_land_freely, str(destination)), parts)]:
-                    for job in part:
+                for job in ready:
+                    if not _land_freely(str(destination), job):
                         _land(db, destination, job, embed)
                 problems += [Problem(job.location, job.error) for job in jobs if job.error]
                 _mark(db, [job for job in ready if not job.error])
@@ -110,7 +108,7 @@ def _write_down(db: sqlite3.Connection, destination: Path, jobs: list[Job], made
         "UPDATE file SET content = ?, digest = ?, sidecar = ? WHERE id = ?",
         [(job.content, job.digest, job.sidecar_digest, job.number) for job in jobs],
     )
-    folders = {one[0]: PurePosixPath(one[2]) for job in jobs for one in job.places if one[0] not in made}
+    folders = {one.folder: PurePosixPath(one.path) for job in jobs for one in job.places if one.folder not in made}
     for path in folders.values():
         missing = [(str(part),) for part in (path, *path.parents) if not (destination / part).exists()]
         db.executemany("INSERT OR IGNORE INTO made VALUES(?)", missing)
@@ -120,21 +118,19 @@ def _write_down(db: sqlite3.Connection, destination: Path, jobs: list[Job], made
         made.add(folder)
 
 
-def _land_freely(destination: str, jobs: list[Job]) -> list[Job]:
-    """Bring staged files to their places; gives those of which a name is taken or a link cannot be made."""
-    left = []
-    for job in jobs:
-        try:
-            for _folder, _key, path, name in job.places:
-                final = f"{destination}{os.sep}{path}{os.sep}{name}"
-                if not files.link(job.origin, final) or (job.sidecar and not files.link(job.sidecar, final + SIDECAR)):
-                    left.append(job)
-                    break
-            else:
-                job.clear()
-        except FileExistsError:
-            left.append(job)
-    return left
+def _land_freely(destination: str, job: Job) -> bool:
+    """Bring a staged file to its places; ``False`` when a name is taken or a link cannot be made."""
+    try:
+        for _folder, _key, xmp, path, name in job.places:
+            final = f"{destination}{os.sep}{path}{os.sep}{name}"
+            if not files.link(job.origin, final):
+                return False
+            if xmp and job.sidecar and not files.link(job.sidecar, final + SIDECAR):
+                return False
+    except FileExistsError:
+        return False
+    job.clear()
+    return True
 
 
 def _land(db: sqlite3.Connection, destination: Path, job: Job, with_xmp: bool) -> None:
@@ -148,25 +144,26 @@ def _land(db: sqlite3.Connection, destination: Path, job: Job, with_xmp: bool) -
             return
         _write_down(db, destination, [job], set())
     job.origin = job.stage
-    for position, (folder, key, path, planned) in enumerate(job.places):
-        name, number = planned, 1
-        while not _land_at(job, f"{destination}{os.sep}{path}{os.sep}{name}"):
-            number += 1
-            old_key, (name, number) = key, free_name(db, folder, planned, number)
-            key = names.key(name)
-            db.execute("UPDATE place SET key = ?, name = ? WHERE folder = ? AND key = ?", (key, name, folder, old_key))
-        job.places[position] = (folder, key, path, name)
+    for folder, key, xmp, path, planned in job.places:
+        old_key, name, number = key, planned, 1
+        while not _land_at(job, f"{destination}{os.sep}{path}{os.sep}{name}", xmp):
+            name, number = free_name(db, folder, planned, number + 1)
+            db.execute(
+                "UPDATE place SET key = ?, name = ? WHERE folder = ? AND key = ?",
+                (names.key(name), name, folder, old_key),
+            )
+            old_key = names.key(name)
     job.clear()
 
 
-def _land_at(job: Job, final: str) -> bool:
+def _land_at(job: Job, final: str, with_sidecar: bool) -> bool:
     """Land a file with its sidecar; ``False`` when either name is taken by something that is not ours."""
     try:
         _put(job.origin, final)
     except FileExistsError:
         if not _is_same(job, Path(final)):
             return False
-    if job.sidecar:
+    if job.sidecar and with_sidecar:
         beside = Path(final + SIDECAR)
         try:
             _put(job.sidecar, final + SIDECAR)
@@ -192,10 +189,7 @@ def _is_same(job: Job, final: Path) -> bool:
 
 def _mark(db: sqlite3.Connection, jobs: list[Job]) -> None:
     db.execute("BEGIN")
-    db.executemany(
-        "UPDATE place SET state = 1 WHERE folder = ? AND key = ?",
-        [place[:2] for job in jobs for place in job.places],
-    )
+    db.executemany("UPDATE place SET state = 1 WHERE file = ? AND state = 0", [(job.number,) for job in jobs])
     db.execute("COMMIT")
 
 

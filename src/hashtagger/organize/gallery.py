@@ -12,13 +12,22 @@ from hashtagger.organize.rows import read_rows
 _PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".bmp")
 _VIDEOS = (".mp4", ".mov", ".webm", ".m4v")
 _WORDS = {
-    "ko": {"lang": "ko", "title": "내 게시물", "all": "전체", "months": "날짜", "tags": "해시태그", "more": "더 보기"},
-    "en": {"lang": "en", "title": "My posts", "all": "All", "months": "Months", "tags": "Tags", "more": "More"},
-}
+    "ko": {
+        "lang": "ko", "title": "내 게시물", "all": "전체", "months": "날짜", "month": "월", "year": "년",
+        "tags": "해시태그", "more": "더 보기", "menu": "목록", "search": "글과 태그에서 찾기",
+        "none": "찾는 게시물이 없습니다.", "post": "게시물",
+        "close": "닫기", "back": "이전", "next": "다음", "open": "인스타그램에서 열기",
+    },
+    "en": {
+        "lang": "en", "title": "My posts", "all": "All", "months": "Months", "month": "", "year": "", "tags": "Tags",
+        "more": "More", "menu": "Menu", "search": "Find in words and tags", "none": "No such post.", "post": "Post",
+        "close": "Close", "back": "Back", "next": "Next", "open": "Open on Instagram",
+    },
+}  # fmt: skip
 
 
 def write_gallery(db: sqlite3.Connection, layout: Layout, file: BinaryIO) -> None:
-    """Write the page: months and tags at the side, thumbnails that open their post, or the file where it has none.
+    """Write the page: tags and months at the side, thumbnails that open their post with all its files and words.
 
     The posts are data inside the page, newest first, and the photos themselves serve as thumbnails, each loaded only
     when it comes into view.
@@ -34,7 +43,7 @@ def write_gallery(db: sqlite3.Connection, layout: Layout, file: BinaryIO) -> Non
         if row.paths:
             tags, files_ = [tag for tag, _name in row.tags], _kinds(row.paths)
             when = row.taken_at[:16].replace("T", " ")
-            file.write(separator + _json([when, row.caption, row.permalink, int(row.guess), tags, files_]))
+            file.write(separator + _json([when, row.caption, row.permalink, int(row.guess), tags, files_, row.place]))
             separator = b",\n"
     file.write(b"]}" + tail.encode())
 

@@ -44,9 +44,9 @@ CREATE INDEX file_size ON file(size, mtime);
 CREATE INDEX file_same ON file(same_as) WHERE same_as IS NOT NULL;
 CREATE INDEX file_post ON file(post);
 CREATE INDEX post_time ON post(taken_at);
--- Where a file goes: a name in a folder, and how far that has got (see State).
-CREATE TABLE place(folder INT, key TEXT, name TEXT NOT NULL, file INT NOT NULL, state INT NOT NULL DEFAULT 0,
-    PRIMARY KEY(folder, key)) WITHOUT ROWID;
+-- Where a file goes: a name in a folder, whether with its sidecar, and how far that has got (see State).
+CREATE TABLE place(folder INT, key TEXT, name TEXT NOT NULL, file INT NOT NULL, xmp INT NOT NULL,
+    state INT NOT NULL DEFAULT 0, PRIMARY KEY(folder, key)) WITHOUT ROWID;
 {PLACE_INDEX};
 -- Files we write anew each run (gallery, table, report): the bytes there now, and those about to be.
 CREATE TABLE page(name TEXT PRIMARY KEY, path TEXT NOT NULL, digest TEXT, coming TEXT) WITHOUT ROWID;

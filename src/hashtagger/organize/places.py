@@ -1,5 +1,6 @@
 """Last pass: the folders each file belongs to, and a free name in each of them."""
 
+import os
 import sqlite3
 from itertools import groupby
 from pathlib import Path
@@ -31,9 +32,10 @@ def _take_free_names(db: sqlite3.Connection) -> None:
     if fresh:
         db.execute("DROP INDEX place_file")  # An index is made several times faster than kept.
     db.execute(
-        f"""INSERT OR IGNORE INTO place(folder, key, file, name)
-            SELECT w.folder, f.key, w.file, f.name FROM wanted w JOIN named f ON f.id = w.file WHERE NOT {skip} AND
-            NOT EXISTS(SELECT 1 FROM foreign_name x WHERE x.folder = w.folder AND x.key IN (f.key, f.key || '.xmp'))
+        f"""INSERT OR IGNORE INTO place(folder, key, file, name, xmp)
+            SELECT w.folder, f.key, w.file, f.name, w.xmp FROM wanted w JOIN named f ON f.id = w.file
+            WHERE NOT {skip} AND NOT EXISTS
+            (SELECT 1 FROM foreign_name x WHERE x.folder = w.folder AND x.key IN (f.key, f.key || '.xmp'))
             ORDER BY w.folder, w.file"""
     )
     if fresh:
@@ -68,16 +70,18 @@ def _count_tags(db: sqlite3.Connection) -> None:
 
 
 def _collect_wanted(db: sqlite3.Connection, layout: Layout) -> None:
-    db.execute("CREATE TEMP TABLE wanted(folder INT, file INT, PRIMARY KEY(folder, file)) WITHOUT ROWID")
+    """Collect which file belongs into which folder, and whether with its sidecar: in its month, or else everywhere."""
+    db.execute("CREATE TEMP TABLE wanted(folder INT, file INT, xmp INT, PRIMARY KEY(folder, file)) WITHOUT ROWID")
     db.execute("CREATE TEMP TABLE named(id INTEGER PRIMARY KEY, name TEXT, key TEXT)")
     db.create_function("name_key", 1, names.key, deterministic=True)
     db.execute("INSERT INTO named SELECT id, name, name_key(name) FROM file WHERE same_as IS NULL")
     if "date" in layout.by:
         db.execute(
-            """INSERT OR IGNORE INTO wanted SELECT p.month, COALESCE(f.same_as, f.id)
+            """INSERT OR IGNORE INTO wanted SELECT p.month, COALESCE(f.same_as, f.id), 1
                FROM file f JOIN post p ON p.id = f.post"""
         )
     if "tag" in layout.by:
+        with_xmp = "date" not in layout.by
         other = folder_id(db, layout.other)
         db.execute("CREATE TEMP TABLE tag_folder(tag INTEGER PRIMARY KEY, folder INT)")
         frequent = db.execute("SELECT id, name FROM tag WHERE uses >= ?", (layout.min_count,)).fetchall()
@@ -85,14 +89,15 @@ def _collect_wanted(db: sqlite3.Connection, layout: Layout) -> None:
             "INSERT INTO tag_folder VALUES(?, ?)", [(tag, folder_id(db, layout.tag(name))) for tag, name in frequent]
         )
         db.execute(
-            """INSERT OR IGNORE INTO wanted SELECT t.folder, COALESCE(f.same_as, f.id)
-               FROM file f JOIN post_tag pt ON pt.post = f.post JOIN tag_folder t ON t.tag = pt.tag"""
+            """INSERT OR IGNORE INTO wanted SELECT t.folder, COALESCE(f.same_as, f.id), ?
+               FROM file f JOIN post_tag pt ON pt.post = f.post JOIN tag_folder t ON t.tag = pt.tag""",
+            (with_xmp,),
         )
         # Nearly every post has some tag that no other has; in 기타 are those that would else be in no tag's folder.
         db.execute(
-            """INSERT OR IGNORE INTO wanted SELECT ?, COALESCE(f.same_as, f.id) FROM file f WHERE NOT EXISTS
+            """INSERT OR IGNORE INTO wanted SELECT ?, COALESCE(f.same_as, f.id), ? FROM file f WHERE NOT EXISTS
                (SELECT 1 FROM post_tag pt JOIN tag_folder t ON t.tag = pt.tag WHERE pt.post = f.post)""",
-            (other,),
+            (other, with_xmp),
         )
 
 
@@ -100,6 +105,12 @@ def _drop_unwanted(db: sqlite3.Connection) -> None:
     is_wanted = "EXISTS(SELECT 1 FROM wanted w WHERE w.folder = place.folder AND w.file = place.file)"
     db.execute(f"UPDATE place SET state = ? WHERE state = ? AND {is_wanted}", (State.PLANNED, State.SURPLUS))
     db.execute(f"UPDATE place SET state = ? WHERE NOT {is_wanted}", (State.SURPLUS,))
+    # A place that is to have a sidecar from now on is reached once more.
+    db.execute(
+        """UPDATE place SET xmp = 1, state = ? WHERE xmp = 0 AND EXISTS
+           (SELECT 1 FROM wanted w WHERE w.folder = place.folder AND w.file = place.file AND w.xmp)""",
+        (State.PLANNED,),
+    )
 
 
 def _note_foreign(db: sqlite3.Connection, destination: Path) -> None:
@@ -108,28 +119,32 @@ def _note_foreign(db: sqlite3.Connection, destination: Path) -> None:
     folders = db.execute("SELECT id, path FROM folder WHERE id IN (SELECT folder FROM wanted)").fetchall()
     for folder, path in folders:
         if (destination / path).is_dir():
-            found = ((folder, names.key(entry.name)) for entry in (destination / path).iterdir())
-            db.executemany("INSERT OR IGNORE INTO foreign_name VALUES(?, ?)", found)
-    db.execute(
-        """DELETE FROM foreign_name WHERE EXISTS(SELECT 1 FROM place p
-           WHERE p.folder = foreign_name.folder AND foreign_name.key IN (p.key, p.key || '.xmp'))"""
-    )
+            with os.scandir(destination / path) as found:
+                rows = ((folder, names.key(entry.name)) for entry in found)
+                db.executemany("INSERT OR IGNORE INTO foreign_name VALUES(?, ?)", rows)
+    for suffix in ("", ".xmp"):
+        db.execute(
+            """DELETE FROM foreign_name WHERE substr(key, length(key) - length(?1) + 1) = ?1 AND EXISTS
+               (SELECT 1 FROM place p WHERE p.folder = foreign_name.folder
+                AND p.key = substr(foreign_name.key, 1, length(foreign_name.key) - length(?1)))""",
+            (suffix,),
+        )
 
 
 def _number_the_rest(db: sqlite3.Connection) -> None:
     rest = db.execute(
-        """SELECT w.folder, f.key, f.name, w.file FROM wanted w JOIN named f ON f.id = w.file
+        """SELECT w.folder, f.key, f.name, w.file, w.xmp FROM wanted w JOIN named f ON f.id = w.file
            WHERE NOT EXISTS(SELECT 1 FROM place p WHERE p.file = w.file AND p.folder = w.folder)
            ORDER BY w.folder, f.key, w.file"""
     )
     is_foreign = "SELECT 1 FROM foreign_name WHERE folder = ? AND key IN (?, ? || '.xmp')"
     for (folder, _key), rows in groupby(rest, key=lambda row: (row[0], row[1])):
         number = 1
-        for _folder, _same, name, file in rows:
+        for _folder, _same, name, file, xmp in rows:
             candidate, number = free_name(db, folder, name, number + 1)
             while db.execute(is_foreign, (folder, names.key(candidate), names.key(candidate))).fetchone():
                 candidate, number = free_name(db, folder, name, number + 1)
             db.execute(
-                "INSERT INTO place(folder, key, file, name) VALUES(?,?,?,?)",
-                (folder, names.key(candidate), file, candidate),
+                "INSERT INTO place(folder, key, file, name, xmp) VALUES(?,?,?,?,?)",
+                (folder, names.key(candidate), file, candidate, xmp),
             )

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 from hashtagger.organize import files
 from hashtagger.organize.embed import embed
@@ -31,6 +31,16 @@ class UnreadableError(Exception):
     """A source file that cannot be read; the others can."""
 
 
+class Place(NamedTuple):
+    """A place in the tree: its folder's row, its key there, whether with the sidecar, its folder's path, its name."""
+
+    folder: int
+    key: str
+    xmp: bool
+    path: str
+    name: str
+
+
 @dataclass(slots=True)
 class Job:
     """One file of the plan, the places it has yet to reach, and what staging has made of it.
@@ -40,7 +50,7 @@ class Job:
         source: The file, or the archive of `member`.
         taken_at: ISO 8601.
         stage: Path at which it may be made ready; ``stage + ".xmp"`` for its XMP.
-        places: For each place to reach its folder's row, its key there, its folder's path and its name.
+        places: What it has yet to reach.
         there: Paths at which the file may be already, from an earlier run.
         origin: What the places get a link to: the file at ``stage``, or the source itself.
         sidecar: Its XMP made ready, where it gets one.
@@ -61,7 +71,7 @@ class Job:
     digest: str | None
     sidecar_digest: str | None
     stage: str
-    places: list[tuple[int, str, str, str]]
+    places: list["Place"]
     there: list[str]
     origin: str = ""
     sidecar: str = ""
@@ -129,25 +139,29 @@ def _jobs(db: sqlite3.Connection, numbers: list[int], destination: Path, stage: 
         numbers * 2,
     ):
         tags[number][tag] = None
+    places: dict[int, list[tuple[int, Place]]] = defaultdict(list)
+    for number, state, *place in db.execute(
+        f"""SELECT p.file, p.state, d.id, p.key, p.xmp, d.path, p.name FROM place p JOIN folder d ON d.id = p.folder
+            WHERE p.file {wanted} ORDER BY p.file, d.id""",
+        numbers,
+    ):
+        places[number].append((state, Place(*place)))
     rows = db.execute(
         f"""SELECT f.id, f.name, f.kind, f.path, f.member, f.size, f.mtime, f.how, f.content, f.digest, f.sidecar,
-            o.taken_at, o.guess, o.caption, o.permalink, o.place, p.state, d.id, p.key, d.path, p.name
-            FROM file f JOIN post o ON o.id = f.post JOIN place p ON p.file = f.id JOIN folder d ON d.id = p.folder
-            WHERE f.id {wanted} ORDER BY f.id, d.id""",
+            o.taken_at, o.guess, o.caption, o.permalink, o.place FROM file f JOIN post o ON o.id = f.post
+            WHERE f.id {wanted} ORDER BY f.id""",
         numbers,
     )
-    for number, group in groupby(rows, key=lambda row: row[0]):
-        places = list(group)
-        _n, name, kind, path, member, size, mtime, how, content, digest, sidecar, *said = places[0]
-        taken_at, guess, caption, permalink, place = said[:5]
-        description = Description(tuple(tags[number]), top, caption, None if guess else taken_at, permalink, place)
+    for number, name, kind, path, member, size, mtime, how, content, digest, sidecar, taken_at, guess, *said in rows:
+        caption, permalink, spot = said
+        description = Description(tuple(tags[number]), top, caption, None if guess else taken_at, permalink, spot)
         # Nothing of a file can be there that was never written down.
-        begun = digest or sidecar or any(row[16] != State.PLANNED for row in places)
+        begun = digest or sidecar or any(state != State.PLANNED for state, _place in places[number])
         yield Job(
             number, name, kind, path, member, size, mtime, how, taken_at, description, content, digest, sidecar,
             f"{stage}{os.sep}{number}",
-            [row[17:] for row in places if row[16] == State.PLANNED],
-            [f"{destination}{os.sep}{row[19]}{os.sep}{row[20]}" for row in places] if begun else [],
+            [place for state, place in places[number] if state == State.PLANNED],
+            [f"{destination}{os.sep}{place.path}{os.sep}{place.name}" for _s, place in places[number] if begun],
         )  # fmt: skip
 
 
@@ -176,7 +190,7 @@ class _Stager:
             job.error = str(error)
             Path(job.stage).unlink(missing_ok=True)
             return
-        if job.kind != "other":
+        if job.kind != "other" and any(place.xmp for place in job.places):
             _stage_sidecar(job)
 
     def _stage_link(self, job: Job) -> bool:
