@@ -32,9 +32,14 @@ def digest_at(path: Path) -> str:
         return digest_of(file)
 
 
-def write(data: bytes, target: Path) -> str:
+def remove(path: str) -> None:
+    """Remove a file."""
+    os.unlink(path)  # noqa: PTH108 - a Path takes longer to make than the file to go
+
+
+def write(data: bytes, target: str) -> str:
     """Write bytes to a new file; gives their SHA-256, in hex."""
-    with target.open("xb", buffering=0) as file:
+    with open(target, "xb", buffering=0) as file:  # noqa: PTH123 - as above
         _write_all(file, data)
     return hashlib.sha256(data).hexdigest()
 

@@ -16,7 +16,6 @@ from typing import NamedTuple
 from hashtagger.organize import files
 from hashtagger.organize.embed import embed
 from hashtagger.organize.intake import media_of
-from hashtagger.organize.journal import State
 from hashtagger.organize.sidecar import Description, render
 
 SIDECAR = ".xmp"
@@ -85,9 +84,9 @@ class Job:
     def clear(self) -> None:
         """Remove what was made ready, once every place has it."""
         if self.origin == self.stage:
-            Path(self.stage).unlink()
+            files.remove(self.stage)
         if self.sidecar:
-            Path(self.sidecar).unlink()
+            files.remove(self.sidecar)
 
 
 def staged_batches(
@@ -139,13 +138,14 @@ def _jobs(db: sqlite3.Connection, numbers: list[int], destination: Path, stage: 
         numbers * 2,
     ):
         tags[number][tag] = None
-    places: dict[int, list[tuple[int, Place]]] = defaultdict(list)
+    planned: dict[int, list[Place]] = defaultdict(list)
+    reached: dict[int, list[Place]] = defaultdict(list)
     for number, state, *place in db.execute(
         f"""SELECT p.file, p.state, d.id, p.key, p.xmp, d.path, p.name FROM place p JOIN folder d ON d.id = p.folder
             WHERE p.file {wanted} ORDER BY p.file, d.id""",
         numbers,
     ):
-        places[number].append((state, Place(*place)))
+        (reached if state else planned)[number].append(Place(*place))
     rows = db.execute(
         f"""SELECT f.id, f.name, f.kind, f.path, f.member, f.size, f.mtime, f.how, f.content, f.digest, f.sidecar,
             o.taken_at, o.guess, o.caption, o.permalink, o.place FROM file f JOIN post o ON o.id = f.post
@@ -156,12 +156,12 @@ def _jobs(db: sqlite3.Connection, numbers: list[int], destination: Path, stage: 
         caption, permalink, spot = said
         description = Description(tuple(tags[number]), top, caption, None if guess else taken_at, permalink, spot)
         # Nothing of a file can be there that was never written down.
-        begun = digest or sidecar or any(state != State.PLANNED for state, _place in places[number])
+        begun = digest or sidecar or number in reached
+        there = [*reached[number], *planned[number]] if begun else []
         yield Job(
             number, name, kind, path, member, size, mtime, how, taken_at, description, content, digest, sidecar,
             f"{stage}{os.sep}{number}",
-            [place for state, place in places[number] if state == State.PLANNED],
-            [f"{destination}{os.sep}{place.path}{os.sep}{place.name}" for _s, place in places[number] if begun],
+            planned[number], [f"{destination}{os.sep}{place.path}{os.sep}{place.name}" for place in there],
         )  # fmt: skip
 
 
@@ -239,7 +239,7 @@ def _stage_sidecar(job: Job) -> None:
         if beside.is_file() and files.digest_at(beside) == job.sidecar_digest:
             _link_or_copy(beside, job.sidecar)
             return
-    job.sidecar_digest = files.write(render(job.description), Path(job.sidecar))
+    job.sidecar_digest = files.write(render(job.description), job.sidecar)
 
 
 def _link_or_copy(path: "str | Path", staged: str) -> None:
