@@ -289,6 +289,26 @@ def test_move_to_another_drive(album, tmp_path, monkeypatch, picture):
     assert picture(album.root) == source
 
 
+@pytest.mark.parametrize("mode", ["hardlink", "move"])
+def test_a_file_that_cannot_be_linked_to_among_others_that_can_is_copied(album, tmp_path, monkeypatch, picture, mode):
+    from hashtagger.organize import files
+
+    def refuse_one(origin, final):
+        return not str(origin).endswith("source/1/IMG_2.jpg") and link(origin, final)
+
+    link, before = files.link, picture(album.root)
+    monkeypatch.setattr(files, "link", refuse_one)
+    destination = tmp_path / "sorted"
+    assert run(album, destination, mode=mode).problems == []
+    assert verify(destination).problems == []
+    copied = next(destination.glob("날짜/2021/05/IMG_2*.jpg"))
+    assert copied.read_bytes() == before["1/IMG_2.jpg"][0]
+    assert mode == "move" or not copied.samefile(album.root / "1/IMG_2.jpg")
+    undo(destination)
+    assert picture(album.root) == before
+    assert not destination.exists()
+
+
 def test_move_keeps_a_source_that_changed_after_planning(album, tmp_path, monkeypatch):
     from hashtagger.organize import apply as module
 

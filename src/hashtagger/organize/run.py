@@ -50,7 +50,8 @@ def organize(
 
     The plan is written to ``destination/.hashtagger`` before anything else is done. A run that was interrupted, in
     whatever way, is taken up by the same call; a second call changes nothing; new posts are added to the old. Files
-    that are at the destination already are never touched.
+    that are at the destination already are never touched. Each photo and video has an XMP sidecar beside it in the
+    folder of its month (in every folder, where there are no months).
 
     Args:
         source: A folder or archive, or the several archives of one export (see
