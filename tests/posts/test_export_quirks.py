@@ -50,8 +50,8 @@ def test_one_tagged_caption_tells_the_label_of_all(tmp_path, word):
     time = label("만든 시간", "2024년 1월 1일 월요일 오전 9:00에 만들었습니다")
     owner = {"title": "Owner", "dict": [{"dict": [label("소개", "내 소개 #일상 #소통 #맞팔")]}]}
     posts = labelled(
-        tmp_path, [time, place, label(word, "좋은 날"), owner], [label(word, "산책 #강아지"), time],
-        [time, label("위치", "서울"), label(word, "나들이 #한강")],
+        tmp_path, [time, place, label(word, "좋은 날"), owner], [label(word, "산책 #강아지"), time, owner],
+        [time, label("위치", "서울"), label(word, "나들이 #한강"), owner],
     )[:3]  # fmt: skip
     assert [post.caption for post in posts] == ["좋은 날", "산책 #강아지", "나들이 #한강"]
 

@@ -38,7 +38,7 @@ class Draft:
         carousel: What the rows of one carousel have in common where each row is an entry of its own.
         origin: The file that holds the entry, for messages.
         keys: Hashes; two entries that have one in common are of one post.
-        tagged_labels: Of labelled texts, the labels of those with a hashtag: one of these labels is the caption's.
+        tagged: Labels and texts of what is labelled and has a hashtag: one of these labels is the caption's.
     """
 
     references: list[Reference]
@@ -49,7 +49,7 @@ class Draft:
     carousel: str | None = None
     origin: str = ""
     keys: frozenset[int] = frozenset()
-    tagged_labels: tuple[str, ...] = ()
+    tagged: tuple[tuple[str, str], ...] = ()
 
     def absorb(self, other: "Draft") -> None:
         """Take over what another entry of the same post knows; what is known already stays."""
@@ -96,7 +96,7 @@ def read_entry(entry: object, zone: tzinfo, caption_label: str | None = None) ->
         or _caption_among(labels, caption_label),
         permalink=next((found[0] for _label, value, _inside in labels if (found := _PERMALINK.match(value))), None),
         place=_text(entry.get("location")) or None,
-        tagged_labels=tuple(label for label, value, _inside in labels if "#" in value and not _ADDRESS.match(value)),
+        tagged=tuple((label, value) for label, value, _inside in labels if "#" in value and not _ADDRESS.match(value)),
     )
     if old and draft.taken_at is not None:
         draft.carousel = f"{entry.get('taken_at')}\0{draft.caption}"

@@ -152,11 +152,14 @@ class ExportSource:
         seen: set[int] = set()
         shared: set[int] = set()
         labels: Counter[str] = Counter()
+        met: set[int] = set()
         for listing in listings:
             for draft in self._drafts(listing, wanted=False):
                 shared |= draft.keys & seen
                 seen |= draft.keys
-                labels.update(draft.tagged_labels)
+                # An owner's name may have a hashtag too, but it is the same in every post.
+                labels.update(label for label, text in draft.tagged if hash(text) not in met)
+                met.update(hash(text) for _label, text in draft.tagged)
                 if moments:
                     seen.update(_moment_key(draft))
         self._caption_label = labels.most_common(1)[0][0] if labels else None
