@@ -22,7 +22,8 @@ def main() -> None:
     parser.add_argument("--counts", type=int, nargs="+", default=[1_000, 100_000])
     parser.add_argument("--weights", type=Path)
     options = parser.parse_args()
-    print(f"{machine('torch', 'pyarrow')}\n")
+    print(f"{machine('torch', 'pyarrow')}\n\nOne photo of 160x120 under many names", end="")
+    print(f", {options.weights}\n" if options.weights else ", a tiny network on torch\n")
     print("| photos | photos/s | peak, MB | times the first |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

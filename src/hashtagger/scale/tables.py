@@ -12,7 +12,7 @@ from hashtagger.errors import MissingExtraError, TaggingError
 from hashtagger.i18n import _
 from hashtagger.scale.tagging import Row
 
-_ROW_GROUP = 65_536
+_ROW_GROUP = 8_192
 
 
 def to_line(row: Row) -> bytes:
