@@ -18,7 +18,7 @@ from hashtagger.i18n import _
 from hashtagger.organize import files, names
 from hashtagger.organize.journal import FOLDER, State
 from hashtagger.organize.places import free_name
-from hashtagger.organize.stage import SIDECAR, WORKERS, Job, UnreadableError, stage_copy, staged_batches
+from hashtagger.organize.stage import SIDECAR, STAGE_FOLDERS, WORKERS, Job, UnreadableError, stage_copy, staged_batches
 from hashtagger.posts.post import Problem
 
 _SYNC_SECONDS = 60
@@ -46,7 +46,8 @@ def apply(
     stage = destination / FOLDER / STAGE
     interrupted = stage.exists()
     shutil.rmtree(stage, ignore_errors=True)
-    stage.mkdir()
+    for number in range(STAGE_FOLDERS):
+        (stage / str(number)).mkdir(parents=True)
     _recheck(db, destination, interrupted)
     problems: list[Problem] = []
     made: set[int] = set()

@@ -19,9 +19,12 @@ from hashtagger.organize.intake import media_of
 from hashtagger.organize.sidecar import Description, render
 
 SIDECAR = ".xmp"
-WORKERS = min(4, os.cpu_count() or 1)
+WORKERS = min(4, 2 * (os.cpu_count() or 1))
+"""More than processors, as some wait for the drive."""
 _BATCH_FILES = 512
 _BATCH_BYTES = 1 << 28
+STAGE_FOLDERS = 16
+"""Staging is spread over some folders, as threads that change one folder at a time wait for each other."""
 _TOGETHER = 16
 """Files that a thread is given at once: a thread costs more to wake than a link to make."""
 
@@ -160,7 +163,7 @@ def _jobs(db: sqlite3.Connection, numbers: list[int], destination: Path, stage: 
         there = [*reached[number], *planned[number]] if begun else []
         yield Job(
             number, name, kind, path, member, size, mtime, how, taken_at, description, content, digest, sidecar,
-            f"{stage}{os.sep}{number}",
+            f"{stage}{os.sep}{number // _TOGETHER % STAGE_FOLDERS}{os.sep}{number}",
             planned[number], [f"{destination}{os.sep}{place.path}{os.sep}{place.name}" for place in there],
         )  # fmt: skip
 
