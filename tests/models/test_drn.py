@@ -108,6 +108,21 @@ def test_features_only(name, reductions):
     assert len(timm.create_model(name, features_only=True, out_indices=(1, 3))(torch.randn(1, 3, 64, 64))) == 2
 
 
+@pytest.mark.parametrize(("name", "last"), [("drn_c_26", 6), ("drn_c_58", 6), ("drn_d_24", 6), ("drn_a_50", 3)])
+def test_output_stride_16_keeps_every_second_place(name, last):
+    """Down to the level whose convolutions have no dilation to halve, it is the same network on a coarser grid."""
+    dense = timm.create_model(name, features_only=True).eval()
+    strided = timm.create_model(name, features_only=True, output_stride=16).eval()
+    strided.load_state_dict(dense.state_dict())
+    assert strided.feature_info.reduction()[-1] == 16
+    x = torch.randn(1, 3, 96, 64)
+    with torch.inference_mode():
+        fine, coarse = dense(x)[last], strided(x)[last]
+    torch.testing.assert_close(coarse, fine[:, :, ::2, ::2], rtol=1e-4, atol=1e-4)
+    with torch.inference_mode():
+        assert timm.create_model(name, num_classes=5, output_stride=16).forward_class_map(x).shape == (1, 5, 6, 4)
+
+
 def test_grad_checkpointing_changes_no_gradient():
     model = timm.create_model("drn_c_26", num_classes=2, channels=(8,) * 8).double()
     x = torch.randn(2, 3, 32, 32, dtype=torch.float64)

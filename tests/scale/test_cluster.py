@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hashtagger.errors import MissingExtraError
+from hashtagger.errors import MissingExtraError, TaggingError
 from hashtagger.scale.run import tag_photos
 
 pytest.importorskip("ray", reason="needs the extra ray")
@@ -121,6 +122,16 @@ def test_a_worker_that_cannot_load_the_network_ends_the_run_in_one_line(pile, we
     assert done.returncode == 1
     assert f"Error: a worker failed: {gone}: no such weights file" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:{port}", "ray://127.0.0.1:{port}", "127.0.0.1:none"])
+def test_an_address_where_nobody_listens_is_said_at_once(pile, weights, tmp_path, address):
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))  # bound, but not listening
+        address = address.format(port=reserved.getsockname()[1])
+        with pytest.raises(TaggingError, match=f"no Ray cluster at {address} "):
+            tag_photos([str(pile)], tmp_path / "tags.jsonl", weights=weights, engine="ray", address=address)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_cluster_and_no_ray_are_one_line(pile, weights, tmp_path, monkeypatch):

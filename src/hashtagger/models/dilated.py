@@ -77,7 +77,7 @@ class Bottleneck(nn.Module):
         self.conv1 = nn.Conv2d(in_channels, channels, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
         self.act1 = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, dilation[1], dilation[1], bias=False)
+        self.conv2 = nn.Conv2d(channels, channels, 3, stride, dilation[0], dilation[0], bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
         self.act2 = nn.ReLU(inplace=True)
         self.conv3 = nn.Conv2d(channels, channels * self.expansion, 1, bias=False)
@@ -103,18 +103,18 @@ def _residual_level(
     depth: int,
     stride: int = 1,
     dilation: int = 1,
-    first_dilation: int | None = None,
+    first_dilation: tuple[int, int] | None = None,
     residual: bool = True,
 ) -> nn.Sequential:
-    """``depth`` blocks; the first one changes stride and width, and may have a dilation of its own."""
+    """``depth`` blocks; the first one changes stride and width, and may have dilations of its own."""
     out_channels = channels * block.expansion
     downsample = None
     if stride != 1 or in_channels != out_channels:
         downsample = nn.Sequential(
             nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
         )
-    first = dilation if first_dilation is None else first_dilation
-    blocks = [block(in_channels, channels, stride, (first, first), downsample, residual)]
+    first = first_dilation or (dilation, dilation)
+    blocks = [block(in_channels, channels, stride, first, downsample, residual)]
     blocks += [
         block(out_channels, channels, dilation=(dilation, dilation), residual=residual) for _ in range(depth - 1)
     ]
@@ -179,6 +179,9 @@ class DRN(nn.Module):
         channels: Width per level, before the block's expansion, one number per level.
         global_pool: timm's name of the pooling; ``""`` leaves the map as it is.
         drop_rate: Dropout before the classifier.
+        output_stride: 8, or 16 for the same weights at a third of the work: the first dilated level takes a stride,
+            the dilations after it are halved, and each convolution sees what it would have seen, at every second
+            place (but for the undilated ones, which then see twice as far). For the greater part of a training.
 
     Input is float (batch, in_chans, h, w) with h and w of 32 or more, output is (batch, num_classes).
     """
@@ -193,6 +196,7 @@ class DRN(nn.Module):
         channels: tuple[int, ...] | None = None,
         global_pool: str = "avg",
         drop_rate: float = 0.0,
+        output_stride: Literal[8, 16] = 8,
     ) -> None:
         super().__init__()
         self.num_classes = num_classes
@@ -200,10 +204,10 @@ class DRN(nn.Module):
         self.drop_rate = drop_rate
         self.grad_checkpointing = False
         if arch == "A":
-            self.feature_info = self._build_a(block, layers, channels or (64, 128, 256, 512), in_chans)
+            self.feature_info = self._build_a(block, layers, channels or (64, 128, 256, 512), in_chans, output_stride)
         else:
             widths = channels or (16, 32, 64, 128, 256, 512, 512, 512)
-            self.feature_info = self._build_cd(arch, block, layers, widths, in_chans)
+            self.feature_info = self._build_cd(arch, block, layers, widths, in_chans, output_stride)
         self.num_features = self.head_hidden_size = int(self.feature_info[-1]["num_chs"])
         # All that is defined so far runs in the order of its definition.
         self._stem = [name for name in self._modules if not name.startswith("layer")]
@@ -214,25 +218,37 @@ class DRN(nn.Module):
         self.init_weights()
 
     def _build_a(
-        self, block: Block, layers: tuple[int, ...], widths: tuple[int, ...], in_chans: int
+        self, block: Block, layers: tuple[int, ...], widths: tuple[int, ...], in_chans: int, output_stride: int
     ) -> list[dict[str, Any]]:
         self.conv1 = nn.Conv2d(in_chans, widths[0], 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(widths[0])
         self.act1 = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, 1)
-        x = block.expansion
+        x, stride = block.expansion, output_stride // 8
         self.layer1 = _residual_level(block, widths[0], widths[0], layers[0])
         self.layer2 = _residual_level(block, widths[0] * x, widths[1], layers[1], stride=2)
         # As in the paper's code, the first block of a dilated level is not dilated yet.
-        self.layer3 = _residual_level(block, widths[1] * x, widths[2], layers[2], dilation=2, first_dilation=1)
-        self.layer4 = _residual_level(block, widths[2] * x, widths[3], layers[3], dilation=4, first_dilation=1)
+        self.layer3 = _residual_level(
+            block, widths[1] * x, widths[2], layers[2], stride, dilation=2 // stride, first_dilation=(1, 1)
+        )
+        self.layer4 = _residual_level(
+            block, widths[2] * x, widths[3], layers[3], dilation=4 // stride, first_dilation=(1, 1)
+        )
         return [{"num_chs": widths[0], "reduction": 2, "module": "act1"}] + [
             {"num_chs": width * x, "reduction": reduction, "module": f"layer{i}"}
-            for i, (width, reduction) in enumerate(zip(widths, (4, 8, 8, 8), strict=True), start=1)
+            for i, (width, reduction) in enumerate(
+                zip(widths, (4, 8, output_stride, output_stride), strict=True), start=1
+            )
         ]
 
     def _build_cd(
-        self, arch: str, block: Block, layers: tuple[int, ...], widths: tuple[int, ...], in_chans: int
+        self,
+        arch: str,
+        block: Block,
+        layers: tuple[int, ...],
+        widths: tuple[int, ...],
+        in_chans: int,
+        output_stride: int,
     ) -> list[dict[str, Any]]:
         stem_conv = nn.Conv2d(in_chans, widths[0], 7, 1, 3, bias=False)
         if arch == "C":
@@ -243,19 +259,24 @@ class DRN(nn.Module):
             self.layer0 = nn.Sequential(stem_conv, nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True))
             self.layer1 = _conv_level(widths[0], widths[0], layers[0])
             self.layer2 = _conv_level(widths[0], widths[1], layers[1], stride=2)
-        x = block.expansion
+        x, stride = block.expansion, output_stride // 8
         self.layer3 = _residual_level(block, widths[1], widths[2], layers[2], stride=2)
         self.layer4 = _residual_level(block, widths[2] * x, widths[3], layers[3], stride=2)
-        self.layer5 = _residual_level(block, widths[3] * x, widths[4], layers[4], dilation=2)
-        self.layer6 = _residual_level(block, widths[4] * x, widths[5], layers[5], dilation=4)
+        # Before its stride the first convolution still works on the finer grid.
+        self.layer5 = _residual_level(
+            block, widths[3] * x, widths[4], layers[4], stride, dilation=2 // stride, first_dilation=(2, 2 // stride)
+        )
+        self.layer6 = _residual_level(block, widths[4] * x, widths[5], layers[5], dilation=4 // stride)
         if arch == "C":
-            self.layer7 = _residual_level(BasicBlock, widths[5] * x, widths[6], layers[6], dilation=2, residual=False)
+            self.layer7 = _residual_level(
+                BasicBlock, widths[5] * x, widths[6], layers[6], dilation=2 // stride, residual=False
+            )
             self.layer8 = _residual_level(BasicBlock, widths[6], widths[7], layers[7], residual=False)
         else:
-            self.layer7 = _conv_level(widths[5] * x, widths[6], layers[6], dilation=2)
+            self.layer7 = _conv_level(widths[5] * x, widths[6], layers[6], dilation=2 // stride)
             self.layer8 = _conv_level(widths[6], widths[7], layers[7])
         expansions = (1, 1, x, x, x, x, 1, 1)
-        reductions = (1, 2, 4, 8, 8, 8, 8, 8)
+        reductions = (1, 2, 4, 8, *[output_stride] * 4)
         return [
             {"num_chs": width * expansion, "reduction": reduction, "module": f"layer{i}"}
             for i, (width, expansion, reduction) in enumerate(zip(widths, expansions, reductions, strict=True), 1)
@@ -291,7 +312,10 @@ class DRN(nn.Module):
         self.global_pool, self.fc = _classifier(self.num_features, num_classes, pool, self._conv_classifier)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Map (batch, in_chans, h, w) to the last level's (batch, num_features, ceil(h / 8), ceil(w / 8))."""
+        """Map (batch, in_chans, h, w) to the last level's (batch, num_features, ceil(h / 8), ceil(w / 8)).
+
+        With an output stride of 16 both sides are a sixteenth.
+        """
         for name in self._stem:
             x = self._modules[name](x)  # type: ignore[misc]
         levels = [self._modules[name] for name in self._levels]
@@ -317,7 +341,10 @@ class DRN(nn.Module):
         return x.flatten(1) if pooled else x
 
     def forward_class_map(self, x: Tensor) -> Tensor:
-        """Classify each place: (batch, num_classes, ceil(h / 8), ceil(w / 8)); its mean is the logits."""
+        """Classify each place: (batch, num_classes, ceil(h / 8), ceil(w / 8)); its mean is the logits.
+
+        With an output stride of 16 both sides are a sixteenth.
+        """
         x = self.forward_features(x)
         if isinstance(self.fc, nn.Linear):
             return nn.functional.conv2d(x, self.fc.weight[:, :, None, None], self.fc.bias)

@@ -4,6 +4,7 @@ import importlib.util
 import logging
 import os
 import re
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from hashtagger.i18n import _
 if TYPE_CHECKING:
     from hashtagger.scale.job import Job, Part
 
+_ANSWER_SECONDS = 10
 _OBJECT_STORE = 100 * 2**20
 """Bytes of shared memory for a cluster of our own: nothing but the parts' numbers goes through it."""
 
@@ -38,6 +40,7 @@ def connected(address: str | None) -> "Iterator[None]":
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
 
+    _require_answer(address)
     own: dict[str, Any] = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE} if address is None else {}
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **own)
@@ -49,6 +52,21 @@ def connected(address: str | None) -> "Iterator[None]":
         yield
     finally:
         ray.shutdown()
+
+
+def _require_answer(address: str | None) -> None:
+    """See that somebody listens at ``host:port`` or ``ray://host:port``: Ray itself tries for many minutes.
+
+    Raises:
+        TaggingError: Nobody does.
+    """
+    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not colon:
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise TaggingError(_("no Ray cluster at {address} ({cause})").format(address=address, cause=error)) from error
 
 
 def has_gpus() -> bool:
