@@ -225,6 +225,7 @@ class DRN(nn.Module):
         self.act1 = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, 1)
         x, stride = block.expansion, output_stride // 8
+        reductions = (4, 8, output_stride, output_stride)
         self.layer1 = _residual_level(block, widths[0], widths[0], layers[0])
         self.layer2 = _residual_level(block, widths[0] * x, widths[1], layers[1], stride=2)
         # As in the paper's code, the first block of a dilated level is not dilated yet.
