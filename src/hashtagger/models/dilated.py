@@ -237,9 +237,7 @@ class DRN(nn.Module):
         )
         return [{"num_chs": widths[0], "reduction": 2, "module": "act1"}] + [
             {"num_chs": width * x, "reduction": reduction, "module": f"layer{i}"}
-            for i, (width, reduction) in enumerate(
-                zip(widths, (4, 8, output_stride, output_stride), strict=True), start=1
-            )
+            for i, (width, reduction) in enumerate(zip(widths, reductions, strict=True), start=1)
         ]
 
     def _build_cd(
