@@ -29,7 +29,7 @@ figures: .venv/dev
 	export LANGUAGE=en; set -ex; \
 	$(BIN)/hashtagger explain "$$photos/flower.jpg" --tag 꽃 --tag 여행 --out docs/figures/explain-flower.webp; \
 	$(BIN)/hashtagger explain "$$photos/china.jpg" --tag 여행 --tag 등산 --out docs/figures/explain-palace.webp; \
-	$(BIN)/hashtagger detect "$$photos/flower.jpg" --tag 꽃 --out docs/figures/detect.webp; \
+	$(BIN)/hashtagger detect "$$photos/china.jpg" --tag 여행 --out docs/figures/detect.webp; \
 	$(BIN)/hashtagger features "$$photos/china.jpg" --level 4 --out docs/figures/features.webp
 
 # The packed int8 network and its figures, from photos like ../shared/photos (train/, and a manifest with a split val).

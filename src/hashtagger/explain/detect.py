@@ -25,8 +25,9 @@ _STEP = 0.125
 """From one window to the next, in parts of its edge."""
 _SCALES = (2.0, 3.0)
 """Of the class maps: larger than the network's input, as windows are smaller than the photo."""
-_OVERLAP = 0.3
-"""Intersection over union above which the lower of two boxes is dropped."""
+_OVERLAP = 0.1
+"""Intersection over union above which the lower of two boxes is dropped; a window of a third of the edge or more that
+lies within a better one has more, and is a part of that find rather than another."""
 _BATCH = 64
 
 
