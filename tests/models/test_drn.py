@@ -7,6 +7,8 @@ import timm
 import torch
 
 import hashtagger.models.drn  # registers the networks with timm
+from hashtagger.errors import ModelError
+from hashtagger.models import create_model
 
 # Over a hundred layers the order of summation alone, which depends on the number of threads, moves float32 logits
 # by up to 2.4e-4 (and the reference, made by two threads, is 1.1e-4 from the exact ones): with two threads all
@@ -121,6 +123,11 @@ def test_output_stride_16_keeps_every_second_place(name, last):
     torch.testing.assert_close(coarse, fine[:, :, ::2, ::2], rtol=1e-4, atol=1e-4)
     with torch.inference_mode():
         assert timm.create_model(name, num_classes=5, output_stride=16).forward_class_map(x).shape == (1, 5, 6, 4)
+
+
+def test_another_output_stride_is_refused_in_one_line():
+    with pytest.raises(ModelError, match="drn_c_26 cannot be made so: output_stride 32 is neither 8 nor 16"):
+        create_model("drn_c_26", output_stride=32)
 
 
 def test_grad_checkpointing_changes_no_gradient():

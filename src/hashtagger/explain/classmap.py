@@ -20,8 +20,8 @@ _LONGEST = 8
 def class_map(model: "nn.Module", config: ModelConfig, image: "Image", scale: float = 1.0) -> "Tensor":
     """Run a DRN over the whole photo and classify each place of it.
 
-    The photo is resized to 8 k + 1 pixels each way. The map's first and last places then look at the photo's
-    very edges, so that the map is laid on the photo corner to corner, without a shift.
+    The photo is resized to 8 k + 1 pixels each way (16 k + 1 for an output stride of 16). The map's first and last
+    places then look at the photo's very edges, so that the map is laid on the photo corner to corner, without a shift.
 
     Args:
         model: A DRN (Yu, Koltun and Funkhouser, CVPR 2017), in eval mode.
@@ -35,17 +35,18 @@ def class_map(model: "nn.Module", config: ModelConfig, image: "Image", scale: fl
     """
     import torch
 
-    pixels = network_input(config, image, *grid_size(image.size, config.image_size * scale))
+    stride: int = model.feature_info[-1]["reduction"]  # type: ignore[index,assignment]
+    pixels = network_input(config, image, *grid_size(image.size, config.image_size * scale, stride))
     with torch.inference_mode():
         logits = model.forward_class_map(pixels.to(next(model.parameters()).device))[0]  # type: ignore[operator]
         return logits.float().cpu() / config.temperature
 
 
-def grid_size(size: tuple[int, int], shorter: float) -> tuple[int, int]:
-    """Width and height of 8 k + 1 pixels that keep a photo's form, the shorter one near to ``shorter``."""
+def grid_size(size: tuple[int, int], shorter: float, stride: int = STRIDE) -> tuple[int, int]:
+    """Width and height of ``stride`` k + 1 pixels that keep a photo's form, the shorter one near to ``shorter``."""
     factor = shorter / min(size)
     longest = min(max(size) * factor, _LONGEST * shorter)
-    width, height = (max(LEAST_SIDE, STRIDE * round((min(side * factor, longest) - 1) / STRIDE) + 1) for side in size)
+    width, height = (max(LEAST_SIDE, stride * round((min(side * factor, longest) - 1) / stride) + 1) for side in size)
     return width, height
 
 

@@ -38,7 +38,7 @@ def create_model(architecture: str, **kwargs: Any) -> "nn.Module":
         )
     try:
         model: nn.Module = timm.create_model(architecture, **kwargs)
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, ValueError) as error:
         raise ModelError(
             _("network {name} cannot be made so: {cause}").format(name=architecture, cause=error)
         ) from error

@@ -184,6 +184,9 @@ class DRN(nn.Module):
             place (but for the undilated ones, which then see twice as far). For the greater part of a training.
 
     Input is float (batch, in_chans, h, w) with h and w of 32 or more, output is (batch, num_classes).
+
+    Raises:
+        ValueError: The output stride is another.
     """
 
     def __init__(
@@ -199,6 +202,8 @@ class DRN(nn.Module):
         output_stride: Literal[8, 16] = 8,
     ) -> None:
         super().__init__()
+        if output_stride not in (8, 16):
+            raise ValueError(f"output_stride {output_stride} is neither 8 nor 16")
         self.num_classes = num_classes
         self.in_chans = in_chans
         self.drop_rate = drop_rate
