@@ -32,7 +32,7 @@ def finished(folders, tmp_path_factory, request):
     """One whole run, and its recipe."""
     recipe = Recipe(
         vocabulary="",
-        model_options={"channels": [4, 4, 8, 8, 8, 8, 8, 8]},
+        model_options={"channels": [16, 16, 16, 16, 16, 16, 16, 16]},
         sizes=(24, 32),
         epochs=(1, 2),
         batch=8,
