@@ -3,8 +3,10 @@ import dataclasses
 import json
 
 import pytest
+import torch
 from click.testing import CliRunner
 from PIL import Image
+from safetensors.torch import load_file
 
 from hashtagger.cli import group
 from hashtagger.errors import ModelError, TrainingError
@@ -14,6 +16,7 @@ from hashtagger.training.compare import compare, count_macs
 from hashtagger.training.compare_report import to_markdown
 from hashtagger.training.recipe import Recipe
 from hashtagger.training.sweep import load_sweep
+from hashtagger.training.train import train
 
 
 @pytest.fixture
@@ -58,6 +61,16 @@ def test_the_same_photos_side_by_side(folders, quick, tmp_path):
             assert image.width > 300
     with pytest.raises(TrainingError, match=r"narrow: is there already; choose another folder"):
         compare(folders, out, tries, devices="cpu")
+
+
+def test_each_starts_from_the_weights_that_are_given(folders, quick, tmp_path):
+    still = dataclasses.replace(quick, learning_rate=0.0, epochs=(1,))
+    start = train(folders, tmp_path / "start", quick, devices="cpu")["weights"]
+    compare(folders, tmp_path / "out", {"a": still, "b": still}, init=start, devices="cpu")
+    before = load_file(start)
+    for name in "ab":
+        after = load_file(tmp_path / "out" / name / "weights.safetensors")
+        assert all(torch.equal(before[key], after[key]) for key in before)
 
 
 def test_what_cannot_be_trained_is_said_before_anything_is(folders, quick, tmp_path):

@@ -32,6 +32,7 @@ from hashtagger.training import sweep as sweeps
 )
 @click.option("--epochs", help=_("Epochs in all, or one number for each size: 8,3."))
 @click.option("--size", help=_("Sides in pixels that training goes through: 64,96,128."))
+@click.option("--init", type=click.Path(path_type=Path), help=_("Weights file to start from."))
 @click.option("--devices", default="auto", show_default=True, help=_("auto, cpu, a number of devices, or 0,1."))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help=_("Folder of the runs and tables."))
 @click.option("--json", "as_json", is_flag=True, help=_("Print the rows as one JSON document."))
@@ -43,6 +44,7 @@ def command(
     vocabulary: str | None,
     epochs: str | None,
     size: str | None,
+    init: Path | None,
     devices: str,
     out: Path,
     as_json: bool,
@@ -59,6 +61,6 @@ def command(
         names = [name.strip() for name in str(models).split(",")]
         tries = {name: recipes.load_recipe(recipe) for name in names}
     tries = {name: adapt(one, None if sweep else name, epochs, size, vocabulary) for name, one in tries.items()}
-    rows = compare(data, out, tries, devices=devices)
+    rows = compare(data, out, tries, init=init, devices=devices)
     click.echo(json.dumps(rows, ensure_ascii=False) if as_json else to_markdown(rows), nl=as_json)
     click.echo(str(out / "scatter.png"), err=True)

@@ -25,7 +25,12 @@ _PASSES = 10
 
 
 def compare(
-    data: "str | os.PathLike[str]", out: "str | os.PathLike[str]", tries: Mapping[str, Recipe], *, devices: str = "auto"
+    data: "str | os.PathLike[str]",
+    out: "str | os.PathLike[str]",
+    tries: Mapping[str, Recipe],
+    *,
+    init: "str | os.PathLike[str] | None" = None,
+    devices: str = "auto",
 ) -> list[dict[str, Any]]:
     """Train each try and measure it on the photos that its run kept aside.
 
@@ -37,6 +42,7 @@ def compare(
         data: Class folders or a manifest.
         out: Made if missing.
         tries: Recipes by name.
+        init: Weights file that each try starts from, as :func:`~hashtagger.training.train.train` takes it.
         devices: As :func:`~hashtagger.training.train.train` takes them, but one device only.
 
     Returns:
@@ -48,6 +54,7 @@ def compare(
     Raises:
         TrainingError: The photos, a recipe or the folder cannot be used, or a network does not take its size.
         ModelError: A network does not exist.
+        WeightsError: ``init`` is not a weights file of each try's network.
         MissingExtraError: Lightning or Matplotlib is not installed.
     """
     require("lightning", "matplotlib")
@@ -60,7 +67,7 @@ def compare(
     rows = []
     for name, recipe in tries.items():
         start = time.perf_counter()
-        run = train(data, out / name, recipe, devices=devices)
+        run = train(data, out / name, recipe, init=init, devices=devices)
         seconds = time.perf_counter() - start
         epochs = len((out / name / "metrics.csv").read_text(encoding="utf-8").splitlines()) - 1
         budget = {"epochs": epochs, "train_seconds": seconds}
