@@ -1,4 +1,4 @@
-"""Average two weights files of one network, as the shipped hashtag weights were made of their last two runs.
+"""Average two weights files of one network; docs/training.md has rows of such means.
 
     python benchmarks/average.py A.safetensors B.safetensors OUT.safetensors --share 0.75
 
