@@ -132,16 +132,16 @@ def test_posts_are_removed_with_our_copies_and_nothing_else(client, site, sample
 def test_folders_of_photos_and_what_is_wrong_with_them(client, sample_photos, tmp_path):
     folder = tmp_path / "사진"
     folder.mkdir()
-    with Image.open(sample_photos["palace"]) as palace:
-        palace.crop((350, 200, 560, 330)).save(folder / "2020-03-04 호수.jpg", quality=95)  # not sure of it
-    shutil.copy(sample_photos["flower"], folder / "2020-03-05 꽃.jpg")  # one that it is
+    shutil.copy(sample_photos["palace"], folder / "2020-03-04 궁궐.jpg")  # one that it is sure of
+    with Image.open(sample_photos["flower"]) as flower:
+        flower.crop((0, 300, 250, 427)).save(folder / "2020-03-05 꽃.jpg", quality=95)  # a part that it is not
     (folder / "bad.jpg").write_bytes(b"no photo")
     text = add(client, folder)
     assert "2 of them new" in text
     assert "bad.jpg" in text
     posts = [client.get(f"/library/posts/{number}").text for number in (1, 2)]
     assert sorted("chip guessed" in post for post in posts) == [False, True]
-    assert "꽃" in next(post for post in posts if "chip guessed" in post)
+    assert "여행" in next(post for post in posts if "chip guessed" in post)
     for path, words in (
         (tmp_path / "absent", "no such file"),
         ("relative", "whole path"),
