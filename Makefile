@@ -35,10 +35,8 @@ figures: .venv/dev
 # The packed int8 network and its figures, from photos like ../shared/photos (train/, and a manifest with a split val).
 WEIGHTS := weights/drn_c_26-hashtags_ko
 int8: .venv/dev
-	rm -f weights/SHA256SUMS
 	$(BIN)/hashtagger export --weights $(WEIGHTS).safetensors --int8 --calibrate $(PHOTOS)/train --check $(PHOTOS) \
 	    $(WEIGHTS).int8.onnx
-	cd weights && sha256sum *.onnx *.safetensors > SHA256SUMS
 
 # Pictures of the web page for docs/web.md and the README.
 screenshots: .venv/dev

@@ -9,7 +9,15 @@ from click.testing import CliRunner
 
 from hashtagger.cli import group
 from hashtagger.models import create_model
-from hashtagger.models.weights import ModelConfig, find_weights, fingerprint, read_config, save_weights
+from hashtagger.models.weights import (
+    CHECKSUMS,
+    ModelConfig,
+    find_weights,
+    fingerprint,
+    read_config,
+    save_weights,
+    verify,
+)
 
 pytest.importorskip("onnxscript")
 NARROW = {"channels": [8] * 8}
@@ -60,6 +68,17 @@ def test_int8_says_what_it_was_made_from_and_what_it_costs(run, weights, labelle
     assert "bad.jpg: not a photo" in result.stderr
     cost = read_config(out).figures["int8"]
     assert set(cost) == {"photos", "agreement", "difference", "top1", "top1_float", "made_from"}
+
+
+def test_the_checksum_beside_an_export_is_renewed(run, weights, labelled):
+    out = weights.with_suffix(".int8.onnx")
+    sums = weights.with_name(CHECKSUMS)
+    sums.write_text(f"{'0' * 64}  {out.name}\n{'1' * 64}  another\n")
+    result = run("export", "--weights", weights, "--int8", "--calibrate", labelled, "--check", labelled, out)
+    assert result.exit_code == 0, result.output
+    verify(out)
+    assert "0" * 64 not in sums.read_text()
+    assert sums.read_text().endswith(f"{'1' * 64}  another\n")
 
 
 def test_the_packed_network_keeps_its_answers_in_int8(run, shared, tmp_path):

@@ -17,7 +17,7 @@ from hashtagger.models.weights import (
     verify,
 )
 
-NARROW = {"channels": [16, 16, 16, 16, 16, 16, 16, 16]}
+NARROW = {"channels": [4, 4, 8, 8, 8, 8, 8, 8]}
 CONFIG = ModelConfig(
     "drn_c_26", "hashtags_ko", ("a", "b", "c"), 64, temperature=1.25, threshold=0.4, model_args=NARROW, figures={"n": 1}
 )

@@ -26,7 +26,7 @@ def weights(tmp_path_factory) -> Path:
     from hashtagger.vocabulary import load_vocabulary
 
     torch.manual_seed(0)
-    channels = {"channels": [16, 16, 16, 16, 16, 16, 16, 16]}
+    channels = {"channels": [4, 4, 8, 8, 8, 8, 8, 8]}
     model = create_model("drn_c_26", num_classes=20, **channels).eval()
     keys = tuple(load_vocabulary("hashtags_ko").keys)
     config = ModelConfig("drn_c_26", "hashtags_ko", keys, 32, model_args=channels)

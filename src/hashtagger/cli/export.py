@@ -49,7 +49,7 @@ def command(
 ) -> None:
     """Parse, export, compare, print."""
     from hashtagger.models.export import export_onnx, export_program
-    from hashtagger.models.weights import find_weights, fingerprint, load_weights
+    from hashtagger.models.weights import find_weights, fingerprint, load_weights, renew_checksum
     from hashtagger.vocabulary import load_vocabulary
 
     if out.suffix != f".{kind}":
@@ -62,12 +62,14 @@ def command(
         _export_int8(network, config, out, calibrate)
     else:
         (export_onnx if kind == "onnx" else export_program)(network, config, out)
+    renew_checksum(out)
     figures = _compare(network, config, out, check) if check else {}
     if int8:
         from hashtagger.models.quantize import write_config
 
         said = {**figures, "made_from": fingerprint(path)}
         write_config(out, replace(config, figures={**config.figures, "int8": said}))
+        renew_checksum(out)
     if as_json:
         click.echo(json.dumps({"path": str(out), "bytes": out.stat().st_size, **figures}, ensure_ascii=False))
         return

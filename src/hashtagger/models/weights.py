@@ -131,6 +131,16 @@ def fingerprint(path: Path) -> str:
     return _listed_digest(path) or _digest(path)
 
 
+def renew_checksum(path: Path) -> None:
+    """Write a file's new SHA-256 into the checksums beside it, if they list the file."""
+    if not (listed := _listed_digest(path)):
+        return
+    sums = path.parent / CHECKSUMS
+    old, new = (f"{digest}  {path.name}" for digest in (listed, _digest(path)))
+    lines = [new if line == old else line for line in sums.read_text(encoding="utf-8").splitlines()]
+    sums.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def _listed_digest(path: Path) -> str:
     sums = path.parent / CHECKSUMS
     lines = sums.read_text(encoding="utf-8").splitlines() if sums.is_file() else []

@@ -1,7 +1,6 @@
 """Measure a network on labelled photos, and calibrate it."""
 
 import dataclasses
-import hashlib
 import json
 import os
 import sys
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hashtagger.errors import TrainingError
 from hashtagger.i18n import _
 from hashtagger.models.preprocess import preprocess
-from hashtagger.models.weights import CHECKSUMS, ModelConfig, find_weights, load_weights, save_weights
+from hashtagger.models.weights import ModelConfig, find_weights, load_weights, renew_checksum, save_weights
 from hashtagger.training import metrics
 from hashtagger.training.dataset import OTHER, Photo, read_photos, reading_loader, targets
 from hashtagger.training.extra import require
@@ -128,7 +127,7 @@ def evaluate(
     write_report(report, {name or "all": chosen for name, chosen in sets.items()}, config, Path(out))
     if calibrate:
         save_weights(path, network, dataclasses.replace(config, figures=main_figures(report)))
-        _renew_checksum(path)
+        renew_checksum(path)
     return report
 
 
@@ -301,14 +300,3 @@ def main_figures(report: Mapping[str, Any]) -> dict[str, Any]:
         figures[name].update(chosen["abstention"]["at_weights_threshold"])
     rounded: dict[str, Any] = json.loads(json.dumps(figures), parse_float=lambda text: round(float(text), 4))
     return rounded
-
-
-def _renew_checksum(path: Path) -> None:
-    """Write the file's new SHA-256 into the list beside it, if the list names the file."""
-    sums = path.parent / CHECKSUMS
-    if not sums.is_file():
-        return
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    lines = sums.read_text(encoding="utf-8").splitlines()
-    renewed = [f"{digest}  {path.name}" if line.partition("  ")[2] == path.name else line for line in lines]
-    sums.write_text("\n".join(renewed) + "\n", encoding="utf-8")
