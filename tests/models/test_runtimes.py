@@ -1,4 +1,5 @@
 import hashlib
+import inspect
 import json
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from hashtagger.errors import HashtaggerError, WeightsError
-from hashtagger.models import create_model
+from hashtagger.models import create_model, device
 from hashtagger.models.export import export_onnx, export_program
 from hashtagger.models.onnxfile import read_metadata
 from hashtagger.models.quantize import quantize, write_config
@@ -99,6 +100,26 @@ def test_int8_is_near_and_small(files):
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.99
     # Each photo by itself gives what it gives among others.
     np.testing.assert_allclose(onnx_runtime(folder / "x.int8.onnx")(pixels[:1]), found[:1], atol=1e-5)
+
+
+def test_cpus_that_would_overflow_multiply_int8_the_slow_way(files, monkeypatch):
+    folder, _network = files
+    pixels = random_pixels(8, seed=9)
+
+    def opened(flags):
+        monkeypatch.setattr(device, "cpu_flags", lambda: frozenset(flags))
+        monkeypatch.setattr(device.platform, "machine", lambda: "x86_64")
+        compute = onnx_runtime(folder / "x.int8.onnx")
+        options = inspect.getclosurevars(compute).nonlocals["session"].get_session_options()
+        try:
+            return compute(pixels), options.get_session_config_entry("session.x64quantprecision")
+        except RuntimeError:  # no such entry
+            return compute(pixels), None
+
+    old, slow = opened({"avx2"})
+    new, fast = opened({"avx2", "avx_vnni"})
+    assert (slow, fast) == ("1", None)
+    np.testing.assert_allclose(old, new, atol=0.05 * np.abs(new).max())
 
 
 def test_fold_keeps_the_function_and_the_network():

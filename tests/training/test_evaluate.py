@@ -102,7 +102,7 @@ def test_calibration_goes_into_the_weights_and_nothing_else_changes(weights, man
     (tmp_path / CHECKSUMS).unlink()
     before, _config = load_weights(path)
     (tmp_path / CHECKSUMS).write_text(f"{'1' * 64}  another\n", encoding="utf-8")
-    report = evaluate(manifest, tmp_path / "out", path, calibrate=True)
+    report = evaluate(manifest, tmp_path / "out", path, calibrate="val")
     after, config = load_weights(path)
     assert config.temperature == report["temperature"] > 1.2
     assert config.threshold == report["threshold"]
@@ -117,6 +117,19 @@ def test_calibration_goes_into_the_weights_and_nothing_else_changes(weights, man
     assert evaluate(manifest, tmp_path / "again", path)["sets"]["val"] == report["sets"]["val"]
 
 
+def test_calibration_takes_the_split_that_is_named(weights, manifest, folders, tmp_path):
+    path = tmp_path / "copy.safetensors"
+    path.write_bytes(weights.read_bytes())
+    for data, split in ((manifest, "val_other"), (folders, "all")):
+        report = evaluate(data, tmp_path / "out", path, calibrate=split)
+        abstention = report["sets"][split]["abstention"]
+        assert abstention["at_weights_threshold"]["threshold"] == abstention["at_90_percent_precision"]["threshold"]
+    before = path.read_bytes()
+    with pytest.raises(TrainingError, match="no split test to calibrate on; there are: val, val_other"):
+        evaluate(manifest, tmp_path / "out", path, calibrate="test")
+    assert path.read_bytes() == before
+
+
 def test_the_checksum_beside_the_weights_is_renewed(weights, manifest, tmp_path):
     import hashlib
 
@@ -124,7 +137,7 @@ def test_the_checksum_beside_the_weights_is_renewed(weights, manifest, tmp_path)
     path.write_bytes(weights.read_bytes())
     sums = tmp_path / CHECKSUMS
     sums.write_text(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n{'1' * 64}  another\n")
-    evaluate(manifest, tmp_path / "out", path, calibrate=True)
+    evaluate(manifest, tmp_path / "out", path, calibrate="val")
     load_weights(path)
     assert sums.read_text().endswith(f"{'1' * 64}  another\n")
 

@@ -15,11 +15,13 @@ from hashtagger.i18n import _
 @click.option("--out", required=True, type=click.Path(path_type=Path), help=_("Folder of the report."))
 @click.option(
     "--calibrate",
-    is_flag=True,
-    help=_("Fit temperature and threshold on the split val and write them into the weights file."),
+    metavar="SPLIT",
+    help=_(
+        "Fit temperature and threshold on this split (all: data without splits) and write them into the weights file."
+    ),
 )
 @click.option("--json", "as_json", is_flag=True, help=_("Print the report as one JSON document."))
-def command(data: Path, vocabulary: str, weights: Path | None, out: Path, calibrate: bool, as_json: bool) -> None:
+def command(data: Path, vocabulary: str, weights: Path | None, out: Path, calibrate: str | None, as_json: bool) -> None:
     """Parse, evaluate, print."""
     from hashtagger.training.evaluate import evaluate
 

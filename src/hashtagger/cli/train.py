@@ -105,7 +105,7 @@ def command(
     adapted = adapt(load_recipe(recipe), model, epochs, size, vocabulary)
     run = train(data, out, adapted, init=init, resume=resume, devices=devices, nodes=nodes, strategy=strategy)
     if report:
-        evaluate(out / PHOTOS, out / "report", run["weights"], calibrate=True)
+        evaluate(out / PHOTOS, out / "report", run["weights"], calibrate="val")
     for problem in run["problems"]:
         click.echo(problem, err=True)
     if as_json:

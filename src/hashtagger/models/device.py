@@ -45,6 +45,15 @@ def computes_bfloat16(device: str) -> bool:
     return device == "cpu" and bool(cpu_flags() & {"avx512_bf16", "amx_bf16"})
 
 
+def sums_int8_exactly() -> bool:
+    """Tell whether the CPU adds products of int8 in 32 bits (VNNI, or any ARM); older x86 ones saturate at 16.
+
+    Where Linux does not say, an x86 CPU is taken for an older one.
+    """
+    x86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
+    return not x86 or bool(cpu_flags() & {"avx512_vnni", "avx_vnni"})
+
+
 @lru_cache(maxsize=1)
 def cpu_flags() -> frozenset[str]:
     """What the CPU can do, in Linux's words; empty on other systems."""

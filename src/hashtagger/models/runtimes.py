@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from hashtagger.errors import HashtaggerError, MissingExtraError, WeightsError
 from hashtagger.i18n import _
-from hashtagger.models.device import computes_bfloat16
+from hashtagger.models.device import computes_bfloat16, sums_int8_exactly
 from hashtagger.models.weights import fingerprint, load_weights, read_config, verify
 
 if TYPE_CHECKING:
@@ -139,6 +139,9 @@ def onnx_runtime(path: Path) -> "Runtime":
     options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
     # Idle threads that wait by counting take the cores from those that decode photos.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if not sums_int8_exactly():
+        # Without it sums of int8 products overflow silently; with it such CPUs are right, and slower.
+        options.add_session_config_entry("session.x64quantprecision", "1")
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -66,7 +66,7 @@ def evaluate(
     weights: "str | os.PathLike[str] | None" = None,
     *,
     vocabulary: "str | os.PathLike[str]" = "hashtags_ko",
-    calibrate: bool = False,
+    calibrate: str | None = None,
 ) -> dict[str, Any]:
     """Measure a network and write a report: ``report.json``, ``report.md`` and figures as PNG.
 
@@ -79,14 +79,14 @@ def evaluate(
         out: Folder of the report; made if missing.
         weights: Weights file; by default the packed one of ``vocabulary``.
         vocabulary: Name or file of the vocabulary whose packed weights are measured.
-        calibrate: Fit temperature and threshold on the split ``val`` (where there are no splits, on all)
-            and write them, with the main figures, into the weights file.
+        calibrate: Fit temperature and threshold on the photos of this split (``"all"`` where there are no
+            splits) and write them, with the main figures, into the weights file.
 
     Returns:
         What ``report.json`` says.
 
     Raises:
-        TrainingError: No photos to measure on, or of labels that the network does not have.
+        TrainingError: No photos to measure on, or of labels that the network does not have; or no such split.
         WeightsError: The weights cannot be read.
         MissingExtraError: Matplotlib is not installed.
     """
@@ -101,17 +101,22 @@ def evaluate(
     unknown = sorted({photo.key for photo in photos} - {*config.keys, OTHER})
     if unknown:
         raise TrainingError(_("{path}: does not know the labels {keys}").format(path=path, keys=", ".join(unknown)))
-    names = list(dict.fromkeys(photo.split for photo in photos if photo.key != OTHER))
+    names = list(dict.fromkeys(photo.split or "all" for photo in photos if photo.key != OTHER))
     if not names:
         raise TrainingError(_("{path}: no labelled photos outside the split train").format(path=data))
+    if calibrate and calibrate not in names:
+        raise TrainingError(
+            _("{path}: no split {name} to calibrate on; there are: {known}").format(
+                path=data, name=calibrate, known=", ".join(names)
+            )
+        )
     answers, problems = predict(network, config, photos)
-    splits = np.array([photo.split for photo in answers.photos])
+    splits = np.array([photo.split or "all" for photo in answers.photos])
     labelled = answers.truth >= 0
     other = answers[~labelled]
     sets = {name: answers[labelled & (splits == name)] for name in names}
     if calibrate:
-        fitted = sets.get("val") or sets[names[0]]
-        temperature, threshold = fit(fitted, other)
+        temperature, threshold = fit(sets[calibrate], other)
         config = dataclasses.replace(config, temperature=temperature, threshold=threshold)
     report = {
         "weights": path.name,
@@ -120,11 +125,11 @@ def evaluate(
         "keys": config.keys,
         "temperature": config.temperature,
         "threshold": config.threshold,
-        "sets": {name or "all": measure(chosen, other, config) for name, chosen in sets.items()},
+        "sets": {name: measure(chosen, other, config) for name, chosen in sets.items()},
         "other": measure_other(other, config),
         "problems": problems,
     }
-    write_report(report, {name or "all": chosen for name, chosen in sets.items()}, config, Path(out))
+    write_report(report, sets, config, Path(out))
     if calibrate:
         save_weights(path, network, dataclasses.replace(config, figures=main_figures(report)))
         renew_checksum(path)
