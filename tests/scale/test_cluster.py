@@ -89,6 +89,61 @@ def test_a_killed_worker_costs_nothing_but_time(rows, pile, weights, tmp_path):
     assert [line for pid, line in below.items() if Path(f"/proc/{pid}").exists()] == []
 
 
+@pytest.fixture
+def machines(tmp_path_factory, monkeypatch):
+    """A cluster of two machines with a CPU each, as Ray sees it: the address, and the process of the second."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = (tmp_path_factory.mktemp("ray") / "log").open("wb")
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus=1", "--disable-usage-stats"]
+    command += [f"--object-store-memory={100 * 2**20}", "--node-ip-address=127.0.0.1"]
+    # Both machines and the command agree that nobody asks for a token, whether this user has one or not.
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    started = []
+    try:
+        for arguments in (["--head", f"--port={port}", "--include-dashboard=false"], [f"--address=127.0.0.1:{port}"]):
+            started.append(subprocess.Popen([*command, *arguments], env=environment, stdout=log, stderr=log))
+            deadline = time.monotonic() + 60
+            while socket.socket().connect_ex(("127.0.0.1", port)):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        yield f"127.0.0.1:{port}", started[1]
+    finally:
+        for process in reversed(started):
+            # Asked politely, a machine waits half a minute for the other.
+            kill([*descendants(process.pid), process.pid])
+            process.wait(60)
+        log.close()
+
+
+def kill(pids):
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in /proc")
+def test_a_machine_that_goes_costs_nothing_but_time(rows, pile, weights, tmp_path, machines):
+    address, second = machines
+    deadline = time.monotonic() + 60
+    while not any("raylet" in line for line in descendants(second.pid).values()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process = start(tmp_path / "tags.jsonl", pile, weights, "--workers", 2, "--address", address)
+    parts = tmp_path / "tags.jsonl.parts"
+    while len(list(parts.glob("0*.jsonl"))) < 3:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    there = descendants(second.pid)
+    assert any("MapWorker" in line for line in there.values()), "the second machine does no work"
+    kill(there)
+    assert len(list(parts.glob("0*.jsonl"))) < 38, "too late: all was done"
+    ended(process)
+    assert (tmp_path / "tags.jsonl").read_bytes() == rows
+
+
 def test_what_the_local_engine_began_ray_can_end(rows, pile, weights, tmp_path):
     def stop(done, _total):
         if done >= 50:

@@ -44,7 +44,7 @@ def connected(address: str | None) -> "Iterator[None]":
     own: dict[str, Any] = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE} if address is None else {}
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **own)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         raise TaggingError(
             _("no Ray cluster at {address} ({cause})").format(address=address, cause=" ".join(str(error).split()))
         ) from error
