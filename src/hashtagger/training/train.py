@@ -141,10 +141,11 @@ def _fit(
 ) -> "Tagger":
     import lightning as L  # noqa: N812
     import torch
-    from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
+    from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
     from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
     from hashtagger.training.module import Tagger
+    from hashtagger.training.progress import ProgressBar
 
     torch.manual_seed(recipe.seed)
     network = create_model(
@@ -171,7 +172,7 @@ def _fit(
     callbacks: list[Callback] = [
         ModelCheckpoint(folder, "best", monitor="val_top1", mode="max", **every_epoch),
         ModelCheckpoint(folder, "last", **every_epoch),
-        TQDMProgressBar(),
+        ProgressBar(),
     ]
     if recipe.stop_after:
         callbacks.append(EarlyStopping("val_top1", mode="max", patience=recipe.stop_after))

@@ -1,0 +1,24 @@
+"""The progress bar of a training."""
+
+import time
+from typing import Any
+
+from lightning.pytorch.callbacks import TQDMProgressBar
+
+_SECONDS = 1.0
+
+
+class ProgressBar(TQDMProgressBar):
+    """Lightning's bar, with the measures read once a second: each reading waits until the GPU has done all its work."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._measures: dict[str, Any] = {}
+        self._read_at = -_SECONDS
+
+    def get_metrics(self, *arguments: Any) -> dict[str, Any]:
+        """Give what stands behind the bar."""
+        now = time.monotonic()
+        if now - self._read_at >= _SECONDS:
+            self._measures, self._read_at = super().get_metrics(*arguments), now
+        return self._measures
