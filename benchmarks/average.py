@@ -7,6 +7,7 @@ either (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022, ar
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from hashtagger.models.weights import load_weights, save_weights
@@ -18,6 +19,7 @@ def main() -> None:
     parser.add_argument("b", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--share", type=float, default=0.5, help="part of B in the average, 0 to 1")
+    parser.add_argument("--image-size", type=int, help="side in pixels that it is used at; by default that of A")
     arguments = parser.parse_args()
     model, config = load_weights(arguments.a)
     other = load_weights(arguments.b)[0].state_dict()
@@ -27,7 +29,7 @@ def main() -> None:
             for key, tensor in model.state_dict().items()
         }
     )
-    save_weights(arguments.out, model, config)
+    save_weights(arguments.out, model, replace(config, image_size=arguments.image_size or config.image_size))
 
 
 if __name__ == "__main__":
