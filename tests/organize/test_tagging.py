@@ -14,7 +14,8 @@ def photos(tmp_path):
 
     images = load_sample_images()
     for name, image in zip(("china.png", "flower.png"), images.images, strict=True):
-        Image.fromarray(image).save(tmp_path / name)
+        # Of the palace what the network is surest of, of the flower all, which it is not sure of.
+        Image.fromarray(image[:300, :300] if name == "china.png" else image).save(tmp_path / name)
     return tmp_path
 
 
@@ -23,6 +24,7 @@ def test_posts_without_tags_get_the_models_where_it_is_sure(photos):
 
     paths = [photos / "china.png", photos / "flower.png"]
     sure = [answer[0].label.tag if answer else None for answer in Recommender().recommend(paths, top_k=1)]
+    assert sure == ["여행", None]
     with ZipFile(photos / "export.zip", "w") as archive:
         archive.write(paths[1], "flower.png")
     (photos / "broken.jpg").write_bytes(b"not a photo")
