@@ -111,6 +111,9 @@ def machines(tmp_path_factory, monkeypatch):
                 time.sleep(0.1)
         yield f"127.0.0.1:{port}", started[1]
     finally:
+        noted = Path("/tmp/ray/ray_current_cluster")
+        if noted.exists() and noted.read_text().strip().endswith(f":{port}"):
+            noted.unlink()
         for process in reversed(started):
             # Asked politely, a machine waits half a minute for the other.
             kill([*descendants(process.pid), process.pid])
@@ -187,6 +190,17 @@ def test_an_address_where_nobody_listens_is_said_at_once(pile, weights, tmp_path
         with pytest.raises(TaggingError, match=f"no Ray cluster at {address} "):
             tag_photos([str(pile)], tmp_path / "tags.jsonl", weights=weights, engine="ray", address=address)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cluster_that_ended_without_a_word_is_said_at_once(pile, weights, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    (tmp_path / "ray").mkdir()
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))  # bound, but not listening
+        (tmp_path / "ray" / "ray_current_cluster").write_text(f"127.0.0.1:{reserved.getsockname()[1]}")
+        with pytest.raises(TaggingError, match="no Ray cluster at auto "):
+            tag_photos([str(pile)], tmp_path / "tags.jsonl", weights=weights, engine="ray", address="auto")
+    assert [path.name for path in tmp_path.iterdir()] == ["ray"]
 
 
 def test_no_cluster_and_no_ray_are_one_line(pile, weights, tmp_path, monkeypatch):

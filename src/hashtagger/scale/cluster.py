@@ -57,10 +57,16 @@ def connected(address: str | None) -> "Iterator[None]":
 def _require_answer(address: str | None) -> None:
     """See that somebody listens at ``host:port`` or ``ray://host:port``: Ray itself tries for many minutes.
 
+    For ``"auto"`` that is where Ray noted this machine's last cluster, which may have ended without a word.
+
     Raises:
         TaggingError: Nobody does.
     """
-    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    noted = address or ""
+    if address == "auto":
+        with suppress(OSError):
+            noted = (Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray" / "ray_current_cluster").read_text().strip()
+    host, colon, port = noted.removeprefix("ray://").rpartition(":")
     if not colon:
         return
     try:
