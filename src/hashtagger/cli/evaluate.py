@@ -16,9 +16,7 @@ from hashtagger.i18n import _
 @click.option(
     "--calibrate",
     metavar="SPLIT",
-    help=_(
-        "Fit temperature and threshold on this split (all: data without splits) and write them into the weights file."
-    ),
+    help=_("Fit temperature and threshold on this split (all: no splits) and write them into the weights file."),
 )
 @click.option("--json", "as_json", is_flag=True, help=_("Print the report as one JSON document."))
 def command(data: Path, vocabulary: str, weights: Path | None, out: Path, calibrate: str | None, as_json: bool) -> None:

@@ -62,17 +62,24 @@ def _require_answer(address: str | None) -> None:
     Raises:
         TaggingError: Nobody does.
     """
-    noted = address or ""
-    if address == "auto":
-        with suppress(OSError):
-            noted = (Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray" / "ray_current_cluster").read_text().strip()
-    host, colon, port = noted.removeprefix("ray://").rpartition(":")
+    where = _noted_address() if address == "auto" else address or ""
+    host, colon, port = where.removeprefix("ray://").rpartition(":")
     if not colon:
         return
     try:
         socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
     except (OSError, ValueError, OverflowError) as error:
         raise TaggingError(_("no Ray cluster at {address} ({cause})").format(address=address, cause=error)) from error
+
+
+def _noted_address() -> str:
+    """What Ray takes for ``"auto"``; ``""`` where there is nothing or this version of Ray keeps it elsewhere."""
+    try:
+        from ray._common.utils import get_ray_address_file
+
+        return os.environ.get("RAY_ADDRESS") or Path(get_ray_address_file(None)).read_text(encoding="utf-8").strip()
+    except (ImportError, OSError):
+        return ""
 
 
 def has_gpus() -> bool:
