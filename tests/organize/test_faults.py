@@ -123,6 +123,32 @@ def test_killed_at_any_time_it_resumes_to_the_same_tree(album, picture, clean, m
         assert differences((picture(album.root), picture(destination)), before) == []
 
 
+@pytest.mark.parametrize("written", [0, 40])
+def test_killed_within_a_sidecar_it_resumes_to_the_same_tree(album, picture, clean, monkeypatch, written):
+    destination, before, after = clean
+    whole = after("hardlink")
+    write_all = files._write_all
+
+    def write_and_die(file, data):
+        if data.startswith(b"<x:xmpmeta"):
+            write_all(file, data[:written])
+            os.kill(os.getpid(), signal.SIGKILL)
+        write_all(file, data)
+
+    def killed():
+        monkeypatch.setattr(files, "_write_all", write_and_die)
+        run(album, destination, "hardlink")
+
+    assert in_child(killed)[0] == signal.SIGKILL
+    assert [path.stat().st_size for path in destination.rglob("*.xmp")] == [written]
+    if not written:
+        assert undo(destination).problems == []
+        assert differences((picture(album.root), picture(destination)), before) == []
+        assert in_child(killed)[0] == signal.SIGKILL
+    run(album, destination, "hardlink")
+    assert differences((picture(album.root), picture(destination)), whole) == []
+
+
 @pytest.mark.parametrize("mode", ["copy", "move"])
 def test_a_killed_undo_is_taken_up(album, picture, clean, mode):
     destination, before, after = clean

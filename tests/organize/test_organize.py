@@ -426,7 +426,7 @@ def test_gallery_holds_the_posts_and_no_markup_of_theirs(album, tmp_path):
     assert "http://" not in page
     data = json.loads(page.split('id="data">')[1].split("</script>")[0])
     assert len(data["posts"]) == 13
-    time, caption, permalink, guess, _tags, files, _place = data["posts"][-1]
+    time, caption, permalink, guess, _tags, files, _place = data["posts"][0]
     assert (time, permalink, guess) == ("2021-04-01 12:00", "https://www.instagram.com/p/IMG_0/", 0)
     assert caption.startswith("</script>")
     assert files == [["날짜/2021/04/IMG_0.jpg", 1]]

@@ -105,10 +105,12 @@ def _recheck(db: sqlite3.Connection, destination: Path, interrupted: bool) -> No
 def _write_down(db: sqlite3.Connection, destination: Path, jobs: list[Job], made: set[int]) -> None:
     """Put a batch's hashes and the folders it needs into the journal, then make the folders."""
     db.execute("BEGIN")
-    db.executemany(
-        "UPDATE file SET content = ?, digest = ?, sidecar = ? WHERE id = ?",
-        [(job.content, job.digest, job.sidecar_digest, job.number) for job in jobs],
-    )
+    if jobs:  # In one statement, as with many this thread would wait for the others after each.
+        db.execute(
+            f"""UPDATE file SET content = v.column2, digest = v.column3, sidecar = v.column4
+                FROM (VALUES {",".join(["(?, ?, ?, ?)"] * len(jobs))}) AS v WHERE id = v.column1""",
+            [x for job in jobs for x in (job.number, job.content, job.digest, job.sidecar_digest)],
+        )
     folders = {one.folder: PurePosixPath(one.path) for job in jobs for one in job.places if one.folder not in made}
     for path in folders.values():
         missing = [(str(part),) for part in (path, *path.parents) if not (destination / part).exists()]
@@ -126,8 +128,8 @@ def _land_freely(destination: str, job: Job) -> bool:
             final = f"{destination}{os.sep}{path}{os.sep}{name}"
             if not files.link(job.origin, final):
                 return False
-            if xmp and job.sidecar and not files.link(job.sidecar, final + SIDECAR):
-                return False
+            if xmp and job.sidecar:
+                _put_beside(job, final + SIDECAR)
     except FileExistsError:
         return False
     job.clear()
@@ -167,19 +169,31 @@ def _land_at(job: Job, final: str, with_sidecar: bool) -> bool:
     if job.sidecar and with_sidecar:
         beside = Path(final + SIDECAR)
         try:
-            _put(job.sidecar, final + SIDECAR)
+            _put_beside(job, str(beside))
         except FileExistsError:
-            if not beside.is_file() or files.digest_at(beside) != job.sidecar_digest:
+            there = beside.read_bytes() if beside.is_file() else None
+            if there is None or not job.sidecar.startswith(there):
                 Path(final).unlink()
                 return False
-            beside.unlink()  # The same again, left over without its photo.
-            _put(job.sidecar, final + SIDECAR)
+            if there != job.sidecar:  # A run was killed as it wrote it.
+                beside.unlink()
+                _put_beside(job, str(beside))
     return True
 
 
 def _put(staged: str, final: str) -> None:
     if not files.link(staged, final):
         files.duplicate(Path(staged), Path(final), Path(staged + ".copy"))
+
+
+def _put_beside(job: Job, beside: str) -> None:
+    """Write a sidecar, or link to it where it is already.
+
+    It is written in place: staging twenty thousand takes longer than writing them, and one that is torn can be told.
+    """
+    if not job.beside or not files.link(job.beside, beside):
+        files.write(job.sidecar, beside)
+        job.beside = beside
 
 
 def _is_same(job: Job, final: Path) -> bool:
@@ -189,9 +203,8 @@ def _is_same(job: Job, final: Path) -> bool:
 
 
 def _mark(db: sqlite3.Connection, jobs: list[Job]) -> None:
-    db.execute("BEGIN")
-    db.executemany("UPDATE place SET state = 1 WHERE file = ? AND state = 0", [(job.number,) for job in jobs])
-    db.execute("COMMIT")
+    files_ = ",".join(str(job.number) for job in jobs)
+    db.execute(f"UPDATE place SET state = 1 WHERE state = 0 AND file IN ({files_})")
 
 
 def _make_safe(db: sqlite3.Connection) -> None:

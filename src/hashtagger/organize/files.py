@@ -37,11 +37,20 @@ def remove(path: str) -> None:
     os.unlink(path)  # noqa: PTH108 - a Path takes longer to make than the file to go
 
 
-def write(data: bytes, target: str) -> str:
-    """Write bytes to a new file; gives their SHA-256, in hex."""
-    with open(target, "xb", buffering=0) as file:  # noqa: PTH123 - as above
-        _write_all(file, data)
-    return hashlib.sha256(data).hexdigest()
+def write(data: bytes, target: str) -> None:
+    """Write bytes to a new file; where they do not fit, nothing stays.
+
+    Raises:
+        FileExistsError: There is something of that name.
+        OSError: Writing failed.
+    """
+    file = open(target, "xb", buffering=0)  # noqa: PTH123, SIM115 - as above
+    try:
+        with file:
+            _write_all(file, data)
+    except OSError:
+        remove(target)
+        raise
 
 
 def write_checked(chunks: Iterable[bytes], target: Path) -> str:

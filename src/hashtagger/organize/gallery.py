@@ -2,11 +2,13 @@
 
 import json
 import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any, BinaryIO
 
 from hashtagger.organize.layout import Layout
-from hashtagger.organize.rows import read_rows
+from hashtagger.organize.rows import Row
 
 # Browsers show these; for anything else there is a tile with its name.
 _PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".bmp")
@@ -26,11 +28,12 @@ _WORDS = {
 }  # fmt: skip
 
 
-def write_gallery(db: sqlite3.Connection, layout: Layout, file: BinaryIO) -> None:
-    """Write the page: tags and months at the side, thumbnails that open their post with all its files and words.
+@contextmanager
+def writing_gallery(db: sqlite3.Connection, layout: Layout, file: BinaryIO) -> Iterator[Callable[[Row], object]]:
+    """Give what adds a post to the page: tags and months at the side, thumbnails that open all of a post.
 
-    The posts are data inside the page, newest first, and the photos themselves serve as thumbnails, each loaded only
-    when it comes into view.
+    The posts are data inside the page, and the photos themselves serve as thumbnails, each loaded only when it comes
+    into view.
     """
     page = files("hashtagger.organize").joinpath("gallery.html").read_text(encoding="utf-8")
     for word, text in _WORDS[layout.lang].items():
@@ -39,12 +42,16 @@ def write_gallery(db: sqlite3.Connection, layout: Layout, file: BinaryIO) -> Non
     file.write(head.encode())
     file.write(b'{"tags":' + _json(_tags(db, layout)) + b',"posts":[')
     separator = b"\n"
-    for row in read_rows(db, newest_first=True):
+
+    def add(row: Row) -> None:
+        nonlocal separator
         if row.paths:
             tags, files_ = [tag for tag, _name in row.tags], _kinds(row.paths)
             when = row.taken_at[:16].replace("T", " ")
             file.write(separator + _json([when, row.caption, row.permalink, int(row.guess), tags, files_, row.place]))
             separator = b",\n"
+
+    yield add
     file.write(b"]}" + tail.encode())
 
 

@@ -21,7 +21,7 @@ NAME = "journal.sqlite"
 MADE = "made"  # the destination and folders above it that were not there before
 _VERSION = 1
 
-PLACE_INDEX = "CREATE INDEX place_file ON place(file, folder, state)"
+PLACE_INDEX = "CREATE INDEX place_file ON place(file, folder)"
 _SCHEMA = f"""
 CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 -- Folders of the tree, relative to the destination; and those that were not there before us, so that undo removes them.
@@ -89,6 +89,7 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA wal_autocheckpoint = 10000")  # each waits for the drive
         _check_version(db, path)
     except sqlite3.DatabaseError as error:
         db.close()

@@ -3,31 +3,37 @@
 import json
 import os
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 from hashtagger.organize import files, names
 from hashtagger.organize.apply import STAGE
-from hashtagger.organize.gallery import write_gallery
+from hashtagger.organize.gallery import writing_gallery
 from hashtagger.organize.journal import FOLDER
 from hashtagger.organize.layout import Layout
 from hashtagger.organize.report import Report
-from hashtagger.organize.table import write_table
+from hashtagger.organize.rows import read_rows
+from hashtagger.organize.table import writing_table
 
 
 def write_pages(db: sqlite3.Connection, destination: Path, layout: Layout, report: Report) -> None:
     """Write the table, the gallery and the report; one that says the same as before is not touched."""
-    totals = json.dumps(report.totals(), ensure_ascii=False, indent=1).encode() + b"\n"
-    _write(db, destination, "posts.csv", lambda file: write_table(db, layout.lang, file))
-    _write(db, destination, "index.html", lambda file: write_gallery(db, layout, file))
-    _write(db, destination, "report.json", lambda file: file.write(totals))
+    stage = destination / FOLDER
+    table, gallery, totals = (stage / f"{STAGE}-{name}" for name in ("posts.csv", "index.html", "report.json"))
+    with (
+        table.open("wb") as table_file,
+        gallery.open("wb") as gallery_file,
+        writing_table(layout.lang, table_file) as add_to_table,
+        writing_gallery(db, layout, gallery_file) as add_to_gallery,
+    ):
+        for row in read_rows(db):
+            add_to_table(row)
+            add_to_gallery(row)
+    totals.write_bytes(json.dumps(report.totals(), ensure_ascii=False, indent=1).encode() + b"\n")
+    for staged in (table, gallery, totals):
+        _put(db, destination, staged, staged.name.removeprefix(f"{STAGE}-"))
 
 
-def _write(db: sqlite3.Connection, destination: Path, name: str, fill: Callable[[BinaryIO], object]) -> None:
-    staged = destination / FOLDER / f"{STAGE}-{name}"
-    with staged.open("wb") as file:
-        fill(file)
+def _put(db: sqlite3.Connection, destination: Path, staged: Path, name: str) -> None:
     digest = files.digest_at(staged)
     row = db.execute("SELECT path, digest, coming FROM page WHERE name = ?", (name,)).fetchone()
     path, ours = (row[0], row[1:]) if row else (name, ())

@@ -21,11 +21,10 @@ class Row:
     paths: list[str]
 
 
-def read_rows(db: sqlite3.Connection, newest_first: bool = False) -> Iterator[Row]:
-    """Read all posts, by time."""
-    order = "taken_at DESC, id" if newest_first else "taken_at, id"
+def read_rows(db: sqlite3.Connection) -> Iterator[Row]:
+    """Read all posts, oldest first."""
     posts = db.execute(
-        f"SELECT id, taken_at, caption, permalink, place, guess FROM post WHERE same_as IS NULL ORDER BY {order}"
+        "SELECT id, taken_at, caption, permalink, place, guess FROM post WHERE same_as IS NULL ORDER BY taken_at, id"
     )
     while batch := posts.fetchmany(_BATCH):
         numbers = [row[0] for row in batch]

@@ -51,11 +51,12 @@ class Job:
         number: Its row.
         source: The file, or the archive of `member`.
         taken_at: ISO 8601.
-        stage: Path at which it may be made ready; ``stage + ".xmp"`` for its XMP.
+        stage: Path at which it may be made ready.
         places: What it has yet to reach.
         there: Paths at which the file may be already, from an earlier run.
         origin: What the places get a link to: the file at ``stage``, or the source itself.
-        sidecar: Its XMP made ready, where it gets one.
+        sidecar: Its XMP, where it gets one, and
+        beside: a path at which that is already; the other places get a link to it.
         error: Why its source cannot be read, else ``""``.
     """
 
@@ -76,7 +77,8 @@ class Job:
     places: list["Place"]
     there: list[str]
     origin: str = ""
-    sidecar: str = ""
+    sidecar: bytes = b""
+    beside: str = ""
     error: str = ""
 
     @property
@@ -88,8 +90,6 @@ class Job:
         """Remove what was made ready, once every place has it."""
         if self.origin == self.stage:
             files.remove(self.stage)
-        if self.sidecar:
-            files.remove(self.sidecar)
 
 
 def staged_batches(
@@ -194,7 +194,7 @@ class _Stager:
             Path(job.stage).unlink(missing_ok=True)
             return
         if job.kind != "other" and any(place.xmp for place in job.places):
-            _stage_sidecar(job)
+            _describe(job)
 
     def _stage_link(self, job: Job) -> bool:
         """Make a link to the source, where one is asked for and can be had."""
@@ -229,25 +229,22 @@ def _stage_again(job: Job) -> bool:
     """Stage what an earlier run has brought already, so that it stays one file with several names."""
     for path in job.there:
         if files.is_ours(Path(path), job.digest, Path(job.source), job.size, job.mtime):
-            _link_or_copy(path, job.stage)
+            if not files.link(path, job.stage):
+                shutil.copy2(path, job.stage, follow_symlinks=False)
             job.origin = job.stage
             return True
     return False
 
 
-def _stage_sidecar(job: Job) -> None:
-    job.sidecar = job.stage + SIDECAR
+def _describe(job: Job) -> None:
+    """Render the sidecar, or take the one that an earlier run has brought, so that it stays one file too."""
     for path in job.there if job.sidecar_digest else ():
         beside = Path(path + SIDECAR)
         if beside.is_file() and files.digest_at(beside) == job.sidecar_digest:
-            _link_or_copy(beside, job.sidecar)
+            job.sidecar, job.beside = beside.read_bytes(), str(beside)
             return
-    job.sidecar_digest = files.write(render(job.description), job.sidecar)
-
-
-def _link_or_copy(path: "str | Path", staged: str) -> None:
-    if not files.link(path, staged):
-        shutil.copy2(path, staged, follow_symlinks=False)
+    job.sidecar = render(job.description)
+    job.sidecar_digest = hashlib.sha256(job.sidecar).hexdigest()
 
 
 def stage_copy(job: Job, with_xmp: bool) -> None:

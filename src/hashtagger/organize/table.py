@@ -2,10 +2,11 @@
 
 import csv
 import io
-import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
-from hashtagger.organize.rows import read_rows
+from hashtagger.organize.rows import Row
 
 _HEADINGS = {
     "ko": ("날짜", "해시태그", "내용", "링크", "장소", "날짜 추정", "파일"),
@@ -15,19 +16,23 @@ _HEADINGS = {
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def write_table(db: sqlite3.Connection, lang: str, file: BinaryIO) -> None:
-    """Write all posts, oldest first: UTF-8 with a byte order mark, CRLF.
+@contextmanager
+def writing_table(lang: str, file: BinaryIO) -> Iterator[Callable[[Row], object]]:
+    """Give what adds a post to the table: UTF-8 with a byte order mark, CRLF.
 
     A caption or place that begins like a formula gets an apostrophe before it. Files are the first path of each.
     """
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="", write_through=True)
     table = csv.writer(text)
     table.writerow(_HEADINGS[lang])
-    for row in read_rows(db):
+
+    def add(row: Row) -> None:
         tags = " ".join(f"#{name}" for _tag, name in row.tags)
         when, guess = row.taken_at[:19].replace("T", " "), "O" if row.guess else ""
         cells = (when, tags, _defused(row.caption), row.permalink, _defused(row.place), guess, "\n".join(row.paths))
         table.writerow(cells)
+
+    yield add
     text.detach()
 
 
