@@ -1,7 +1,7 @@
 """Pictures of the web page, taken of the real thing: python docs/screenshots.py OUT.
 
 It serves a library of pieces of scikit-learn's two sample photos out of a temporary data folder, does what a person
-would do there, and saves each page as OUT/page-NAME.webp. Needs Chromium.
+would do there, and saves each page as OUT/page-NAME.webp. Needs Chromium and a Korean font (on Debian fonts-noto-cjk).
 """
 
 import argparse
