@@ -240,3 +240,19 @@ def test_what_a_power_cut_tore_is_made_again(album, tmp_path, picture, state, co
     assert {name: value[0] for name, value in picture(destination).items()} == {
         name: value[0] for name, value in whole.items()
     }
+
+
+def test_a_sidecar_that_a_power_cut_emptied_is_written_again(album, tmp_path, picture):
+    from hashtagger.organize.journal import State, connect, journal_path
+
+    destination = tmp_path / "sorted"
+    run(album, destination, "copy")
+    whole = picture(destination)
+    (destination / "날짜/2021/05/IMG_0 (2).jpg.xmp").write_bytes(b"")
+    db = connect(journal_path(destination))
+    db.execute("UPDATE place SET state = ?", (State.LANDED,))
+    db.close()
+    run(album, destination, "copy")
+    assert {name: value[0] for name, value in picture(destination).items()} == {
+        name: value[0] for name, value in whole.items()
+    }

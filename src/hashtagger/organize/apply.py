@@ -82,23 +82,25 @@ def _recheck(db: sqlite3.Connection, destination: Path, interrupted: bool) -> No
     as planned. It has its source's time then; one that somebody has edited since has not, and stays.
     """
     rows = db.execute(
-        """SELECT p.folder, p.key, d.path, p.name, f.digest, f.path, f.size, f.mtime, o.taken_at FROM place p
+        """SELECT p.folder, p.key, p.xmp, d.path, p.name, f.digest, f.path, f.size, f.mtime, o.taken_at FROM place p
            JOIN file f ON f.id = p.file JOIN folder d ON d.id = p.folder JOIN post o ON o.id = f.post
            WHERE p.state IN (?, ?)""",
         (State.LANDED, State.PLANNED if interrupted else State.LANDED),
     ).fetchall()
-    for folder, key, path, name, digest, source, size, mtime, taken_at in rows:
+    for folder, key, xmp, path, name, digest, source, size, mtime, taken_at in rows:
         final = destination / path / name
         if files.is_ours(final, digest, Path(source), size, mtime):
-            continue
-        with suppress(FileNotFoundError):
-            stat = final.lstat()
-            if (
-                stat.st_size == 0
-                or stat.st_mtime_ns == mtime
-                or stat.st_mtime == datetime.fromisoformat(taken_at).timestamp()
-            ):
-                final.unlink()
+            if not xmp or not files.is_empty(final.with_name(name + SIDECAR)):
+                continue
+        else:
+            with suppress(FileNotFoundError):
+                stat = final.lstat()
+                if (
+                    stat.st_size == 0
+                    or stat.st_mtime_ns == mtime
+                    or stat.st_mtime == datetime.fromisoformat(taken_at).timestamp()
+                ):
+                    final.unlink()
         db.execute("UPDATE place SET state = ? WHERE folder = ? AND key = ?", (State.PLANNED, folder, key))
 
 
@@ -203,8 +205,8 @@ def _is_same(job: Job, final: Path) -> bool:
 
 
 def _mark(db: sqlite3.Connection, jobs: list[Job]) -> None:
-    files_ = ",".join(str(job.number) for job in jobs)
-    db.execute(f"UPDATE place SET state = 1 WHERE state = 0 AND file IN ({files_})")
+    numbers = ",".join(str(job.number) for job in jobs)
+    db.execute(f"UPDATE place SET state = 1 WHERE state = 0 AND file IN ({numbers})")
 
 
 def _make_safe(db: sqlite3.Connection) -> None:

@@ -130,6 +130,11 @@ def rename(origin: Path, final: Path) -> None:
     origin.rename(final)
 
 
+def is_empty(path: Path) -> bool:
+    """Tell whether there is a file without content."""
+    return path.is_file() and path.stat().st_size == 0
+
+
 def is_ours(path: Path, digest: str | None, source: Path, size: int | None, mtime: int | None) -> bool:
     """Tell whether what is at a path is what we put there: by its hash, or for a link by what it links to.
 

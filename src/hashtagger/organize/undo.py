@@ -184,7 +184,7 @@ def _remove(root: Path, file: _Stored, problems: list[Problem]) -> int:
             problems.append(Problem(str(path), _("changed since: kept")))
         beside = path.with_name(path.name + SIDECAR)
         if file.sidecar and beside.is_file():
-            if files.digest_at(beside) == file.sidecar or beside.stat().st_size == 0:  # A run was killed at it.
+            if files.is_empty(beside) or files.digest_at(beside) == file.sidecar:  # Empty: a run was killed at it.
                 beside.unlink()
             elif place.state:
                 problems.append(Problem(str(beside), _("changed since: kept")))
