@@ -14,11 +14,12 @@ from hashtagger.organize.report import Report
 from hashtagger.organize.rows import read_rows
 from hashtagger.organize.table import writing_table
 
+_PAGES = ("posts.csv", "index.html", "report.json")
+
 
 def write_pages(db: sqlite3.Connection, destination: Path, layout: Layout, report: Report) -> None:
     """Write the table, the gallery and the report; one that says the same as before is not touched."""
-    stage = destination / FOLDER
-    table, gallery, totals = (stage / f"{STAGE}-{name}" for name in ("posts.csv", "index.html", "report.json"))
+    table, gallery, totals = (_staged(destination, name) for name in _PAGES)
     with (
         table.open("wb") as table_file,
         gallery.open("wb") as gallery_file,
@@ -29,11 +30,16 @@ def write_pages(db: sqlite3.Connection, destination: Path, layout: Layout, repor
             add_to_table(row)
             add_to_gallery(row)
     totals.write_bytes(json.dumps(report.totals(), ensure_ascii=False, indent=1).encode() + b"\n")
-    for staged in (table, gallery, totals):
-        _put(db, destination, staged, staged.name.removeprefix(f"{STAGE}-"))
+    for name in _PAGES:
+        _put(db, destination, name)
 
 
-def _put(db: sqlite3.Connection, destination: Path, staged: Path, name: str) -> None:
+def _staged(destination: Path, name: str) -> Path:
+    return destination / FOLDER / f"{STAGE}-{name}"
+
+
+def _put(db: sqlite3.Connection, destination: Path, name: str) -> None:
+    staged = _staged(destination, name)
     digest = files.digest_at(staged)
     row = db.execute("SELECT path, digest, coming FROM page WHERE name = ?", (name,)).fetchone()
     path, ours = (row[0], row[1:]) if row else (name, ())
