@@ -2,9 +2,10 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hashtagger.errors import SourceError
 from hashtagger.i18n import _
@@ -32,12 +33,22 @@ def read_tag_posts(path: Path) -> Iterator[TagPost]:
         return
     at = 0
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+        # Decoded a line at a time, so that the line that cannot be is known.
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
             for at, line in enumerate(lines, start=1):  # noqa: B007 (a message names the line)
                 if line.strip():
-                    entry = json.loads(line)
-                    yield TagPost(tuple(map(str, entry["tags"])), entry.get("date"), entry.get("query"))
+                    yield _tag_post(json.loads(line.decode("utf-8-sig")))
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror or error}") from error
-    except (EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (EOFError, zlib.error) as error:
+        raise SourceError(f"{path}: " + _("damaged: {error}").format(error=error)) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SourceError(_("{path}: line {number} is no post with tags").format(path=path, number=at)) from error
+
+
+def _tag_post(entry: Any) -> TagPost:
+    tags, *others = entry["tags"], entry.get("date"), entry.get("query")
+    texts = [*tags, *(other for other in others if other is not None)]
+    if not isinstance(tags, list) or not all(isinstance(text, str) for text in texts):
+        raise TypeError
+    return TagPost(tuple(tags), *others)

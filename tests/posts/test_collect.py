@@ -64,6 +64,21 @@ def test_count_and_since_leave_out_older_posts(instagram, tmp_path):
     )
 
 
+def test_pinned_posts_push_out_no_newer_ones(instagram, tmp_path):
+    instagram.posts = [instagram.posts[3], instagram.posts[1], instagram.posts[0], instagram.posts[2]]
+
+    def codes(folder: str, **wanted) -> set[str]:
+        collected = collect_profile("someone", tmp_path / folder, wanted=Wanted(**wanted))
+        posts = list(open_source(collected.folder).posts())
+        assert collected.posts == len(posts)
+        return {post.permalink.split("/")[-2][2] for post in posts}
+
+    assert codes("a", count=1) == {"A"}
+    assert codes("b", count=3) == {"A", "B", "C"}
+    assert codes("c", count=9) == {"A", "B", "C", "D"}
+    assert codes("d", count=3, since=datetime(2023, 6, 1, tzinfo=timezone.utc)) == {"A", "B"}
+
+
 def test_refused_run_goes_on_where_it_was(instagram, tmp_path):
     # Of the second page the first post is refused; the first page's are not asked for again.
     instagram.fail["27128499623469141 CrCCCCCCCCC"] = (401, {"status": "fail", "message": "Please wait a few minutes"})
@@ -73,7 +88,7 @@ def test_refused_run_goes_on_where_it_was(instagram, tmp_path):
     assert any(name.startswith("iterator_") for name in kept)
     instagram.fail.clear()
     instagram.asked.clear()
-    collect_profile("someone", tmp_path)
+    assert collect_profile("someone", tmp_path).posts == 4
     assert not any("CrAAAAAAAAA" in line and "cdninstagram" in line for line in instagram.asked)
     after = names(tmp_path / "someone")
     assert not any(name.startswith("iterator_") for name in after)
@@ -85,7 +100,7 @@ def test_one_missing_file_is_named_and_stops_nothing(instagram, tmp_path):
     collected = collect_profile("someone", tmp_path)
     assert len(collected.problems) == 1
     assert "CrAAAAAAAAA" in collected.problems[0]
-    assert len(list(open_source(collected.folder).posts())) == 3
+    assert collected.posts == len(list(open_source(collected.folder).posts())) == 3
 
 
 @pytest.mark.parametrize(

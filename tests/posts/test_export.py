@@ -111,6 +111,49 @@ def test_several_archives_of_one_export_are_merged(tmp_path):
     assert shown(again) == shown(posts)
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_part_of_media_alone_is_known_by_its_months_and_its_depth(tmp_path, packed):
+    files = {
+        "p1/content/posts_1.json": [{"media": [item(A, "하나"), item(B)]}],
+        "p1/" + A: JPEG, "p2/" + B: JPEG, "backup/photos/2020/trip.jpg": JPEG, "old/deeper/photos/202001/x.jpg": JPEG,
+    }  # fmt: skip
+    posts, problems = read(pack(tmp_path / "x.zip", files) if packed else write(tmp_path, files))
+    assert shown(posts) == [("2023-04-20T23:13:20+09:00", "하나", ["a.jpg", "b.jpg"])]
+    assert [problem.cause[:10] for problem in problems] == ([] if packed else ["2 photos a"])
+
+
+def test_photos_beside_an_export_are_counted_and_left_alone(tmp_path):
+    write(tmp_path / "instagram-x", {"content/posts_1.json": [{"media": [item(A, "하나")]}], A: JPEG})
+    write(tmp_path / "backup", {"photos/2020/trip.jpg": JPEG, "videos/wedding.mp4": MP4})
+    write(tmp_path / "work", {"media/posts/draft.jpg": JPEG, ".thumbnails/draft.jpg": JPEG})
+    pack(tmp_path / "friends.zip", {"photos/friend.jpg": JPEG})
+    posts, problems = read(tmp_path)
+    assert shown(posts) == [("2023-04-20T23:13:20+09:00", "하나", ["a.jpg"])]
+    assert [(problem.location, problem.cause[:24]) for problem in problems] == [
+        (str(tmp_path), "3 photos and videos here")
+    ]
+
+
+@pytest.mark.parametrize("name", ["media.json", "posts.json"])
+def test_folder_of_photos_is_no_export_by_the_name_of_a_file(tmp_path, name):
+    write(tmp_path, {"IMG_1.jpg": JPEG, "IMG_2.jpg": JPEG, name: [{"type": "image"}]})
+    assert [media.name for post in read(tmp_path)[0] for media in post.media] == ["IMG_1.jpg", "IMG_2.jpg"]
+    pack(tmp_path / "album" / "x.zip", {"content/posts_1.json": [{"media": [item(A, "하나")]}], A: JPEG})
+    posts, problems = read(tmp_path)
+    assert [post.caption for post in posts] == ["하나"]
+    assert [problem.cause[:24] for problem in problems] == ["2 photos and videos here"]
+
+
+@pytest.mark.parametrize("content", [b"{", {"photos": [{"path": "photos/201811/a.jpg", "caption": "하나"}]}])
+def test_media_json_stands_beside_its_months_or_lists_posts(tmp_path, content):
+    write(tmp_path / "with", {"media.json": content, "photos/201811/a.jpg": JPEG})
+    assert [post.taken_at.isoformat() for post in read(tmp_path / "with")[0]] == ["2018-11-01T00:00:00+09:00"]
+    pack(tmp_path / "p1.zip", {"media.json": content})
+    pack(tmp_path / "p2.zip", {"photos/201811/a.jpg": JPEG})
+    if content != b"{":
+        assert [post.caption for post in read([tmp_path / "p1.zip", tmp_path / "p2.zip"])[0]] == ["하나"]
+
+
 def test_same_post_in_several_lists_comes_once_with_its_caption(tmp_path):
     files = {
         "content/posts_1.json": [{"media": [item(A), item(B)]}, {"media": [item(C, "셋")]}],
@@ -123,14 +166,37 @@ def test_same_post_in_several_lists_comes_once_with_its_caption(tmp_path):
         A: JPEG, B: JPEG, C: MP4,
     }  # fmt: skip
     posts, problems = read(write(tmp_path, files))
-    assert {(post.caption, len(post.media)) for post in posts} == {("보관 #겨울", 2), ("셋", 1)}
+    assert shown(posts) == [
+        ("2023-04-20T23:13:20+09:00", "셋", ["c.mp4"]),
+        ("2023-04-20T23:13:20+09:00", "보관 #겨울", ["a.jpg", "b.jpg"]),
+    ]
     assert problems == []
 
 
-def test_insights_lend_a_caption_by_file_or_by_moment(tmp_path):
-    def insight(uri, title, time):
-        return {"media_map_data": {"Vorschaubild": item(uri, title, time)}, "string_map_data": {"x": {"value": "1"}}}
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("archived_posts", "ig_archived_post_media"),
+        ("igtv_videos", "ig_igtv_media"),
+        ("other_content", "ig_other_media"),
+    ],
+)
+def test_list_of_posts_is_believed_before_the_others(tmp_path, name, key):
+    post = {"media": [item(A), item(B)], "title": damaged("새 글"), "creation_timestamp": NOON}
+    files = {
+        "content/posts_1.json": [post],
+        f"content/{name}.json": {key: [{"media": [item(B, "옛 글", NOON - 40)]}]},
+        A: JPEG, B: JPEG,
+    }  # fmt: skip
+    posts, __ = read(write(tmp_path, files), other=True)
+    assert shown(posts) == [("2023-04-20T23:13:20+09:00", "새 글", ["a.jpg", "b.jpg"])]
 
+
+def insight(uri, title, time):
+    return {"media_map_data": {"Vorschaubild": item(uri, title, time)}, "string_map_data": {"x": {"value": "1"}}}
+
+
+def test_insights_lend_a_caption_by_file_or_by_moment(tmp_path):
     files = {
         "content/posts_1.json": [{"media": [item(A)]}, {"media": [item(B, time=NOON + 60)]}],
         "logged_information/past_instagram_insights/posts.json": {
@@ -141,6 +207,33 @@ def test_insights_lend_a_caption_by_file_or_by_moment(tmp_path):
     posts, problems = read(write(tmp_path, files))
     assert [post.caption for post in posts] == ["하나", "둘"]
     assert problems == []
+
+
+def test_insight_with_a_thumbnail_of_its_own_lends_its_caption_and_is_no_post(tmp_path):
+    files = {
+        "content/posts_1.json": [{"media": [item(A)]}],
+        "past_instagram_insights/posts.json": {"organic_insights_posts": [insight(B, "하나", NOON)]},
+        A: JPEG, B: JPEG,
+    }  # fmt: skip
+    posts, problems = read(write(tmp_path, files))
+    assert shown(posts) == [("2023-04-20T23:13:20+09:00", "하나", ["a.jpg"])]
+    assert problems == []
+
+
+def test_moment_that_two_posts_share_tells_neither(tmp_path):
+    told = [insight("https://x/y.jpg", "누구의", NOON), insight(B, "둘", NOON)]
+    files = {
+        "content/posts_1.json": [{"media": [item(A)]}, {"media": [item(B)]}],
+        "past_instagram_insights/posts.json": {"organic_insights_posts": told},
+        A: JPEG, B: JPEG,
+    }  # fmt: skip
+    assert [post.caption for post in read(write(tmp_path, files))[0]] == ["", "둘"]
+
+
+def test_posts_of_one_second_that_insights_alone_tell_of_are_not_lost(tmp_path):
+    told = [insight(A, "하나", NOON), insight(B, "둘", NOON)]
+    files = {"past_instagram_insights/posts.json": {"organic_insights_posts": told}, A: JPEG, B: JPEG}
+    assert [post.caption for post in read(write(tmp_path, files))[0]] == ["하나", "둘"]
 
 
 def test_file_shared_by_two_posts_of_other_words_and_times_stays_with_both(tmp_path):
@@ -267,6 +360,44 @@ def test_label_values_without_files_keep_the_words_and_say_so(tmp_path):
     assert "holds no file" in problems[0].cause
 
 
+LABELLED = "your_instagram_activity/media/posts.json"
+
+
+def labelled(caption: str, code: str | None = None, time: int = NOON) -> dict:
+    address = {"label": "URL", "value": f"https://www.instagram.com/p/{code}/"}
+    values = [{"label": "Caption", "value": damaged(caption)}, *([address] if code else [])]
+    return {"timestamp": time, "media": [], "label_values": values}
+
+
+@pytest.mark.parametrize("code", [None, "C1"])
+def test_labelled_post_without_files_comes_once_from_a_folder_and_its_archive(tmp_path, code):
+    files = {LABELLED: [labelled("글 #여름", code), labelled("딴 글 #겨울", "C2" if code else None, NOON + 1)]}
+    write(tmp_path / "instagram-x", files)
+    pack(tmp_path / "instagram-x.zip", files)
+    posts, problems = read(tmp_path)
+    assert [post.caption for post in posts] == ["글 #여름", "딴 글 #겨울"]
+    assert len(problems) == 2
+
+
+@pytest.mark.parametrize("title", ["", "글 #여름"])
+def test_labelled_post_without_files_takes_those_of_its_moment(tmp_path, title):
+    older = {"your_instagram_activity/media/posts_1.json": [{"media": [item(A, title)]}], A: JPEG}
+    posts, problems = read(write(tmp_path, {LABELLED: [labelled("글 #여름", "C1")], **older}))
+    assert shown(posts) == [("2023-04-20T23:13:20+09:00", "글 #여름", ["a.jpg"])]
+    assert posts[0].permalink == "https://www.instagram.com/p/C1/"
+    assert problems == []
+
+
+@pytest.mark.parametrize("others", [[item(A, "딴 글")], [item(A), item(B)]])
+def test_labelled_post_without_files_takes_none_of_other_words_or_of_one_of_two_posts(tmp_path, others):
+    older = [{"media": [one]} for one in others]
+    files = {LABELLED: [labelled("글 #여름")], "content/posts_1.json": older, A: JPEG, B: JPEG}
+    posts, __ = read(write(tmp_path, files))
+    sure = [post for post in posts if not post.time_is_guess]
+    assert [(post.caption, len(post.media)) for post in sure if not post.media] == [("글 #여름", 0)]
+    assert [len(post.media) for post in sure if post.media] == [1] * len(others)
+
+
 def test_missing_files_are_named_and_the_words_kept(tmp_path):
     content = [{"media": [item(A, "남은 글"), item(B)]}]
     posts, problems = read(write(tmp_path, {"content/posts_1.json": content, B: JPEG}))
@@ -279,7 +410,7 @@ def test_unlisted_files_become_posts_of_their_month_as_a_guess(tmp_path):
     for path in (write(tmp_path / "folder", files), pack(tmp_path / "x.zip", files)):
         posts, problems = read(path)
         guessed = {post.media[0].name: post for post in posts if post.time_is_guess}
-        assert set(guessed) == {"b.jpg", "loose.jpg"}
+        assert set(guessed) == {"b.jpg"}
         assert guessed["b.jpg"].taken_at.isoformat() == "2023-04-01T00:00:00+09:00"
         assert {Path(problem.location).name for problem in problems} == {"b.jpg", "loose.jpg"}
 

@@ -56,9 +56,25 @@ def test_one_tagged_caption_tells_the_label_of_all(tmp_path, word):
     assert [post.caption for post in posts] == ["좋은 날", "산책 #강아지", "나들이 #한강"]
 
 
-def test_without_a_hashtag_anywhere_words_are_preferred_to_digits(tmp_path):
-    posts = labelled(tmp_path, [label("시간", "2024년 1월 1일 오전 9:00"), label("문구", "좋은 날")])
-    assert posts[0].caption == "좋은 날"
+OWNER = {"title": "Owner", "dict": [{"dict": [label("소개", "내 소개 #일상 #소통 #맞팔")]}]}
+
+
+def test_post_without_the_label_of_captions_has_none(tmp_path):
+    posts = labelled(
+        tmp_path, [OWNER], [label("문구", "산책 #강아지"), OWNER], [label("위치", "카페거리 #여기"), OWNER]
+    )  # fmt: skip
+    assert [post.caption for post in posts] == ["", "산책 #강아지", ""]
+
+
+def test_without_a_hashtag_anywhere_words_are_captions_and_digits_are_not(tmp_path):
+    time = label("시간", "2024년 1월 1일 오전 9:00")
+    posts = labelled(tmp_path, [time, label("문구", "좋은 날")], [time], [label("번호", "#12345"), time])
+    assert [post.caption for post in posts] == ["좋은 날", "", ""]
+
+
+def test_full_width_hash_makes_a_hashtag(tmp_path):
+    posts = labelled(tmp_path, [label("문구", "산책 ＃강아지"), label("위치", "글보다 훨씬 긴 이름을 가진 어느 장소")])
+    assert (posts[0].caption, posts[0].tags) == ("산책 ＃강아지", ("강아지",))
 
 
 def test_text_of_a_link_is_no_caption(tmp_path):
@@ -139,7 +155,7 @@ def test_archive_packed_with_backslashes(tmp_path):
 
 def test_insights_of_a_kind_that_was_not_asked_for_are_no_posts(tmp_path):
     story = "media/stories/202304/s.jpg"
-    insight = {"media_map_data": {"x": {"uri": story, "creation_timestamp": NOON, "title": "story"}}}
+    insight = {"media_map_data": {"x": {"uri": story, "creation_timestamp": NOON + 9, "title": "story"}}}
     files = {
         "content/posts_1.json": [{"media": [{"uri": A, "creation_timestamp": NOON}]}],
         "past_instagram_insights/stories.json": {"organic_insights_stories": [insight]},

@@ -16,7 +16,7 @@ from hashtagger.posts import Post, open_source
 from hashtagger.posts.photos import is_hidden
 
 JPEG = b"\xff\xd8\xff\xe0 a photo"
-FILES = ["media/posts/202304/a.jpg", "media/posts/202304/b", "media/stories/c.mp4", "photos/201811/d.heic"]
+FILES = ["media/posts/202304/a.jpg", "media/posts/202304/b", "media/stories/202305/c.mp4", "photos/201811/d.heic"]
 KEYS = [
     "media", "uri", "path", "title", "caption", "creation_timestamp", "timestamp", "taken_at", "media_metadata",
     "photo_metadata", "video_metadata", "exif_data", "date_time_original", "subtitles", "label_values", "label",

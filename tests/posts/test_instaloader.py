@@ -106,15 +106,25 @@ def test_name_and_text_serve_where_there_is_no_sidecar(tmp_path, ending):
         (structure({"code": "CrA", "taken_at": NOON, "caption": {"text": "글"}}), "글"),
         (structure({"shortcode": "CrA", "date": NOON, "caption": "글"}), "글"),
         (structure({"shortcode": "CrA", "date": NOON, "iphone_struct": {"caption": {"text": "글"}}}), "글"),
+        (structure({"code": "CrA", "date": NOON, "caption": None, "iphone_struct": {"caption": {"text": "글"}}}), "글"),
+        (structure(node(caption="typed Ã© on purpose")), "typed Ã© on purpose"),
         (node(caption="글"), "글"),
         (structure(node(caption="글", edge_media_to_caption={"edges": [None]})), ""),
         (structure({"shortcode": 5, "taken_at_timestamp": "soon", "caption": 7}), ""),
     ],
-    ids=["4", "silent", "code", "date", "iphone", "3", "odd edges", "odd types"],
+    ids=["4", "silent", "code", "date", "iphone", "null", "raw", "3", "odd edges", "odd types"],
 )
 def test_every_shape_of_node(tmp_path, sidecar, caption):
     posts, __ = read(write(tmp_path, {f"{BASE}.jpg": JPEG, f"{BASE}.json.xz": sidecar}))
     assert [(post.caption, post.taken_at.isoformat()) for post in posts] == [(caption, "2023-04-20T23:13:20+09:00")]
+
+
+def test_saved_post_without_words_has_no_caption_and_its_place(tmp_path):
+    phone = {"caption": None, "location": {"pk": 1, "name": "제주"}}
+    sidecar = structure({"shortcode": "CrA", "date": NOON, "caption": None, "iphone_struct": phone})
+    files = {f"{BASE}.jpg": JPEG, f"{BASE}.json.xz": sidecar, f"{BASE}.txt": b"likes 5 #other\n"}
+    posts, __ = read(write(tmp_path / ":saved", files))
+    assert [(post.caption, post.place) for post in posts] == [("", "제주")]
 
 
 def test_what_is_no_post_is_passed_over(tmp_path):

@@ -37,17 +37,22 @@ def open_source(
 
     zone = find_zone(timezone)
     paths = [Path(path)] if isinstance(path, (str, PathLike)) else [Path(one) for one in path]
-    for one in paths:
-        if not one.exists():
-            raise SourceError(_("{path}: no such file or folder").format(path=one))
+    try:
+        for one in paths:
+            one.stat()
+    except (FileNotFoundError, ValueError) as error:
+        raise SourceError(_("{path}: no such file or folder").format(path=one)) from error
+    except OSError as error:
+        raise SourceError(f"{one}: {error.strerror}") from error
     shown = ", ".join(str(one) for one in paths)
-    from hashtagger.posts.trees import find_parts
+    from hashtagger.posts.trees import beside, find_parts
 
     trees, broken = find_parts(paths)
     if any(name.endswith(".json") for tree in trees for name in tree.listings()):
         from hashtagger.posts.export import ExportSource
 
-        return ExportSource(trees, zone, broken=broken, reels=reels, stories=stories, other=other)
+        left_out = [*broken, *beside(paths, trees)]
+        return ExportSource(trees, zone, left_out=left_out, reels=reels, stories=stories, other=other)
     if trees:
         raise SourceError(
             _("{path}: this export is in HTML; ask Instagram for it again with JSON as the format").format(path=shown)

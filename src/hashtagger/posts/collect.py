@@ -8,14 +8,17 @@ import lzma
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from heapq import nlargest
+from itertools import islice
 from pathlib import Path
 from pickle import PickleError
 from typing import TYPE_CHECKING
 
 from hashtagger.errors import CollectError
 from hashtagger.i18n import _
+from hashtagger.posts import sniff
 
 if TYPE_CHECKING:
     from instaloader import Instaloader, NodeIterator, Post
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 _PROFILE = re.compile(r"(?:https?://(?:www\.)?instagram\.com/|@)?(?P<name>[A-Za-z0-9._]{1,30})/?(?:\?.*)?")
 _STATUS = re.compile(r"\b(401|403|429) [A-Z]")
 _CHECKPOINT = re.compile(r"browser to (\S+)")
+_ITEM = re.compile(r"_\d+$")
+_PINNED = 3
+"""So many posts of a profile may come first although they are old."""
 _TRIES = 3
 """How often a wrong password or code may be corrected."""
 
@@ -53,7 +59,7 @@ class Collected:
 
     Attributes:
         folder: Where it lies.
-        posts: How many posts are there now that this run asked for, those that were there before included.
+        posts: How many posts lie there now, by the names of their photos and videos, whichever run fetched them.
         problems: What could not be fetched, as instaloader tells it.
     """
 
@@ -97,7 +103,9 @@ def collect_profile(
     name = named["name"].lower()
     with _explained(name, login), _loader(destination, login) as loader:
         found = loader.check_profile_id(name)
-        return _fetch(loader, found.get_posts(), destination, found.username, wanted, pinned=3)
+        if wanted.count is not None:
+            wanted = replace(wanted, since=_since_newest(found.get_posts(), wanted.count, wanted.since), count=None)
+        return _fetch(loader, found.get_posts(), destination, found.username, wanted, pinned=_PINNED)
 
 
 def collect_hashtag(
@@ -129,6 +137,12 @@ def collect_hashtag(
         return _fetch(loader, posts, destination, folder, wanted)
 
 
+def _since_newest(posts: "NodeIterator[Post]", count: int, since: datetime | None) -> datetime | None:
+    """Tell since when there are so many posts, as a count of those that come first would count pinned ones."""
+    times = nlargest(count, (post.date_local for post in islice(posts, count + _PINNED)))
+    return max(filter(None, [since, *times[-1:]]), default=None)
+
+
 def _fetch(
     loader: "Instaloader",
     posts: "NodeIterator[Post]",
@@ -138,11 +152,9 @@ def _fetch(
     pinned: int = 0,
 ) -> Collected:
     """Go through posts; ``pinned`` of them may come first although they are old."""
-    met, since = 0, wanted.since
+    since = wanted.since
 
     def tell(post: "Post") -> bool:
-        nonlocal met
-        met += 1
         wanted.on_post()
         return True
 
@@ -155,7 +167,9 @@ def _fetch(
         takewhile=lambda post: since is None or post.date_local >= since,
         possibly_pinned=pinned,
     )
-    return Collected(destination / folder, met, tuple(loader.context.error_log))
+    media = [path for path in (destination / folder).glob("*") if sniff.of_name(path.name) in ("photo", "video")]
+    there = {_ITEM.sub("", path.stem) for path in media}
+    return Collected(destination / folder, len(there), tuple(loader.context.error_log))
 
 
 @contextmanager

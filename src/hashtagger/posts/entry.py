@@ -9,6 +9,7 @@ from datetime import datetime, timezone, tzinfo
 from hashtagger.posts.dates import from_text, from_timestamp
 from hashtagger.posts.mojibake import repair
 from hashtagger.posts.post import MediaKind
+from hashtagger.tagtext import extract_tags
 
 _PERMALINK = re.compile(r"https?://(?:www\.)?instagram\.com/(?:[\w.]+/)?(?:p|reel|reels|tv)/[\w-]+/?")
 _ADDRESS = re.compile(r"https?://\S+")
@@ -38,7 +39,7 @@ class Draft:
         carousel: What the rows of one carousel have in common where each row is an entry of its own.
         origin: The file that holds the entry, for messages.
         keys: Hashes; two entries that have one in common are of one post.
-        tagged: Labels and texts of what is labelled and has a hashtag: one of these labels is the caption's.
+        tagged: What is labelled and has a hashtag, as `_labels` gives it: one of these labels is the caption's.
     """
 
     references: list[Reference]
@@ -49,7 +50,7 @@ class Draft:
     carousel: str | None = None
     origin: str = ""
     keys: frozenset[int] = frozenset()
-    tagged: tuple[tuple[str, str], ...] = ()
+    tagged: tuple[tuple[str, str, bool], ...] = ()
 
     def absorb(self, other: "Draft") -> None:
         """Take over what another entry of the same post knows; what is known already stays."""
@@ -62,11 +63,18 @@ class Draft:
         self.place = self.place or other.place
 
     def contradicts(self, other: "Draft") -> bool:
-        """Tell whether two entries that share a file are two posts all the same: other words at another time."""
-        if not self.caption or not other.caption or self.taken_at is None or other.taken_at is None:
+        """Tell whether two entries that have a key in common are two posts all the same.
+
+        Those that share a file are where they have other words at another time; those of which only the moment is the
+        same, where they have other words or addresses.
+        """
+        if self.taken_at is None or other.taken_at is None:
             return False
-        texts = (unicodedata.normalize("NFC", draft.caption).strip() for draft in (self, other))
-        return next(texts) != next(texts) and abs((self.taken_at - other.taken_at).total_seconds()) > 60
+        texts = {unicodedata.normalize("NFC", draft.caption).strip() for draft in (self, other) if draft.caption}
+        # Of one moment they have its key in common.
+        if self.taken_at == other.taken_at and len(self.keys & other.keys) == 1:
+            return len(texts) > 1 or len({self.permalink, other.permalink} - {None}) > 1
+        return len(texts) > 1 and abs((self.taken_at - other.taken_at).total_seconds()) > 60
 
 
 def read_entry(entry: object, zone: tzinfo, caption_label: str | None = None) -> Draft | None:
@@ -96,7 +104,7 @@ def read_entry(entry: object, zone: tzinfo, caption_label: str | None = None) ->
         or _caption_among(labels, caption_label),
         permalink=next((found[0] for _label, value, _inside in labels if (found := _PERMALINK.match(value))), None),
         place=_text(entry.get("location")) or None,
-        tagged=tuple((label, value) for label, value, _inside in labels if "#" in value and not _ADDRESS.match(value)),
+        tagged=tuple(one for one in labels if extract_tags(one[1]) and not _ADDRESS.match(one[1])),
     )
     if old and draft.taken_at is not None:
         draft.carousel = f"{entry.get('taken_at')}\0{draft.caption}"
@@ -193,16 +201,14 @@ def _labels(nodes: list[tuple[dict[str, object], bool]]) -> Iterator[tuple[str, 
 
 
 def _caption_among(labels: list[tuple[str, str, bool]], known: str | None) -> str:
-    """Find the caption by its label, or else by what it looks like.
+    """Find the caption by its label, or where that is not known by what it looks like.
 
-    It is the longest text that is neither an address nor mostly digits. Of what is said of the owner only a text with
-    a hashtag can be it.
+    It is then the longest text that is neither an address nor mostly digits nor said of the owner.
     """
     texts = [(label, value, inside) for label, value, inside in labels if not _ADDRESS.fullmatch(value.strip())]
-    if known is not None and any(label == known for label, _value, _inside in texts):
-        return next(value for label, value, _inside in texts if label == known)
-    likely = [value for _label, value, inside in texts if "#" in value or (known is None and not inside)]
-    return max(likely, key=lambda text: ("#" in text, not _mostly_digits(text), len(text)), default="")
+    if known is not None:
+        return next((value for label, value, _inside in texts if label == known), "")
+    return max((value for _label, value, inside in texts if not (inside or _mostly_digits(value))), key=len, default="")
 
 
 def _mostly_digits(text: str) -> bool:

@@ -20,14 +20,15 @@ _POSTS, _REELS, _STORIES, _OTHER, _INSIGHTS = "posts", "reels", "stories", "othe
 
 _KIND_OF_STEM = {
     "posts": _POSTS,
-    "archived_posts": _POSTS,
     "reels": _REELS,
+    "archived_posts": _POSTS,
     "igtv_videos": _REELS,
     "stories": _STORIES,
     "archived_stories": _STORIES,
     "profile_photos": _OTHER,
     "other_content": _OTHER,
 }
+"""In the order in which they are believed where several name one file."""
 _KIND_OF_KEY = {"photos": _POSTS, "videos": _POSTS, "stories": _STORIES, "profile": _OTHER}
 """The lists of media.json, the layout of 2018 to 2020."""
 
@@ -58,13 +59,14 @@ class ExportSource:
     """The posts of one export, which may lie in several archives and folders.
 
     Every list is read twice: first to learn which entries are of one post (the same file named by several lists,
-    parts or insights; the rows of an old carousel), then to yield. Only those are held until all are together;
-    everything else streams. Files that no list names become posts of their own with a guessed time.
+    parts or insights; the same moment where one names no file; the rows of an old carousel), then to yield. Only those
+    are held until all are together; everything else streams. Files of a month's folder that no list names become posts
+    of their own with a guessed time.
 
     Args:
         trees: The parts, at least one with a list of posts.
         zone: The zone that times are given in.
-        broken: Parts that cannot be read, to be reported with the other problems.
+        left_out: What of the place is not read, to be reported with the other problems.
         reels: Whether reels and IGTV videos count as posts.
         stories: Whether stories do.
         other: Whether profile photos and other content do.
@@ -75,13 +77,13 @@ class ExportSource:
         trees: Sequence[Tree],
         zone: tzinfo,
         *,
-        broken: Sequence[Problem] = (),
+        left_out: Sequence[Problem] = (),
         reels: bool = True,
         stories: bool = False,
         other: bool = False,
     ) -> None:
-        self.problems = list(broken)
-        self._broken = list(broken)
+        self.problems = list(left_out)
+        self._left_out = list(left_out)
         self._trees = list(trees)
         self._nearest = self._trees
         self._zone = zone
@@ -91,17 +93,18 @@ class ExportSource:
 
     def posts(self) -> Iterator[Post]:
         """Yield every post once; those of each list in its order, merged ones and unlisted files last."""
-        self.problems = list(self._broken)
+        self.problems = list(self._left_out)
         self._nearest = list(self._trees)
         self._caption_label = None
         listings = [listing for tree in self._trees for listing in self._listings(tree)]
         insights = [listing for listing in listings if listing.kind == _INSIGHTS]
-        listings = [listing for listing in listings if listing.kind != _INSIGHTS]
-        captions = self._captions(insights)
-        seen, shared = self._survey(listings, moments=bool(insights))
-        for draft in self._merged(listings, shared):
+        listings = sorted((listing for listing in listings if listing.kind != _INSIGHTS), key=_rank)
+        seen, shared, crowded = self._survey(listings)
+        captions = self._captions(insights, crowded)
+        for draft in self._merged(listings, shared - crowded):
             if captions and not draft.caption:
-                keys = [*draft.keys, *_moment_key(draft)]
+                # Its files tell more than its moment.
+                keys = sorted(draft.keys, key=_moment_key(draft).__contains__)
                 draft.caption = next((captions[key] for key in keys if key in captions), "")
             yield from self._post(draft)
         yield from self._only_in_insights(insights, seen)
@@ -147,23 +150,33 @@ class ExportSource:
         if unread and report:
             self._problem(location, _("{count} entries describe no post").format(count=unread))
 
-    def _survey(self, listings: Sequence[_Listing], *, moments: bool) -> tuple[set[int], set[int]]:
-        """Learn which keys (and moments) there are, which more than one entry has, and how captions are labelled."""
+    def _survey(self, listings: Sequence[_Listing]) -> tuple[set[int], set[int], set[int]]:
+        """Learn which keys there are, which more than one entry has, and how captions are labelled.
+
+        The third set is of moments that tell no post, as two with files have them.
+        """
         seen: set[int] = set()
         shared: set[int] = set()
-        labels: Counter[str] = Counter()
+        crowded: set[int] = set()
+        bare: set[int] = set()
+        labels: Counter[tuple[str, bool]] = Counter()
         met: set[int] = set()
         for listing in listings:
             for draft in self._drafts(listing, wanted=False):
+                moment = _moment_key(draft)
+                if not draft.references:
+                    bare |= moment - seen
+                elif seen.isdisjoint(draft.keys - moment):
+                    crowded |= (moment & seen) - bare
+                    bare -= moment
                 shared |= draft.keys & seen
                 seen |= draft.keys
                 # An owner's name may have a hashtag too, but it is the same in every post.
-                labels.update(label for label, text in draft.tagged if hash(text) not in met)
-                met.update(hash(text) for _label, text in draft.tagged)
-                if moments:
-                    seen.update(_moment_key(draft))
-        self._caption_label = labels.most_common(1)[0][0] if labels else None
-        return seen, shared
+                labels.update((label, inside) for label, text, inside in draft.tagged if hash(text) not in met)
+                met.update(hash(text) for _label, text, _inside in draft.tagged)
+        likely = max(labels, key=lambda one: (labels[one], not one[1]), default=None)
+        self._caption_label = likely[0] if likely else None
+        return seen, shared, crowded
 
     def _merged(self, listings: Sequence[_Listing], shared: set[int]) -> Iterator[Draft]:
         holder: dict[int, Draft] = {}
@@ -185,20 +198,25 @@ class ExportSource:
                     holder[key] = first
         yield from held.values()
 
-    def _captions(self, insights: Sequence[_Listing]) -> dict[int, str]:
-        """Learn the captions that insights repeat, for entries that lack theirs."""
+    def _captions(self, insights: Sequence[_Listing], crowded: set[int]) -> dict[int, str]:
+        """Learn the captions that insights repeat, for entries that lack theirs.
+
+        An insight may show its post by a file of its own or a web address, so that only the moment ties it to its post.
+        """
         captions: dict[int, str] = {}
         for listing in insights:
             for draft in self._drafts(listing, report=True):
                 if draft.caption:
-                    captions.update(dict.fromkeys(draft.keys or _moment_key(draft), draft.caption))
+                    captions.update(dict.fromkeys(draft.keys - crowded, draft.caption))
         return captions
 
     def _only_in_insights(self, insights: Sequence[_Listing], seen: set[int]) -> Iterator[Post]:
         for listing in insights:
             for draft in self._drafts(listing):
-                if draft.references and seen.isdisjoint([*draft.keys, *_moment_key(draft)]):
-                    seen.update(draft.keys)
+                known = not seen.isdisjoint(draft.keys)
+                # Its thumbnail is of the post that it tells of, but others may be of the same second.
+                seen |= draft.keys - _moment_key(draft)
+                if draft.references and not known:
                     yield from self._post(draft)
 
     def _unlisted(self, seen: set[int]) -> Iterator[Post]:
@@ -214,13 +232,12 @@ class ExportSource:
         media = self._find(tree, name, None)
         if media is None:
             return
-        if media.kind == "other":
+        moment = month_of(name, self._zone)
+        if media.kind == "other" or moment is None:
             self._problem(media.location, _("no post names it; left where it is"))
             return
-        moment = month_of(name, self._zone) or modified(media, self._zone)
-        if moment is not None:
-            self._problem(media.location, _("no post names it; its date is guessed from its folder or file"))
-            yield Post(moment, (media,), time_is_guess=True)
+        self._problem(media.location, _("no post names it; its date is guessed from its folder"))
+        yield Post(moment, (media,), time_is_guess=True)
 
     def _post(self, draft: Draft) -> Iterator[Post]:
         media = tuple(found for one in draft.references for found in self._media(one, draft))
@@ -280,8 +297,16 @@ def _keys(draft: Draft) -> Iterator[int]:
             yield hash(unicodedata.normalize("NFC", archive.safe_name(uri) or uri))
     if draft.carousel is not None:
         yield hash(("carousel", draft.carousel))
+    if draft.permalink is not None:
+        yield hash((draft.permalink, draft.taken_at))
+    yield from _moment_key(draft)
 
 
-def _moment_key(draft: Draft) -> tuple[int, ...]:
-    """What ties an insight to its post where it names no file but a web address."""
-    return () if draft.taken_at is None else (hash(("moment", draft.taken_at)),)
+def _moment_key(draft: Draft) -> frozenset[int]:
+    """What ties entries that share no file, as one names none; of use only where a single post has it."""
+    return frozenset() if draft.taken_at is None else frozenset({hash(("moment", draft.taken_at))})
+
+
+def _rank(listing: _Listing) -> int:
+    match = LISTING.fullmatch(PurePosixPath(listing.name).name)
+    return list(_KIND_OF_STEM).index(match["stem"]) if match else 0

@@ -15,7 +15,7 @@ from typing import Any
 from hashtagger.i18n import _
 from hashtagger.posts.dates import from_name, from_timestamp
 from hashtagger.posts.hashtable import HashTable
-from hashtagger.posts.mojibake import repair
+from hashtagger.posts.mojibake import without_half_surrogates
 from hashtagger.posts.photos import media_file, posts_of_photos, read_text, walk
 from hashtagger.posts.post import Media, Post, Problem
 from hashtagger.posts.tags import caption_tags
@@ -282,13 +282,13 @@ def _facts(structure: dict[str, Any], zone: tzinfo) -> _Facts:
         from_timestamp(_first(node, "taken_at_timestamp", "date", "taken_at"), zone),
         _first(node, "shortcode", "code"),
         _caption_of_node(node),
-        _inside(node, "location", "name"),
+        _inside(node, "location", "name") or _inside(node, "iphone_struct", "location", "name"),
         tuple(_videos(node)),
     )
     if _node_type(structure) == "Post" and "node" in structure:
         _ask_instaloader(structure, facts, zone)
-    facts.caption = repair(facts.caption) if isinstance(facts.caption, str) else None
-    facts.place = repair(facts.place) if isinstance(facts.place, str) else None
+    facts.caption = without_half_surrogates(facts.caption) if isinstance(facts.caption, str) else None
+    facts.place = without_half_surrogates(facts.place) if isinstance(facts.place, str) else None
     if not (isinstance(facts.shortcode, str) and _SHORTCODE.fullmatch(facts.shortcode)):
         facts.shortcode = None
     return facts
@@ -323,7 +323,9 @@ def _caption_of_node(node: dict[str, Any]) -> str | None:
     if isinstance(edges, list):
         text = _inside(edges[0], "node", "text") if edges else ""
     else:
-        text = node.get("caption", _inside(node, "iphone_struct", "caption"))
+        nodes = [one for one in (node, node.get("iphone_struct")) if isinstance(one, dict) and "caption" in one]
+        # One that is there but null is that of a post without words.
+        text = next((one["caption"] for one in nodes if one["caption"]), "" if nodes else None)
     text = text.get("text") if isinstance(text, dict) else text
     return text if isinstance(text, str) else None
 

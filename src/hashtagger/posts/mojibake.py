@@ -24,7 +24,7 @@ def repair(text: str) -> str:
     try:
         raw = text.encode("latin-1")
     except UnicodeEncodeError:
-        return _without_half_surrogates(text)
+        return without_half_surrogates(text)
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -57,7 +57,8 @@ def escaped(path: str) -> str:
     return path.encode(errors="backslashreplace").decode()
 
 
-def _without_half_surrogates(text: str) -> str:
+def without_half_surrogates(text: str) -> str:
+    """Replace half surrogates, which no file or database can hold, by U+FFFD."""
     if not any("\ud800" <= character <= "\udfff" for character in text):
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

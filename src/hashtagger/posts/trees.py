@@ -5,15 +5,17 @@ import re
 import stat
 import unicodedata
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timezone, tzinfo
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
 from hashtagger.i18n import _
 from hashtagger.posts import archive, sniff
+from hashtagger.posts.entry import read_entry
+from hashtagger.posts.jsonstream import entries
 from hashtagger.posts.mojibake import escaped, readable
 from hashtagger.posts.post import Media, MediaKind, Problem
 
@@ -25,13 +27,15 @@ LISTING = re.compile(
     r"(?:_\d+)?\.(?P<kind>json|html)"
 )
 _LISTING_FOLDERS = frozenset({"", "content", "media", "posts", "reels", "igtv", "stories", "past_instagram_insights"})
-_MARKERS = frozenset(
-    {"media.json", "content", "media", "your_instagram_activity", "past_instagram_insights", "logged_information"}
-    | {"photos", "videos"}
+_OF_LISTINGS = frozenset(
+    {"content", "media", "your_instagram_activity", "past_instagram_insights", "logged_information"}
 )
-"""What stands at the root of an export."""
+"""Folders at the root of an export that lists of posts lie below."""
 
 _MONTH = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])")
+_OF_MONTHS = ("photos", "videos", "stories", "profile")
+"""Folders at the root of an export of 2018 to 2020 that hold media, by month of upload; later they are in media."""
+_MEDIA = re.compile(rf"(?:media/[^/]+|{'|'.join(_OF_MONTHS)})/({_MONTH.pattern})/")
 
 
 class Tree(Protocol):
@@ -65,7 +69,7 @@ def is_listing(name: str) -> bool:
     path = PurePosixPath(name)
     if name == "media.json":
         return True
-    if len(path.parts) > 1 and path.parts[0] not in _MARKERS:
+    if len(path.parts) > 1 and path.parts[0] not in _OF_LISTINGS:
         return False
     if not PRIVATE.isdisjoint(path.parts) or path.parent.name not in _LISTING_FOLDERS:
         return False
@@ -86,7 +90,7 @@ class Folder:
         """Name its lists of posts, without walking through the months of media."""
         for folder, folders, names in os.walk(self.root):
             inside = Path(folder).relative_to(self.root)
-            wanted = PRIVATE.isdisjoint if inside.parts else _MARKERS.intersection
+            wanted = PRIVATE.isdisjoint if inside.parts else _OF_LISTINGS.intersection
             folders[:] = [name for name in sorted(folders) if wanted({name}) and not _MONTH.fullmatch(name)]
             if len(inside.parts) >= 3:
                 folders.clear()
@@ -173,14 +177,37 @@ class Archive:
 def folders_of_exports(path: Path) -> list[Folder]:
     """Find the roots of exports at a folder and down to two levels below it.
 
-    Next to one that lists posts, those that hold only media count too: an export may come in several parts.
+    Next to one that lists posts, those that hold only months of media count too: an export may come in several parts.
     """
     level = [path]
     for __ in range(3):
-        if any(next(Folder(folder).listings(), None) for folder in level):
-            return [Folder(folder) for folder in level if any((folder / marker).exists() for marker in _MARKERS)]
+        folders = [(Folder(folder), _has_months(folder)) for folder in level]
+        listed = [folder for folder, months in folders if _lists_posts(folder, folder.listings(), months)]
+        if listed:
+            return [folder for folder, months in folders if months or folder in listed]
         level = [child for folder in level for child in _subfolders(folder)]
     return []
+
+
+def _has_months(root: Path) -> bool:
+    folders = [*_subfolders(root / "media"), *(root / name for name in _OF_MONTHS)]
+    return any(_MONTH.fullmatch(month.name) for folder in folders for month in _subfolders(folder))
+
+
+def _lists_posts(tree: Tree, listings: Iterable[str], has_months: bool) -> bool:
+    """Tell whether what is called like lists of posts is: in an export's folders, beside its media, or by its content.
+
+    Other programs have a media.json too.
+    """
+    return any(has_months or "/" in name or _holds_post(tree, name) for name in listings)
+
+
+def _holds_post(tree: Tree, name: str) -> bool:
+    try:
+        with tree.open(name) as stream:
+            return any(read_entry(entry, timezone.utc) for _key, entry in entries(stream))
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return False
 
 
 def _subfolders(path: Path) -> list[Path]:
@@ -203,13 +230,15 @@ def _archives(path: Path) -> list[Path]:
 
 
 def archives_of_exports(path: Path) -> list[Archive]:
-    """Find the roots of exports within a ZIP archive: what lists posts, or else what only holds media.
+    """Find the roots of exports within a ZIP archive: what lists posts, and what only holds months of media.
+
+    Next to one that lists posts those at the same depth count, as in folders.
 
     Raises:
         OSError: It cannot be read.
         zipfile.BadZipFile: It is damaged.
     """
-    listed: dict[str, None] = {}
+    listings: dict[str, list[str]] = {}
     media: dict[str, None] = {}
     folders: set[str] = set()
     for name in archive.open_archive(path).names():
@@ -221,14 +250,17 @@ def archives_of_exports(path: Path) -> list[Archive]:
         if not PRIVATE.isdisjoint(parts):
             continue
         for depth in range(min(len(parts), 4)):
-            prefix = "".join(part + "/" for part in parts[:depth])
-            if is_listing("/".join(parts[depth:])):
-                listed[prefix] = None
+            prefix, inside = "".join(part + "/" for part in parts[:depth]), "/".join(parts[depth:])
+            if is_listing(inside):
+                listings.setdefault(prefix, []).append(inside)
                 break
-            if parts[depth] in _MARKERS and depth < len(parts) - 1:
+            if _MEDIA.match(inside):
                 media[prefix] = None
                 break
-    return [Archive(path, prefix) for prefix in listed or media]
+    listed = [one for one, names in listings.items() if _lists_posts(Archive(path, one), names, one in media)]
+    depths = {prefix.count("/") for prefix in listed}
+    parts_of_media = (one for one in media if one not in listed and (not depths or one.count("/") in depths))
+    return [Archive(path, prefix) for prefix in (*listed, *parts_of_media)]
 
 
 def find_parts(paths: Sequence[Path]) -> tuple[list[Tree], list[Problem]]:
@@ -257,10 +289,24 @@ def _readable_archives(path: Path, broken: list[Problem]) -> list[Archive]:
         return []
 
 
+def beside(paths: Sequence[Path], trees: Sequence[Tree]) -> Iterator[Problem]:
+    """Tell how many photos and videos lie at paths but in no part of an export: one problem a path."""
+    roots = {tree.root for tree in trees if isinstance(tree, Folder)}
+    for path in paths:
+        count = 0
+        for folder, folders, names in os.walk(path):
+            kept = [] if Path(folder) in roots else folders
+            folders[:] = [name for name in kept if not _hidden(name) and name not in PRIVATE]
+            count += sum(sniff.of_name(name) in ("photo", "video") for name in names if not _hidden(name))
+        if count:
+            cause = _("{count} photos and videos here are no part of the export; left where they are")
+            yield Problem(str(path), cause.format(count=count))
+
+
 def month_of(name: str, zone: tzinfo) -> datetime | None:
-    """Guess a time from the month of upload in a file's path, ``media/posts/202304/…``."""
-    found = next((part for part in PurePosixPath(name).parts[:-1] if _MONTH.fullmatch(part)), None)
-    return datetime(int(found[:4]), int(found[4:]), 1, tzinfo=zone) if found else None
+    """Guess a time from the month of upload in a file's path, ``media/posts/202304/…``, ``photos/201811/…``."""
+    found = _MEDIA.match(name)
+    return datetime(int(found[1][:4]), int(found[1][4:]), 1, tzinfo=zone) if found else None
 
 
 def modified(media: Media, zone: tzinfo) -> datetime | None:
