@@ -218,8 +218,8 @@ def test_a_full_drive_stops_it_and_room_lets_it_go_on(album, tmp_path, picture):
 
 
 @pytest.mark.parametrize("state", ["LANDED", "PLANNED"])
-@pytest.mark.parametrize("content", [b"", b"torn"])
-def test_what_a_power_cut_tore_is_made_again(album, tmp_path, picture, state, content):
+@pytest.mark.parametrize(("begun", "zeros"), [(0, 0), (0, 300), (300, 0), (300, 300)])
+def test_what_a_power_cut_tore_is_made_again(album, tmp_path, picture, state, begun, zeros):
     """The journal's last words may be lost with it: PLANNED is what it has then."""
     from hashtagger.organize.journal import State, connect, journal_path
 
@@ -228,18 +228,44 @@ def test_what_a_power_cut_tore_is_made_again(album, tmp_path, picture, state, co
     whole = picture(destination)
     torn = destination / "날짜/2021/05/IMG_0 (2).jpg"
     time_before = torn.stat().st_mtime_ns
-    torn.write_bytes(content)
+    torn.write_bytes(torn.read_bytes()[:begun] + bytes(zeros))
     os.utime(torn, ns=(time_before, time_before))
     (destination / ".hashtagger/stage").mkdir()
-    db = connect(journal_path(destination))
-    db.execute("UPDATE place SET state = ?", (State[state],))
-    if state == "PLANNED":
-        db.execute("UPDATE file SET content = NULL, digest = NULL, sidecar = NULL")
-    db.close()
+    with connect(journal_path(destination)) as db:
+        db.execute("UPDATE place SET state = ?", (State[state],))
+        if state == "PLANNED":
+            db.execute("UPDATE file SET content = NULL, digest = NULL, sidecar = NULL")
     run(album, destination, "copy")
     assert {name: value[0] for name, value in picture(destination).items()} == {
         name: value[0] for name, value in whole.items()
     }
+
+
+@pytest.mark.parametrize("state", ["LANDED", "PLANNED"])
+@pytest.mark.parametrize("mode", ["copy", "hardlink"])
+def test_what_was_edited_after_an_interruption_stays(album, tmp_path, photo, state, mode):
+    """Some editors keep a photo's time."""
+    from hashtagger.organize.journal import State, connect, journal_path
+
+    destination = tmp_path / "sorted"
+    run(album, destination, mode)
+    edited = {"IMG_0 (2).jpg": photo(1) + b"edited", "IMG_1 (2).jpg": photo(1)[:-9] + b"edited"}
+    for name, data in edited.items():
+        path = destination / "날짜/2021/05" / name
+        time_before = path.stat().st_mtime_ns
+        path.unlink()
+        path.write_bytes(data)
+        os.utime(path, ns=(time_before, time_before))
+    (destination / ".hashtagger/stage").mkdir()
+    with connect(journal_path(destination)) as db:
+        db.execute("UPDATE place SET state = ?", (State[state],))
+    run(album, destination, mode)
+    assert verify(destination).problems == []
+    for name, data in edited.items():
+        assert (destination / "날짜/2021/05" / name).read_bytes() == data
+    assert {path.read_bytes() for path in destination.glob("날짜/**/*.jpg")} == {
+        *(photo(number) for number in range(11)), *edited.values()
+    }  # fmt: skip
 
 
 def test_a_sidecar_that_a_power_cut_emptied_is_written_again(album, tmp_path, picture):
@@ -249,9 +275,8 @@ def test_a_sidecar_that_a_power_cut_emptied_is_written_again(album, tmp_path, pi
     run(album, destination, "copy")
     whole = picture(destination)
     (destination / "날짜/2021/05/IMG_0 (2).jpg.xmp").write_bytes(b"")
-    db = connect(journal_path(destination))
-    db.execute("UPDATE place SET state = ?", (State.LANDED,))
-    db.close()
+    with connect(journal_path(destination)) as db:
+        db.execute("UPDATE place SET state = ?", (State.LANDED,))
     run(album, destination, "copy")
     assert {name: value[0] for name, value in picture(destination).items()} == {
         name: value[0] for name, value in whole.items()

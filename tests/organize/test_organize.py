@@ -198,6 +198,21 @@ def test_a_tag_that_becomes_frequent_moves_out_of_other(album, tmp_path, photo):
     assert verify(tmp_path / "sorted").problems == []
 
 
+@pytest.mark.parametrize("mode", ["copy", "move"])
+def test_a_place_no_longer_called_for_is_left_only_for_another_that_is_there(album, tmp_path, mode, photo):
+    destination = tmp_path / "sorted"
+    run(album, destination, mode=mode)
+    album.rows = []
+    for path in destination.glob("날짜/**/*.jpg"):
+        path.unlink()
+    run(album, destination, mode=mode, by=["date"])
+    assert {path.read_bytes() for path in destination.rglob("*.jpg")} == {photo(number) for number in range(11)}
+    assert not list(destination.glob("해시태그/*/clip.mp4"))
+    assert undo(destination).problems == []
+    assert len([path for path in album.root.rglob("*") if path.is_file()]) == 13
+    assert not destination.exists()
+
+
 def test_the_same_posts_from_elsewhere_are_not_stored_again(album, tmp_path, picture):
     import shutil
 
@@ -210,6 +225,29 @@ def test_the_same_posts_from_elsewhere_are_not_stored_again(album, tmp_path, pic
     assert {k: v for k, v in picture(tmp_path / "sorted").items() if k != "report.json"} == {
         k: v for k, v in before.items() if k != "report.json"
     }
+
+
+def test_a_post_that_came_without_its_files_is_the_one_that_comes_with_them(tmp_path, photo):
+    class Export:
+        problems = ()
+
+        def __init__(self, *files):
+            self.files = files
+
+        def posts(self):
+            for number in range(2):  # Two of one moment stay two.
+                media = tuple(Media(path.name, str(path), "photo", path) for path in self.files[number : number + 1])
+                yield Post(datetime(2021, 4, 1, tzinfo=timezone.utc), media, "글", ("집",), "https://insta/p/1/")
+
+    paths = [tmp_path / "1.jpg", tmp_path / "2.jpg"]
+    for number, path in enumerate(paths):
+        path.write_bytes(photo(number))
+    assert run(Export(), tmp_path / "sorted").posts == 2
+    for _again in range(2):
+        assert run(Export(*paths), tmp_path / "sorted").posts == 2
+    run(Export(*paths), tmp_path / "whole")
+    for page in ("posts.csv", "index.html", "report.json"):
+        assert (tmp_path / "sorted" / page).read_bytes() == (tmp_path / "whole" / page).read_bytes()
 
 
 def test_files_of_others_at_the_destination_are_never_touched(album, tmp_path, picture):
@@ -461,6 +499,49 @@ def test_nothing_to_undo_or_verify(tmp_path):
             what(tmp_path)
 
 
+def test_a_damaged_journal_is_one_line(album, tmp_path):
+    destination = tmp_path / "sorted"
+    run(album, destination)
+    journal = destination / ".hashtagger/journal.sqlite"
+    data = journal.read_bytes()
+    journal.write_bytes(data[:8192] + b"\xff" * (len(data) - 8192))
+    for act in (lambda: run(album, destination), lambda: run(album, destination, dry_run=True)):
+        with pytest.raises(OrganizeError, match="malformed"):
+            act()
+    for act in (undo, verify):
+        with pytest.raises(OrganizeError, match="malformed"):
+            act(destination)
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() == 0, reason="needs somebody who may not write")
+def test_a_tree_that_one_may_only_read_is_verified(album, tmp_path):
+    run(album, tmp_path / "sorted")
+    paths = [tmp_path / "sorted", *(tmp_path / "sorted").rglob("*")]
+    for path in paths:
+        path.chmod(path.stat().st_mode & ~0o222)
+    try:
+        assert verify(tmp_path / "sorted").problems == []
+        with pytest.raises(OrganizeError):
+            undo(tmp_path / "sorted")
+    finally:
+        for path in paths:
+            path.chmod(path.stat().st_mode | 0o200)
+
+
+def test_what_others_put_into_our_own_folder_stays(album, tmp_path, picture):
+    destination, before = tmp_path / "sorted", picture(album.root)
+    run(album, destination, mode="move")
+    own = destination / ".hashtagger"
+    (own / "@eaDir").mkdir()
+    (own / "@eaDir/mine").write_text("mine")
+    assert undo(destination).problems == []
+    assert [path.name for path in own.iterdir()] == ["@eaDir"]
+    assert picture(album.root) == before
+    run(album, destination)
+    assert undo(destination).problems == []
+    assert (own / "@eaDir/mine").exists()
+
+
 def test_a_second_process_is_kept_out(album, tmp_path):
     from hashtagger.organize.journal import only_one
 
@@ -488,6 +569,16 @@ def test_a_file_name_of_any_bytes(tmp_path, photo, picture):
         assert not verify(destination).problems
         assert not undo(destination).problems
         assert picture(source) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' folder names are text")
+@pytest.mark.parametrize("name", [b"\xbd\xc3", b"so\nrted"])
+def test_a_destination_name_of_any_bytes(album, tmp_path, name):
+    destination = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)) / "sorted"
+    assert run(album, destination).problems == []
+    assert verify(destination).problems == []
+    assert undo(destination).problems == []
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
 def test_folders_are_named_as_the_user_spells(album, tmp_path):

@@ -141,6 +141,20 @@ def test_what_cannot_be_tagged_comes_back_as_it_is(damaged):
     assert embed(damaged, SAID) == damaged
 
 
+@pytest.mark.parametrize(
+    "existing",
+    [
+        b'<?xml version="1.0" encoding="euc-kr"?><x/>',
+        b'<?xml version="1.0" encoding="nonesuch"?><x/>',
+        b"<a>" * 9000 + b"</a>" * 9000,
+    ],
+)
+def test_xmp_that_cannot_be_read_stays(photo, existing):
+    body = b"http://ns.adobe.com/xap/1.0/\0" + existing
+    tagged = photo(1)[:2] + b"\xff\xe1" + (len(body) + 2).to_bytes(2, "big") + body + photo(1)[2:]
+    assert embed(tagged, SAID) == tagged
+
+
 def test_a_caption_too_long_for_a_jpeg_leaves_it_as_it_is(photo):
     long = Description((), "해시태그", "가" * 30_000)
     assert embed(photo(1), long) == photo(1)

@@ -10,8 +10,6 @@ import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from hashtagger.i18n import _
@@ -26,7 +24,7 @@ STAGE = "stage"
 
 
 def apply(
-    db: sqlite3.Connection, destination: Path, top: str, *, embed: bool, tick: Callable[[int], object]
+    db: sqlite3.Connection, destination: Path, top: str, *, move: bool, embed: bool, tick: Callable[[int], object]
 ) -> list[Problem]:
     """Carry out what a journal plans.
 
@@ -34,21 +32,22 @@ def apply(
         db: The destination's journal.
         destination: Root of the sorted tree.
         top: Name of the tag above all tags, for photo managers.
+        move: Whether sources that are to be moved may be deleted.
         embed: Whether photos' copies get the XMP inside too.
         tick: Called with the number of files done since.
 
     Returns:
-        Source files that could not be read; they stay planned.
+        Source files that could not be read, which stay planned, or not be deleted.
 
     Raises:
         OSError: The destination cannot be written (full, gone); running again goes on from there.
     """
     stage = destination / FOLDER / STAGE
     interrupted = stage.exists()
-    shutil.rmtree(stage, ignore_errors=True)
+    files.remove_tree(stage)
     for number in range(STAGE_FOLDERS):
-        (stage / str(number)).mkdir(parents=True)
-    _recheck(db, destination, interrupted)
+        (stage / str(number)).mkdir(parents=True, exist_ok=True)
+    _recheck(db, destination)
     problems: list[Problem] = []
     made: set[int] = set()
     synced = time.monotonic()
@@ -59,7 +58,7 @@ def apply(
                 _write_down(db, destination, ready, made)
                 for job in ready:
                     if not _land_freely(str(destination), job):
-                        _land(db, destination, job, embed)
+                        _land(db, destination, job, embed, interrupted)
                 problems += [Problem(job.location, job.error) for job in jobs if job.error]
                 _mark(db, [job for job in ready if not job.error])
                 if time.monotonic() - synced > _SYNC_SECONDS:
@@ -70,38 +69,28 @@ def apply(
             pool.shutdown(cancel_futures=True)
     _remove_surplus(db, destination)
     _make_safe(db)
-    problems += _release(db, destination)
+    if move:
+        problems += _release(db, destination)
     shutil.rmtree(stage)
     return problems
 
 
-def _recheck(db: sqlite3.Connection, destination: Path, interrupted: bool) -> None:
+def _recheck(db: sqlite3.Connection, destination: Path) -> None:
     """After a run that did not end: plan again what did not survive it.
 
     A power cut can leave a file empty or torn that the journal has as landed, or, where its last words are lost too,
-    as planned. It has its source's time then; one that somebody has edited since has not, and stays.
+    as planned. It goes when the whole one lands.
     """
     rows = db.execute(
-        """SELECT p.folder, p.key, p.xmp, d.path, p.name, f.digest, f.path, f.size, f.mtime, o.taken_at FROM place p
-           JOIN file f ON f.id = p.file JOIN folder d ON d.id = p.folder JOIN post o ON o.id = f.post
-           WHERE p.state IN (?, ?)""",
-        (State.LANDED, State.PLANNED if interrupted else State.LANDED),
+        """SELECT p.folder, p.key, p.xmp, d.path, p.name, f.digest, f.path, f.size, f.mtime FROM place p
+           JOIN file f ON f.id = p.file JOIN folder d ON d.id = p.folder WHERE p.state = ?""",
+        (State.LANDED,),
     ).fetchall()
-    for folder, key, xmp, path, name, digest, source, size, mtime, taken_at in rows:
+    for folder, key, xmp, path, name, digest, source, size, mtime in rows:
         final = destination / path / name
-        if files.is_ours(final, digest, Path(source), size, mtime):
-            if not xmp or not files.is_empty(final.with_name(name + SIDECAR)):
-                continue
-        else:
-            with suppress(FileNotFoundError):
-                stat = final.lstat()
-                if (
-                    stat.st_size == 0
-                    or stat.st_mtime_ns == mtime
-                    or stat.st_mtime == datetime.fromisoformat(taken_at).timestamp()
-                ):
-                    final.unlink()
-        db.execute("UPDATE place SET state = ? WHERE folder = ? AND key = ?", (State.PLANNED, folder, key))
+        whole = files.is_ours(final, digest, Path(source), size, mtime)
+        if not whole or (xmp and files.is_empty(final.with_name(name + SIDECAR))):
+            db.execute("UPDATE place SET state = ? WHERE folder = ? AND key = ?", (State.PLANNED, folder, key))
 
 
 def _write_down(db: sqlite3.Connection, destination: Path, jobs: list[Job], made: set[int]) -> None:
@@ -134,11 +123,11 @@ def _land_freely(destination: str, job: Job) -> bool:
                 _put_beside(job, final + SIDECAR)
     except FileExistsError:
         return False
-    job.clear()
+    job.clear(final)
     return True
 
 
-def _land(db: sqlite3.Connection, destination: Path, job: Job, with_xmp: bool) -> None:
+def _land(db: sqlite3.Connection, destination: Path, job: Job, with_xmp: bool, interrupted: bool) -> None:
     """Bring a staged file to each of its places; where something else is in the way, under a number."""
     if job.origin != job.stage and not files.link(job.origin, job.stage):
         # The drive links to files of that folder, but not to this one.
@@ -151,23 +140,26 @@ def _land(db: sqlite3.Connection, destination: Path, job: Job, with_xmp: bool) -
     job.origin = job.stage
     for folder, key, xmp, path, planned in job.places:
         old_key, name, number = key, planned, 1
-        while not _land_at(job, f"{destination}{os.sep}{path}{os.sep}{name}", xmp):
+        while not _land_at(job, (final := f"{destination}{os.sep}{path}{os.sep}{name}"), xmp, interrupted):
             name, number = free_name(db, folder, planned, number + 1)
             db.execute(
                 "UPDATE place SET key = ?, name = ? WHERE folder = ? AND key = ?",
                 (names.key(name), name, folder, old_key),
             )
             old_key = names.key(name)
-    job.clear()
+    job.clear(final)
 
 
-def _land_at(job: Job, final: str, with_sidecar: bool) -> bool:
+def _land_at(job: Job, final: str, with_sidecar: bool, interrupted: bool) -> bool:
     """Land a file with its sidecar; ``False`` when either name is taken by something that is not ours."""
     try:
         _put(job.origin, final)
     except FileExistsError:
         if not _is_same(job, Path(final)):
-            return False
+            if not interrupted or not files.is_torn(Path(final), Path(job.origin)):
+                return False
+            files.remove(final)
+            _put(job.origin, final)
     if job.sidecar and with_sidecar:
         beside = Path(final + SIDECAR)
         try:
@@ -217,17 +209,26 @@ def _make_safe(db: sqlite3.Connection) -> None:
 
 
 def _remove_surplus(db: sqlite3.Connection, destination: Path) -> None:
-    """Take files away from where a later plan no longer wants them; all of them are at another place by now."""
+    """Take files away from where a later plan no longer wants them, each only while it is at another place too."""
     rows = db.execute(
-        """SELECT p.folder, p.key, d.path, p.name, f.digest, f.sidecar, f.path, f.size, f.mtime FROM place p
-           JOIN file f ON f.id = p.file JOIN folder d ON d.id = p.folder WHERE p.state = ? AND EXISTS
-           (SELECT 1 FROM place q WHERE q.file = p.file AND q.state IN (1, 2))""",
+        """SELECT p.folder, p.key, d.path, p.name, f.id, f.sidecar, f.digest, f.path, f.size, f.mtime FROM place p
+           JOIN file f ON f.id = p.file JOIN folder d ON d.id = p.folder WHERE p.state = ?""",
         (State.SURPLUS,),
     ).fetchall()
-    for folder, key, path, name, digest, sidecar, source, size, mtime in rows:
+    for folder, key, path, name, number, sidecar, digest, source, size, mtime in rows:
         final = destination / path / name
         if files.is_ours(final, digest, Path(source), size, mtime):
-            final.unlink()
+            wanted = db.execute(
+                """SELECT d.path || '/' || p.name FROM place p JOIN folder d ON d.id = p.folder
+                   WHERE p.file = ? AND p.state IN (1, 2)""",
+                (number,),
+            )
+            for other in (destination / place for (place,) in wanted):
+                if files.is_one(other, final) or files.is_ours(other, digest, Path(source), size, mtime):
+                    files.remove(final, other)
+                    break
+            else:
+                continue  # It is the last one.
             beside = final.with_name(name + SIDECAR)
             if sidecar and beside.is_file() and files.digest_at(beside) == sidecar:
                 beside.unlink()
@@ -236,30 +237,63 @@ def _remove_surplus(db: sqlite3.Connection, destination: Path) -> None:
 
 def _release(db: sqlite3.Connection, destination: Path) -> list[Problem]:
     """Delete the sources of moved files, each only when its copy is safe and it has not changed since."""
-    problems: list[Problem] = []
     rows = db.execute(
-        """SELECT f.id, f.path, f.size, f.mtime, CASE WHEN c.id = f.id THEN c.digest END, d.path, p.name FROM file f
-           JOIN file c ON c.id = COALESCE(f.same_as, f.id) JOIN place p ON p.file = c.id AND p.state = 2
-           JOIN folder d ON d.id = p.folder WHERE f.how = 'move' AND f.member = '' AND f.released < 2
-           GROUP BY f.id"""
+        """SELECT f.id, f.path, f.size, f.mtime, f.released, c.id, CASE WHEN c.id = f.id THEN c.digest END, d.path,
+           p.name FROM file f JOIN file c ON c.id = COALESCE(f.same_as, f.id)
+           JOIN place p ON p.file = c.id AND p.state = 2 JOIN folder d ON d.id = p.folder
+           WHERE f.how = 'move' AND f.member = '' AND f.released < 2 GROUP BY f.id"""
     ).fetchall()
-    db.execute("BEGIN")
-    db.executemany("UPDATE file SET released = 1 WHERE id = ?", [row[:1] for row in rows])
-    db.execute("COMMIT")
-    for _id, path, size, mtime, digest, folder, name in rows:
+    problems: list[Problem] = []
+    going: list[tuple[int, Path, Path]] = []
+    digests: list[tuple[str, int]] = []
+    gone: list[tuple[int]] = []
+    for number, path, size, mtime, begun, stored, digest, folder, name in rows:
         source, final = Path(path), destination / folder / name
-        if not final.exists():
-            problems.append(Problem(str(final), _("missing: its source is not deleted")))
+        if not os.path.lexists(source):
+            if begun:  # a run was killed at it; else it was somebody else
+                gone.append((number,))
             continue
-        with suppress(FileNotFoundError):
-            stat = source.stat()
-            if (stat.st_size, stat.st_mtime_ns) != (size, mtime):
-                problems.append(Problem(path, _("changed since it was copied: not deleted")))
-            elif final.samefile(source) or files.digest_at(final) == (digest or files.digest_at(source)):
-                source.unlink()
-            else:
-                problems.append(Problem(str(final), _("changed since it was copied: its source is not deleted")))
+        try:
+            found = _verified(source, final, size, mtime, digest)
+        except OSError as error:
+            found = Problem(path, error.strerror or str(error))
+        if isinstance(found, Problem):
+            problems.append(found)
+        else:
+            going.append((number, source, final))
+            digests.append((found, stored))
     db.execute("BEGIN")
-    db.executemany("UPDATE file SET released = 2 WHERE id = ?", [row[:1] for row in rows])
+    db.executemany(
+        "UPDATE file SET content = COALESCE(content, ?1), digest = COALESCE(digest, ?1) WHERE id = ?2", digests
+    )
+    db.executemany("UPDATE file SET released = 1 WHERE id = ?", [row[:1] for row in going])
+    db.execute("COMMIT")
+    db.execute("PRAGMA wal_checkpoint")  # Undo brings back only what is written down, after a power cut too.
+    for number, source, final in going:
+        try:
+            files.remove(source, final)
+        except OSError as error:
+            problems.append(Problem(str(source), error.strerror or str(error)))
+            continue
+        gone.append((number,))
+    db.execute("BEGIN")
+    db.executemany("UPDATE file SET released = 0 WHERE id = ?", [row[:1] for row in rows])
+    db.executemany("UPDATE file SET released = 2 WHERE id = ?", gone)
     db.execute("COMMIT")
     return problems
+
+
+def _verified(source: Path, final: Path, size: int, mtime: int, digest: str | None) -> str | Problem:
+    """The SHA-256 of a moved file at its place, or why its source has to stay."""
+    if source.is_symlink():
+        return Problem(str(source), _("is a link: not deleted"))
+    if not final.exists():
+        return Problem(str(final), _("missing: its source is not deleted"))
+    if final.is_symlink():
+        return Problem(str(source), _("its only copy is a link: not deleted"))
+    if not files.is_unchanged(source, size, mtime):
+        return Problem(str(source), _("changed since it was copied: not deleted"))
+    found = files.digest_at(final)
+    if not final.samefile(source) and found != (digest or files.digest_at(source)):
+        return Problem(str(final), _("changed since it was copied: its source is not deleted"))
+    return found

@@ -7,9 +7,10 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import groupby
+from pathlib import Path
 from zipfile import BadZipFile
 
-from hashtagger.organize.files import digest_of
+from hashtagger.organize import files
 from hashtagger.organize.intake import media_of
 from hashtagger.posts.post import Problem
 
@@ -17,8 +18,14 @@ _SAMPLE = 4096
 _Row = tuple[int, int, str | None, str, str, str, str]
 
 
-def mark_duplicates(db: sqlite3.Connection, first_new: int) -> list[Problem]:
+def mark_duplicates(db: sqlite3.Connection, first_new: int, how: str, destination: Path) -> list[Problem]:
     """Point each new file (from row ``first_new`` on) to an earlier one with the same content.
+
+    Args:
+        db: Draft of the journal.
+        first_new: The first file (row) that was not there before.
+        how: How new files get there; one that is moved needs more than a symbolic link to stand for it.
+        destination: Root of the sorted tree.
 
     Returns:
         The files that could not be read.
@@ -26,16 +33,32 @@ def mark_duplicates(db: sqlite3.Connection, first_new: int) -> list[Problem]:
     problems: list[Problem] = []
     same: list[tuple[int, int]] = []
     rows = db.execute(
-        """SELECT size, id, content, name, kind, path, member FROM file WHERE same_as IS NULL AND size IN
+        """SELECT size, id, content, name, kind, path, member, mtime FROM file WHERE same_as IS NULL AND size IN
            (SELECT size FROM file WHERE same_as IS NULL GROUP BY size HAVING COUNT(*) > 1 AND MAX(id) >= ?)
-           ORDER BY size, id""",
-        (first_new,),
+           AND NOT (how = 'symlink' AND ? = 'move') ORDER BY size, id""",
+        (first_new, how),
     )
     for _size, group in groupby(rows, key=lambda row: row[0]):
-        same += _same_content(list(group), first_new, problems)
+        found = (row if row[1] >= first_new else _stored(db, destination, row, mtime) for *row, mtime in group)
+        same += _same_content([tuple(row) for row in found if row], first_new, problems)
     db.executemany("UPDATE file SET same_as = ? WHERE id = ?", same)
     _mark_posts(db, first_new)
     return problems
+
+
+def _stored(db: sqlite3.Connection, destination: Path, row: _Row, mtime: int) -> _Row | None:
+    """Give a stored file with the path at which it can be read: its source as it was, or else a place of the tree."""
+    size, number, content, name, kind, path, member = row
+    if content or member:
+        return row
+    places = db.execute(
+        "SELECT d.path || '/' || p.name FROM place p JOIN folder d ON d.id = p.folder WHERE p.file = ? AND p.state",
+        (number,),
+    )
+    for there in (Path(path), *(destination / place for (place,) in places)):
+        if files.is_unchanged(there, size, mtime):
+            return size, number, content, name, kind, str(there), member
+    return None
 
 
 def _same_content(rows: list[_Row], first_new: int, problems: list[Problem]) -> Iterator[tuple[int, int]]:
@@ -72,7 +95,7 @@ def _sample(row: _Row) -> bytes:
 
 def _digest(row: _Row) -> str:
     with media_of(*row[3:], size=row[0]).open() as file:
-        return digest_of(file)
+        return files.digest_of(file)
 
 
 def _problem(row: _Row, error: Exception) -> Problem:

@@ -30,7 +30,7 @@ def embed(photo: bytes, description: Description) -> bytes:
             return _png(photo, description)
         if photo.startswith(b"RIFF") and photo[8:12] == b"WEBP":
             return _webp(photo, description)
-    except (struct.error, IndexError, ParseError):
+    except (struct.error, ParseError, ValueError, LookupError, RecursionError):
         pass
     return photo
 

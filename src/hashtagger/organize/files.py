@@ -5,8 +5,10 @@ import hashlib
 import io
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,9 +34,32 @@ def digest_at(path: Path) -> str:
         return digest_of(file)
 
 
-def remove(path: str) -> None:
-    """Remove a file."""
-    os.unlink(path)  # noqa: PTH108 - a Path takes longer to make than the file to go
+def remove(path: "str | Path", *links: "str | Path") -> None:
+    """Remove a file; other links to it stay read-only where it was."""
+    try:
+        os.unlink(path)  # noqa: PTH108 - a Path takes longer to make than the file to go
+    except PermissionError:
+        mode = os.lstat(path).st_mode
+        if mode & stat.S_IWRITE:
+            raise
+        # Windows removes no read-only file, and all links to one are read-only or none.
+        same = [link for link in (path, *links) if is_one(link, path)]
+        os.chmod(path, mode | stat.S_IWRITE)  # noqa: PTH101
+        try:
+            os.unlink(path)  # noqa: PTH108
+        finally:
+            for link in same:
+                with suppress(FileNotFoundError):
+                    os.chmod(link, mode)  # noqa: PTH101
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder of ours and as much as can be of what is in it."""
+    for path, _folders, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                remove(Path(path, name))
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def write(data: bytes, target: str) -> None:
@@ -135,6 +160,38 @@ def is_empty(path: Path) -> bool:
     return path.is_file() and path.stat().st_size == 0
 
 
+def is_one(path: "str | Path", other: "str | Path") -> bool:
+    """Tell whether two paths are links to one file."""
+    with suppress(OSError):
+        return os.path.samestat(os.lstat(path), os.lstat(other))
+    return False
+
+
+def is_unchanged(path: Path, size: int | None, mtime: int | None) -> bool:
+    """Tell whether there is a file of that size and modification time (ns)."""
+    with suppress(OSError):
+        found = path.stat()
+        return (found.st_size, found.st_mtime_ns) == (size, mtime)
+    return False
+
+
+def is_torn(path: Path, whole: Path) -> bool:
+    """Tell whether a file is what a power cut leaves of a copy: empty, or of its time, its beginning and then zeros."""
+    found, expected = path.lstat(), whole.stat()
+    if not stat.S_ISREG(found.st_mode) or found.st_size > expected.st_size:
+        return False
+    if found.st_size and found.st_mtime_ns != expected.st_mtime_ns:
+        return False
+    same = True
+    with path.open("rb") as torn, whole.open("rb") as file:
+        while chunk := torn.read(CHUNK):
+            wanted = file.read(len(chunk)) if same else b""
+            if not wanted.startswith(chunk.rstrip(b"\0")):
+                return False
+            same = chunk == wanted
+    return not same or found.st_size < expected.st_size
+
+
 def is_ours(path: Path, digest: str | None, source: Path, size: int | None, mtime: int | None) -> bool:
     """Tell whether what is at a path is what we put there: by its hash, or for a link by what it links to.
 
@@ -143,7 +200,7 @@ def is_ours(path: Path, digest: str | None, source: Path, size: int | None, mtim
         digest: SHA-256 of our copy, or ``None`` where it is a link.
         source: What it would be a link to.
         size: Size in bytes, and
-        mtime: modification time in ns, of a source that may be gone (moved).
+        mtime: modification time in ns, of that; it may be gone by now, or another file.
     """
     if not os.path.lexists(path):
         return False
@@ -153,7 +210,7 @@ def is_ours(path: Path, digest: str | None, source: Path, size: int | None, mtim
         return False
     if digest is not None:
         return digest_at(path) == digest
-    if source.exists():
-        return path.samefile(source)
-    stat = path.stat()
-    return stat.st_size == size and stat.st_mtime_ns == mtime
+    with suppress(OSError):
+        if path.samefile(source):
+            return True
+    return is_unchanged(path, size, mtime) and not is_unchanged(source, size, mtime)

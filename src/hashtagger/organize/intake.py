@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from datetime import tzinfo
 from functools import lru_cache
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from hashtagger.normalize import Normalizer
 
 _TAGS_KEPT = 65536
-_File = tuple[str, str, bytes, str, int | None, int, str]  # the columns of a file's row but its post
+_File = tuple[str, str, bytes, str, int | None, int, int | None, str]  # the columns of a file's row but its post
 
 
 class Intake:
@@ -40,6 +41,7 @@ class Intake:
         self._tags: dict[str, int | None] = {}
         _archive.cache_clear()
         self._known = db.execute("SELECT 1 FROM post").fetchone() is not None
+        self._completed: set[int] = set()
         self._post = db.execute("SELECT COALESCE(MAX(id), 0) FROM post").fetchone()[0]
 
     def take(self, source: Source) -> Iterator[Post]:
@@ -79,22 +81,23 @@ class Intake:
             size = media.size
             if media.path is not None:
                 try:
-                    stat = media.path.stat()
+                    found = media.path.stat()
                 except OSError as error:
                     self.problems.append(Problem(media.location, error.strerror or str(error)))
                     continue
-                path, size, mtime = os.fsencode(media.path.absolute()), stat.st_size, stat.st_mtime_ns
+                path, size, mtime = os.fsencode(media.path.absolute()), found.st_size, found.st_mtime_ns
+                permissions = stat.S_IMODE(found.st_mode)
             else:
-                path, mtime = _archive(str(media.archive))
-            yield name, media.kind, path, media.member or "", size, mtime, self._how
+                (path, mtime), permissions = _archive(str(media.archive)), None
+            yield name, media.kind, path, media.member or "", size, mtime, permissions, self._how
 
     def _find(self, post: Post, files: list[_File]) -> tuple[int | None, list[_File]]:
         """Tell which known post this is, if any, and which of its files are new.
 
-        It is known by its files, or, where it has none, by its time and words.
+        It is known by its files, or, where it or what is known has none, by its time and words.
         """
+        taken_at = post.taken_at.astimezone(self._zone).isoformat()
         if not files:
-            taken_at = post.taken_at.astimezone(self._zone).isoformat()
             row = self._db.execute(
                 "SELECT id FROM post WHERE taken_at = ? AND caption = ?", (taken_at, post.caption)
             ).fetchone()
@@ -102,6 +105,13 @@ class Intake:
         same = "SELECT post FROM file WHERE path = CAST(? AS TEXT) AND member = ? AND size IS ? AND mtime = ?"
         found = [self._db.execute(same, file[2:6]).fetchone() for file in files]
         number = next((row[0] for row in found if row), None)
+        if number is None:
+            without = """SELECT id FROM post WHERE taken_at = ? AND caption = ? AND permalink IS ?
+                         AND NOT EXISTS (SELECT 1 FROM file WHERE file.post = post.id)"""
+            rows = self._db.execute(without, (taken_at, post.caption, post.permalink))
+            number = next((row[0] for row in rows if row[0] not in self._completed), None)
+            if number is not None:
+                self._completed.add(number)
         return number, [file for file, row in zip(files, found, strict=True) if not row]
 
     def _tag_ids(self, tags: tuple[str, ...]) -> list[int]:
@@ -133,7 +143,8 @@ class Intake:
             "INSERT INTO post(id, taken_at, month, caption, permalink, place, guess) VALUES(?,?,?,?,?,?,?)", posts
         )
         self.new_files += self._db.executemany(
-            "INSERT INTO file(post, name, kind, path, member, size, mtime, how) VALUES(?,?,?,CAST(? AS TEXT),?,?,?,?)",
+            """INSERT INTO file(post, name, kind, path, member, size, mtime, permissions, how)
+               VALUES(?,?,?,CAST(? AS TEXT),?,?,?,?,?)""",
             files,
         ).rowcount
         self._db.executemany("INSERT INTO post_tag(post, position, tag) VALUES(?,?,?)", tags)

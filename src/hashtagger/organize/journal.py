@@ -4,6 +4,7 @@ Planning works on a private copy, which replaces the journal in one rename: ther
 does applying begin, and marks each step. Nothing is ever done that the journal does not already say.
 """
 
+import errno
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -19,7 +20,9 @@ from hashtagger.i18n import _
 FOLDER = ".hashtagger"
 NAME = "journal.sqlite"
 MADE = "made"  # the destination and folders above it that were not there before
-_VERSION = 1
+LOCK = "lock"
+DRAFT = "draft.sqlite"
+_VERSION = 2
 
 PLACE_INDEX = "CREATE INDEX place_file ON place(file, folder)"
 _SCHEMA = f"""
@@ -36,10 +39,10 @@ CREATE TABLE post_tag(post INT, position INT, tag INT NOT NULL, by_model INT NOT
 -- A source file. `path` is the file, or the archive of `member`. `same_as`: a file with the same content.
 -- `how` it gets there: copy, hardlink, symlink or move. `content` is the source's hash where it was read, `digest` that
 -- of the copy (which may have XMP inside), none where it is a link; `sidecar` that of its .xmp.
--- `released`: a moved source is 1 about to be deleted, 2 deleted.
+-- `permissions` are the source's; `released`: a moved source is 1 about to be deleted or brought back, 2 deleted.
 CREATE TABLE file(id INTEGER PRIMARY KEY, post INT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL, path TEXT NOT NULL,
     member TEXT NOT NULL, size INT, mtime INT, how TEXT NOT NULL, content TEXT, digest TEXT, sidecar TEXT, same_as INT,
-    released INT NOT NULL DEFAULT 0);
+    released INT NOT NULL DEFAULT 0, permissions INT);
 CREATE INDEX file_size ON file(size, mtime);
 CREATE INDEX file_same ON file(same_as) WHERE same_as IS NOT NULL;
 CREATE INDEX file_post ON file(post);
@@ -77,24 +80,21 @@ def journal_path(destination: Path) -> Path:
     return destination / FOLDER / NAME
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open a journal for applying, undoing or reading it.
+@contextmanager
+def connect(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a journal for applying or undoing it.
 
     Raises:
-        OrganizeError: It is not a journal of ours, or a newer one.
+        OrganizeError: It is a newer one, or none of ours.
     """
-    db = open_database(path, isolation_level=None)
-    try:
+    with closing(open_database(path, isolation_level=None)) as db:
         # Exclusive locking lets the write-ahead log do without shared memory, which network drives lack.
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA wal_autocheckpoint = 10000")  # each waits for the drive
-        _check_version(db, path)
-    except sqlite3.DatabaseError as error:
-        db.close()
-        raise _unreadable(path, error) from error
-    return db
+        _bring_up_to_date(db, path)
+        yield db
 
 
 @contextmanager
@@ -103,25 +103,22 @@ def draft(journal: Path, folder: Path) -> Iterator[sqlite3.Connection]:
 
     It may be torn when the process dies: only :func:`publish` makes it count.
     """
-    path = folder / "draft.sqlite"
+    path = folder / DRAFT
     for suffix in ("", "-wal"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
         if journal.with_name(journal.name + suffix).exists():
             shutil.copyfile(journal.with_name(journal.name + suffix), path.with_name(path.name + suffix))
     with closing(open_database(path, isolation_level=None)) as db:
-        try:
-            db.execute("PRAGMA journal_mode = DELETE")  # brings in what a killed process left in the log
-            db.execute("PRAGMA journal_mode = OFF")
-            db.execute("PRAGMA synchronous = OFF")
-            db.execute("PRAGMA cache_size = -65536")
-            db.execute("PRAGMA temp_store = FILE")
-            db.execute("PRAGMA temp.cache_size = -49152")
-            if not db.execute("SELECT 1 FROM sqlite_master").fetchone():
-                db.executescript(_SCHEMA)
-                db.execute(f"PRAGMA user_version = {_VERSION}")
-            _check_version(db, journal)
-        except sqlite3.DatabaseError as error:
-            raise _unreadable(journal, error) from error
+        db.execute("PRAGMA journal_mode = DELETE")  # brings in what a killed process left in the log
+        db.execute("PRAGMA journal_mode = OFF")
+        db.execute("PRAGMA synchronous = OFF")
+        db.execute("PRAGMA cache_size = -65536")
+        db.execute("PRAGMA temp_store = FILE")
+        db.execute("PRAGMA temp.cache_size = -49152")
+        if not db.execute("SELECT 1 FROM sqlite_master").fetchone():
+            db.executescript(_SCHEMA)
+            db.execute(f"PRAGMA user_version = {_VERSION}")
+        _bring_up_to_date(db, journal)
         yield db
 
 
@@ -143,19 +140,39 @@ def only_one(destination: Path) -> Iterator[None]:
     Raises:
         OrganizeError: Another process is at work there.
     """
-    with closing(sqlite3.connect(destination / FOLDER / "lock", isolation_level=None, timeout=0)) as lock:
+    with closing(sqlite3.connect(destination / FOLDER / LOCK, isolation_level=None, timeout=0)) as lock:
         try:
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
             raise OrganizeError(_("{path}: another hashtagger is at work here").format(path=destination)) from error
         yield
 
 
-def _unreadable(path: Path, error: sqlite3.DatabaseError) -> Exception:
-    """A full or failing drive stays what it is; anything else is not a journal of ours."""
-    return error if isinstance(error, sqlite3.OperationalError) else OrganizeError(f"{path}: {error}")
+@contextmanager
+def in_one_line(destination: Path) -> Iterator[None]:
+    """Turn what goes wrong with a destination's drive or journal into one line.
+
+    Raises:
+        OrganizeError: The drive is full or fails, or the journal is damaged.
+    """
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError) as error:
+        full = getattr(error, "errno", None) == errno.ENOSPC or "full" in str(error)
+        cause = _("no space left") if full else getattr(error, "strerror", None) or str(error)
+        place = getattr(error, "filename", None) or destination
+        raise OrganizeError(
+            _("{path}: {cause}; nothing is lost, run the same command again to go on").format(path=place, cause=cause)
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise OrganizeError(f"{journal_path(destination)}: {error}") from error
 
 
-def _check_version(db: sqlite3.Connection, path: Path) -> None:
-    if db.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version == 1:
+        db.executescript("BEGIN; ALTER TABLE file ADD COLUMN permissions INT; PRAGMA user_version = 2; COMMIT")
+    elif version != _VERSION:
         raise OrganizeError(_("{path}: not a journal of this version of hashtagger").format(path=path))

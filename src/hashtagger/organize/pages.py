@@ -14,12 +14,12 @@ from hashtagger.organize.report import Report
 from hashtagger.organize.rows import read_rows
 from hashtagger.organize.table import writing_table
 
-_PAGES = ("posts.csv", "index.html", "report.json")
+PAGES = ("posts.csv", "index.html", "report.json")
 
 
 def write_pages(db: sqlite3.Connection, destination: Path, layout: Layout, report: Report) -> None:
     """Write the table, the gallery and the report; one that says the same as before is not touched."""
-    table, gallery, totals = (_staged(destination, name) for name in _PAGES)
+    table, gallery, totals = (staged(destination, name) for name in PAGES)
     with (
         table.open("wb") as table_file,
         gallery.open("wb") as gallery_file,
@@ -30,17 +30,18 @@ def write_pages(db: sqlite3.Connection, destination: Path, layout: Layout, repor
             add_to_table(row)
             add_to_gallery(row)
     totals.write_bytes(json.dumps(report.totals(), ensure_ascii=False, indent=1).encode() + b"\n")
-    for name in _PAGES:
+    for name in PAGES:
         _put(db, destination, name)
 
 
-def _staged(destination: Path, name: str) -> Path:
+def staged(destination: Path, name: str) -> Path:
+    """Where a page is written before it takes its place."""
     return destination / FOLDER / f"{STAGE}-{name}"
 
 
 def _put(db: sqlite3.Connection, destination: Path, name: str) -> None:
-    staged = _staged(destination, name)
-    digest = files.digest_at(staged)
+    coming = staged(destination, name)
+    digest = files.digest_at(coming)
     row = db.execute("SELECT path, digest, coming FROM page WHERE name = ?", (name,)).fetchone()
     path, ours = (row[0], row[1:]) if row else (name, ())
     number = 1
@@ -53,9 +54,9 @@ def _put(db: sqlite3.Connection, destination: Path, name: str) -> None:
     else:
         there = None
     if there == digest:
-        staged.unlink()
+        coming.unlink()
         return
     # Both hashes are ours until the new one is there, so that a kill in between leaves no doubt.
     db.execute("INSERT OR REPLACE INTO page VALUES(?, ?, ?, ?)", (name, path, there, digest))
-    staged.replace(destination / path) if there else files.rename(staged, destination / path)
+    coming.replace(destination / path) if there else files.rename(coming, destination / path)
     db.execute("UPDATE page SET digest = coming, coming = NULL WHERE name = ?", (name,))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hashtagger.organize.duplicates import mark_duplicates
 from hashtagger.organize.intake import Intake
-from hashtagger.organize.journal import State, draft, get_meta, open_database, set_meta
+from hashtagger.organize.journal import DRAFT, State, draft, get_meta, open_database, set_meta
 from hashtagger.organize.layout import Layout
 from hashtagger.organize.places import assign_places
 from hashtagger.organize.tagging import tag_untagged
@@ -61,7 +61,7 @@ def make_plan(
         folder: An existing folder for the draft.
         layout: The folders of the tree.
         zone: The zone that tells a post's month.
-        how: How new files get there: ``copy``, ``hardlink``, ``symlink`` or ``move``.
+        how: How files get there that are not there yet: ``copy``, ``hardlink``, ``symlink`` or ``move``.
         tag: Whether the model tags posts that have no tags.
         history: What the user wrote before, for the folders' names and the model's tags.
         seen: Called with each post, for a progress bar.
@@ -72,23 +72,24 @@ def make_plan(
     with draft(journal, folder) as db:
         before = _fingerprint(db)
         db.execute("BEGIN")
-        new_file, new_post = (db.execute(f"SELECT COALESCE(MAX(id), 0) + 1 FROM {t}").fetchone()[0] for t in _TABLES)
+        new_file = db.execute("SELECT COALESCE(MAX(id), 0) + 1 FROM file").fetchone()[0]
         intake = Intake(db, layout, zone, how, history)
         for post in intake.take(source):
             seen(post)
+        switched = _switch(db, how)
         problems = _without_moved(db, [*source.problems, *intake.problems])
-        problems += mark_duplicates(db, new_file)
+        problems += mark_duplicates(db, new_file, how, destination)
         if tag:
-            problems += tag_untagged(db, new_post, history)
+            problems += tag_untagged(db, new_file, history)
         assign_places(db, layout, destination)
         set_meta(db, "lang", layout.lang)
         db.execute("COMMIT")
-        return problems, _fingerprint(db) != before
+        return problems, switched or _fingerprint(db) != before
 
 
 def publish(folder: Path, journal: Path) -> None:
     """Make a draft the journal, in one step that survives a power cut."""
-    path = folder / "draft.sqlite"
+    path = folder / DRAFT
     with path.open("rb+") as file:
         os.fsync(file.fileno())
     path.replace(journal)
@@ -108,6 +109,18 @@ def placements(journal: Path) -> Iterator[Placement]:
             yield Placement(location, f"{folder}/{name}", how, state in (State.LANDED, State.SAFE))
 
 
+def _switch(db: sqlite3.Connection, how: str) -> bool:
+    """Let files that an earlier run planned and did not bring get there as this run's do; tells whether any do now."""
+    return (
+        db.execute(
+            """UPDATE file SET how = ?1 WHERE how != ?1 AND NOT released AND NOT EXISTS
+               (SELECT 1 FROM place p WHERE p.file = COALESCE(file.same_as, file.id) AND p.state)""",
+            (how,),
+        ).rowcount
+        > 0
+    )
+
+
 def _without_moved(db: sqlite3.Connection, problems: list[Problem]) -> list[Problem]:
     """Leave out files that are missing only because an earlier run moved them; a source may name them by their end."""
     named = {problem.location for problem in problems}
@@ -116,9 +129,6 @@ def _without_moved(db: sqlite3.Connection, problems: list[Problem]) -> list[Prob
         parts = Path(path).as_posix().split("/")
         moved |= named & {"/".join(parts[start:]) for start in range(len(parts))}
     return [problem for problem in problems if problem.location not in moved]
-
-
-_TABLES = ("file", "post")
 
 
 def _fingerprint(db: sqlite3.Connection) -> tuple[Any, ...]:

@@ -1,6 +1,5 @@
 """One run: plan, publish the plan as the journal, apply it, write the pages."""
 
-import errno
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,17 @@ from hashtagger.errors import OrganizeError, SourceError
 from hashtagger.history import History
 from hashtagger.i18n import _
 from hashtagger.organize.apply import apply
-from hashtagger.organize.journal import FOLDER, MADE, connect, get_meta, journal_path, only_one, open_database
+from hashtagger.organize.journal import (
+    DRAFT,
+    FOLDER,
+    MADE,
+    connect,
+    get_meta,
+    in_one_line,
+    journal_path,
+    only_one,
+    open_database,
+)
 from hashtagger.organize.layout import Layout
 from hashtagger.organize.pages import write_pages
 from hashtagger.organize.plan import make_plan, publish
@@ -58,8 +67,9 @@ def organize(
             :func:`hashtagger.posts.open_source`), or a Source.
         destination: Root of the sorted tree; made when missing.
         by: ``"date"`` for ``날짜/2021/04``, ``"tag"`` for ``해시태그/강아지``, or both.
-        mode: ``"copy"``; ``"hardlink"`` or ``"symlink"`` to the source (what lies in an archive is copied); or
-            ``"move"``, which deletes a source file once its copy is verified and on the drive.
+        mode: How files get there that are not there yet: ``"copy"``; ``"hardlink"`` or ``"symlink"`` to the source
+            (what lies in an archive is copied); or ``"move"``, which deletes a source file once its copy is verified
+            and on the drive.
         min_count: A tag of fewer posts (1 or more) has no folder of its own; a post with no other tag goes to 기타.
         timezone: IANA zone that tells a post's month.
         tag_untagged: Whether the model tags posts that have no tags, where it is sure.
@@ -107,26 +117,27 @@ def organize(
                 seen=lambda post: tick(1),
             )  # fmt: skip
 
-    if dry_run:
-        draft = TemporaryDirectory(prefix="hashtagger-")
-        problems, _changed = plan(Path(draft.name))
-        path = Path(draft.name) / "draft.sqlite"
-        with closing(open_database(path)) as db:
-            new = db.execute("SELECT COUNT(DISTINCT file) FROM place WHERE state = 0").fetchone()[0]
-            return count(db, root, min_count, problems, new_files=new, dry_run=True, _journal=path, _draft=draft)
-    with _writing(root):
+    with in_one_line(root):
+        if dry_run:
+            draft = TemporaryDirectory(prefix="hashtagger-")
+            problems, _changed = plan(Path(draft.name))
+            path = Path(draft.name) / DRAFT
+            with closing(open_database(path)) as db:
+                new = db.execute("SELECT COUNT(DISTINCT file) FROM place WHERE state = 0").fetchone()[0]
+                return count(db, root, min_count, problems, new_files=new, dry_run=True, _journal=path, _draft=draft)
         _make(root)
         with only_one(root):
             if journal.exists():
-                connect(journal).close()
+                with connect(journal):
+                    pass
             problems, changed = plan(root / FOLDER)
             if changed:
                 publish(root / FOLDER, journal)
-            (root / FOLDER / "draft.sqlite").unlink(missing_ok=True)
-            with closing(connect(journal)) as db:
+            (root / FOLDER / DRAFT).unlink(missing_ok=True)
+            with connect(journal) as db:
                 new = db.execute("SELECT COUNT(DISTINCT file) FROM place WHERE state = 0").fetchone()[0]
                 with _bar(progress, _("Sorting"), _("files"), total=new) as tick:
-                    problems += apply(db, root, layout.tags, embed=embed, tick=tick)
+                    problems += apply(db, root, layout.tags, move=mode == "move", embed=embed, tick=tick)
                 report = count(db, root, min_count, problems, new_files=new, _journal=journal)
                 write_pages(db, root, layout, report)
     return report
@@ -168,34 +179,20 @@ def _lang_there(journal: Path) -> str | None:
 
 
 def _make(root: Path) -> None:
-    """Make the destination and our folder in it, and note which folders were missing, for undo."""
+    """Make the destination and our folder in it, and note which folders were missing, for undo: each ends in NUL."""
     own = root / FOLDER
     if (own / MADE).exists():
         return
     missing = [path for path in (root, *root.parents) if not path.exists()]
     try:
         own.mkdir(parents=True, exist_ok=True)
-        (own / MADE).write_text("\n".join(map(str, missing)), encoding="utf-8")
+        (own / MADE).write_bytes(b"".join(os.fsencode(path) + b"\0" for path in missing))
     except OSError:
         (own / MADE).unlink(missing_ok=True)
         for path in (own, *missing):
             with suppress(OSError):
                 path.rmdir()
         raise
-
-
-@contextmanager
-def _writing(root: Path) -> Iterator[None]:
-    """Turn what the destination's drive does wrong into one line."""
-    try:
-        yield
-    except (OSError, sqlite3.OperationalError) as error:
-        full = getattr(error, "errno", None) == errno.ENOSPC or "full" in str(error)
-        cause = _("no space left") if full else getattr(error, "strerror", None) or str(error)
-        place = getattr(error, "filename", None) or root
-        raise OrganizeError(
-            _("{path}: {cause}; nothing is lost, run the same command again to go on").format(path=place, cause=cause)
-        ) from error
 
 
 @contextmanager

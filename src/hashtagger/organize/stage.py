@@ -8,11 +8,13 @@ import stat
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from hashtagger.i18n import _
 from hashtagger.organize import files
 from hashtagger.organize.embed import embed
 from hashtagger.organize.intake import media_of
@@ -86,10 +88,10 @@ class Job:
         """Name the source for the user."""
         return media_of(self.name, self.kind, self.source, self.member, self.size).location
 
-    def clear(self) -> None:
-        """Remove what was made ready, once every place has it."""
+    def clear(self, final: str) -> None:
+        """Remove what was made ready, once every place has it, ``final`` as the last."""
         if self.origin == self.stage:
-            files.remove(self.stage)
+            files.remove(self.stage, final)
 
 
 def staged_batches(
@@ -104,7 +106,7 @@ def staged_batches(
     waiting = None
     for batch in _batches(db, destination, stage, top):
         parts = (batch[start : start + _TOGETHER] for start in range(0, len(batch), _TOGETHER))
-        staging = [pool.submit(stager.stage_all, part) for part in parts]
+        staging = [pool.submit(copy_context().run, stager.stage_all, part) for part in parts]
         if waiting is not None:
             yield [job for future in waiting for job in future.result()]
         waiting = staging
@@ -200,13 +202,18 @@ class _Stager:
         """Make a link to the source, where one is asked for and can be had."""
         if job.member or job.how == "copy":
             return False
+        source = job.source
         try:
-            found = os.lstat(job.source)
+            found = os.lstat(source)
+            if stat.S_ISLNK(found.st_mode):
+                source = os.path.realpath(source)
+                found = os.stat(source)  # noqa: PTH116
         except OSError as error:
             raise UnreadableError(os.strerror(2)) from error
-        source = os.path.realpath(job.source) if stat.S_ISLNK(found.st_mode) else job.source
-        if not stat.S_ISREG(found.st_mode) and not Path(source).is_file():
+        if not stat.S_ISREG(found.st_mode):
             raise UnreadableError(os.strerror(2))
+        if (found.st_size, found.st_mtime_ns) != (job.size, job.mtime):
+            raise UnreadableError(_("changed since it was planned"))
         folder = source.rpartition(os.sep)[0]
         if job.how == "symlink":
             try:

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 def tag_untagged(db: sqlite3.Connection, first_new: int, history: "History | None" = None) -> list[Problem]:
-    """Give each new post without tags the best tag of its first photo, where the model is sure of it.
+    """Give each post without tags the best tag of its first new photo, where the model is sure of it.
 
     Args:
         db: Draft of the journal.
-        first_new: The first post (row) that was not there before.
+        first_new: The first file (row) that was not there before.
         history: What the user wrote before, for :meth:`hashtagger.recommend.Recommender.recommend_each`.
 
     Returns:
         Photos that could not be read, or why there is no model.
     """
-    untagged = "post.id >= ? AND NOT EXISTS(SELECT 1 FROM post_tag t WHERE t.post = post.id)"
+    untagged = "f.id >= ? AND NOT EXISTS(SELECT 1 FROM post_tag t WHERE t.post = post.id)"
     photos = f"FROM post JOIN file f ON f.post = post.id AND f.kind = 'photo' WHERE {untagged} GROUP BY post.id"
     if not db.execute(f"SELECT 1 {photos} LIMIT 1", (first_new,)).fetchone():
         return []

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -13,7 +13,8 @@ from hashtagger.errors import OrganizeError
 from hashtagger.i18n import _
 from hashtagger.organize import files
 from hashtagger.organize.apply import STAGE
-from hashtagger.organize.journal import FOLDER, MADE, NAME, connect, journal_path, only_one
+from hashtagger.organize.journal import DRAFT, FOLDER, LOCK, MADE, NAME, connect, in_one_line, journal_path, only_one
+from hashtagger.organize.pages import PAGES, staged
 from hashtagger.organize.stage import SIDECAR
 from hashtagger.posts.post import Problem
 
@@ -52,9 +53,9 @@ class _Stored:
     member: str
     size: int | None
     mtime: int | None
-    how: str
     digest: str | None
     sidecar: str | None
+    moved: bool
     places: list[_Place]
 
     def is_at(self, path: Path) -> bool:
@@ -81,18 +82,11 @@ def undo(destination: "str | os.PathLike[str]") -> Undone:
     root = Path(destination).absolute()
     if not journal_path(root).exists():
         raise OrganizeError(_("{path}: nothing was organized here").format(path=root))
-    try:
-        with only_one(root), closing(connect(journal_path(root))) as db:
+    with in_one_line(root):
+        with only_one(root), connect(journal_path(root)) as db:
             undone, waiting = _undo(db, root)
         if not waiting:
             _remove_own(root)
-    except (OSError, sqlite3.OperationalError) as error:
-        cause = getattr(error, "strerror", None) or str(error)
-        raise OrganizeError(
-            _("{path}: {cause}; nothing is lost, run the same command again to go on").format(
-                path=getattr(error, "filename", None) or root, cause=cause
-            )
-        ) from error
     return undone
 
 
@@ -101,17 +95,18 @@ def _undo(db: sqlite3.Connection, root: Path) -> tuple[Undone, bool]:
     problems: list[Problem] = []
     removed = restored = last = 0
     waiting = False
-    shutil.rmtree(root / FOLDER / STAGE, ignore_errors=True)
+    files.remove_tree(root / FOLDER / STAGE)
     while stored := _read(db, last):
         last = stored[-1].number
-        back = sum(_restore(db, root, file, problems) for file in stored if file.how == "move")
+        lacking: set[int] = set()
+        back = sum(_restore(db, root, file, lacking) for file in stored if file.moved)
         if back:
             files.sync()
             restored += back
         going = []
         for file in stored:
             kept = [place.path for place in file.places if (root / place.path).exists()]
-            if kept and not file.source_is_there():
+            if kept and (file.number in lacking or not file.source_is_there()):
                 problems.append(Problem(str(root / kept[0]), _("its source is gone or changed: kept")))
                 waiting = True
             else:
@@ -120,6 +115,10 @@ def _undo(db: sqlite3.Connection, root: Path) -> tuple[Undone, bool]:
         db.executemany(
             "UPDATE place SET state = 0 WHERE folder = ? AND key = ?",
             [(place.folder, place.key) for file in going for place in file.places],
+        )
+        db.executemany(
+            "UPDATE file SET released = 0 WHERE id = ?1 OR same_as = ?1",
+            [(file.number,) for file in going if file.moved],
         )
         db.execute("COMMIT")
         removed += sum(_remove(root, file, problems) for file in going)
@@ -133,39 +132,51 @@ def _undo(db: sqlite3.Connection, root: Path) -> tuple[Undone, bool]:
 def _read(db: sqlite3.Connection, last: int) -> list[_Stored]:
     """Read the next files, with their places in whatever state."""
     rows = db.execute(
-        """SELECT f.id, f.path, f.member, f.size, f.mtime, f.how, f.digest, f.sidecar, p.folder, p.key,
-           d.path || '/' || p.name, p.state FROM file f JOIN place p ON p.file = f.id JOIN folder d ON d.id = p.folder
+        """SELECT f.id, f.path, f.member, f.size, f.mtime, f.digest, f.sidecar,
+           EXISTS (SELECT 1 FROM file s WHERE s.released AND (s.id = f.id OR s.same_as = f.id)),
+           p.folder, p.key, d.path || '/' || p.name, p.state
+           FROM file f JOIN place p ON p.file = f.id JOIN folder d ON d.id = p.folder
            WHERE f.id IN (SELECT id FROM file WHERE id > ? AND same_as IS NULL ORDER BY id LIMIT ?) ORDER BY f.id""",
         (last, _BATCH),
     )
     found = []
     for _number, group in groupby(rows, key=lambda row: row[0]):
         places: list[Any] = list(group)
-        number, path, member, size, mtime, how, digest, sidecar = places[0][:8]
+        number, path, member, size, mtime, digest, sidecar, moved = places[0][:8]
         wanted = [_Place(*row[8:]) for row in places]
-        found.append(_Stored(number, Path(path), member, size, mtime, how, digest, sidecar, wanted))
+        found.append(_Stored(number, Path(path), member, size, mtime, digest, sidecar, bool(moved), wanted))
     return found
 
 
-def _restore(db: sqlite3.Connection, root: Path, file: _Stored, problems: list[Problem]) -> int:
-    """Bring a moved file, and those that held the same content, back to where they were; tells how many."""
+def _restore(db: sqlite3.Connection, root: Path, file: _Stored, lacking: set[int]) -> int:
+    """Bring the moved files of one content back to where they were; tells how many, and notes it where not all are."""
     origin = next((root / place.path for place in file.places if file.is_at(root / place.path)), None)
-    sources = db.execute("SELECT path, mtime FROM file WHERE member = '' AND ? IN (id, same_as)", (file.number,))
-    missing = {Path(path): mtime for path, mtime in sources.fetchall() if not os.path.lexists(path)}
-    if origin is None:
-        return 0
-    for path, mtime in missing.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path != file.source or not files.link(origin, path):
-            temporary = path.with_name(".hashtagger-restoring")
-            temporary.unlink(missing_ok=True)
-            with origin.open("rb") as stream:
-                files.write_checked(iter(lambda: stream.read(files.CHUNK), b""), temporary)
-            shutil.copystat(origin, temporary)
-            os.utime(temporary, ns=(origin.stat().st_atime_ns, mtime))
-            files.rename(temporary, path)
-    db.execute("UPDATE file SET released = 0 WHERE ? IN (id, same_as)", (file.number,))
-    return len(missing)
+    sources = db.execute(
+        "SELECT id, path, size, mtime, permissions FROM file WHERE released AND (id = ?1 OR same_as = ?1)",
+        (file.number,),
+    ).fetchall()
+    restored = 0
+    for number, name, size, mtime, permissions in sources:
+        path = Path(name)
+        if origin is not None and not os.path.lexists(path):
+            db.execute("UPDATE file SET released = 1 WHERE id = ?", (number,))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            linked = path == file.source and files.link(origin, path)
+            back = path if linked else path.with_name(".hashtagger-restoring")
+            if not linked:
+                back.unlink(missing_ok=True)
+                with origin.open("rb") as stream:
+                    files.write_checked(iter(lambda: stream.read(files.CHUNK), b""), back)
+                shutil.copystat(origin, back)
+            os.utime(back, ns=(origin.stat().st_atime_ns, mtime))
+            if permissions is not None:
+                back.chmod(permissions)
+            if not linked:
+                files.rename(back, path)
+            restored += 1
+        if not files.is_unchanged(path, size, mtime):
+            lacking.add(file.number)
+    return restored
 
 
 def _remove(root: Path, file: _Stored, problems: list[Problem]) -> int:
@@ -178,7 +189,7 @@ def _remove(root: Path, file: _Stored, problems: list[Problem]) -> int:
             pass
         elif _inode(path) in checked or file.is_at(path):
             checked.add(_inode(path))
-            path.unlink()
+            files.remove(path, file.source)
             removed += 1
         elif place.state:
             problems.append(Problem(str(path), _("changed since: kept")))
@@ -209,11 +220,13 @@ def _remove_pages(db: sqlite3.Connection, root: Path, problems: list[Problem]) -
 
 
 def _remove_own(root: Path) -> None:
-    """Remove our own folder, the journal last, then the folders above that we made."""
+    """Remove what is ours in our own folder, the journal last, then it and the folders above that we made."""
     own = root / FOLDER
-    made = (own / MADE).read_text(encoding="utf-8").splitlines()
-    for path in sorted(own.iterdir(), key=lambda path: path.name == NAME):
-        path.unlink()
-    for path in (own, *map(Path, made)):
+    made = (own / MADE).read_bytes() if (own / MADE).exists() else b""
+    paths = made.split(b"\0") if b"\0" in made else made.splitlines()  # The former version wrote lines.
+    databases = [name + suffix for name in (DRAFT, LOCK, NAME) for suffix in ("-journal", "-shm", "-wal", "")]
+    for path in (*(staged(root, name) for name in PAGES), own / MADE, *(own / name for name in databases)):
+        path.unlink(missing_ok=True)
+    for path in (own, *(Path(os.fsdecode(path)) for path in paths if path)):
         with suppress(OSError):
             path.rmdir()

@@ -3,15 +3,16 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from hashtagger.errors import OrganizeError
 from hashtagger.i18n import _
 from hashtagger.organize import files
-from hashtagger.organize.journal import State, connect, journal_path, only_one
+from hashtagger.organize.journal import State, draft, in_one_line, journal_path, only_one
 from hashtagger.posts.post import Problem
 
 
@@ -33,18 +34,21 @@ class Verified:
 def verify(destination: "str | os.PathLike[str]") -> Verified:
     """Read every file of a sorted tree again and compare it with what was put there.
 
-    A copy is compared by its hash; a link by what it links to, or by size and time where its source was moved.
+    What was copied or moved is compared by its hash, a link by what it links to. The tree may be read-only.
 
     Raises:
-        OrganizeError: Nothing was organized there.
+        OrganizeError: Nothing was organized there, or its journal is damaged.
     """
     root = Path(destination).absolute()
     if not journal_path(root).exists():
         raise OrganizeError(_("{path}: nothing was organized here").format(path=root))
-    with only_one(root), closing(connect(journal_path(root))) as db:
+    with in_one_line(root), TemporaryDirectory(prefix="hashtagger-") as scratch, ExitStack() as stack:
+        with suppress(sqlite3.OperationalError):  # Where one may only read, nobody is kept out.
+            stack.enter_context(only_one(root))
+        db = stack.enter_context(draft(journal_path(root), Path(scratch)))
         problems = list(_problems(db, root))
         places = db.execute("SELECT COUNT(*) FROM place WHERE state IN (1, 2)").fetchone()[0]
-        pending = db.execute("SELECT COUNT(*) FROM place WHERE state NOT IN (1, 2)").fetchone()[0]
+        pending = db.execute("SELECT COUNT(*) FROM place WHERE state = 0").fetchone()[0]
     return Verified(places, pending, problems)
 
 
