@@ -40,6 +40,15 @@ def test_companions_are_the_users_own_first_and_never_spam() -> None:
     assert len(set(found)) == 10
 
 
+def test_companions_are_ranked_once_and_belong_to_the_caller(monkeypatch) -> None:
+    user = History.from_tags([["강아지", "콩이네"]])
+    first = user.companions(DOG, 5)
+    expected = list(first)
+    first.clear()
+    monkeypatch.setattr("hashtagger.history.packed", None)
+    assert user.companions(DOG, 5) == expected
+
+
 def test_newer_habits_come_before_older_ones() -> None:
     user = History.from_tags([["강아지", "옛날태그"]] * 3 + [["강아지", "요즘태그"]] * 3)
     found = user.companions(DOG, 10)

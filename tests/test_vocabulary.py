@@ -67,6 +67,8 @@ def test_a_changed_file_is_read_anew(tmp_path):
     [
         ("labels = [", "Invalid value"),
         ("", r"no \[\[labels\]\]"),
+        ('[labels]\nkey = "a"\ntag = "x"\nname = "A"', r"no \[\[labels\]\]"),
+        ('labels = ["a"]', r"no \[\[labels\]\]"),
         ('[[labels]]\nkey = "a"\nname = "A"', "label 1 lacks tag"),
         (
             '[[labels]]\nkey = "a"\ntag = "x"\nname = "A"\n[[labels]]\nkey = "a"\ntag = "y"\nname = "B"',

@@ -48,6 +48,7 @@ class History:
         self._shown: dict[str, str] = {}
         self._spellings: dict[str, Counter[str]] = defaultdict(Counter)
         self._labels: Counter[str] = Counter()
+        self._companions: dict[tuple[Label, int], list[str]] = {}
         for tags in posts:
             self._add(tags)
 
@@ -121,6 +122,11 @@ class History:
             label: What the next post is of; its own tag is left out.
             k: At most so many.
         """
+        if (label, k) not in self._companions:
+            self._companions[label, k] = self._rank(label)[:k]
+        return list(self._companions[label, k])
+
+    def _rank(self, label: Label) -> list[str]:
         scores: dict[str, float] = defaultdict(float)
         weight = 1.0
         for names, keys in reversed(self._posts):
@@ -139,7 +145,7 @@ class History:
         lend(label.tag, _IMAGINED * _BESIDE, KEPT)
         for tag in (label.tag, self.spelling(label)):
             scores.pop(fold(tag), None)
-        return [shown[name] for name in sorted(scores, key=lambda name: (-scores[name], name))[:k]]
+        return [shown[name] for name in sorted(scores, key=lambda name: (-scores[name], name))]
 
     def adjust(self, scores: "np.ndarray[Any, Any]", vocabulary: Vocabulary) -> "np.ndarray[Any, Any]":
         """Shift a model's probabilities towards what the user posts.

@@ -57,7 +57,7 @@ class Recommender:
             without a file ``"hashtags_ko"``.
         weights: A weights file (``.safetensors`` or ``.onnx``), which is enough alone; by default the packed one of
             the vocabulary.
-        device: ``"auto"`` (CUDA, then Apple's MPS, then the CPU), or a torch device name.
+        device: ``"auto"`` (CUDA, then Apple's MPS, then the CPU; for ONNX the CPU), or a torch device name.
         runtime: ``"torch"``, ``"onnx"`` (the CPU only), or ``"auto"``: the fastest that is installed and keeps
             accuracy, see :func:`hashtagger.models.runtimes.choose`.
 
@@ -87,7 +87,8 @@ class Recommender:
 
         wanted = None if vocabulary is None else load_vocabulary(vocabulary)
         self._weights = find_weights(wanted.name if wanted else "hashtags_ko") if weights is None else Path(weights)
-        self.device = find_device(device)
+        onnx = runtime == "onnx" or self._weights.suffix == ".onnx"
+        self.device = find_device("cpu" if onnx and device == "auto" else device)
         self.choice = choose(self._weights, self.device, runtime, packed=weights is None)
         self.config = read_config(self.choice.file)
         self.vocabulary = labels_of(self.config, self._weights, wanted)
@@ -195,7 +196,7 @@ class Recommender:
             image: One photo, or a list of them.
             top_k: At most so many tags, best first.
             threshold: Probability in 0..1 below which a tag is not said; by default the one that the weights
-                were calibrated with. A photo that fits nothing well gets an empty list.
+                were calibrated with. Where no tag reaches it, the list is empty.
             history: What the user wrote before, which shifts scores and spelling towards their own: a
                 :class:`~hashtagger.history.History`, their posts, or their tags.
 

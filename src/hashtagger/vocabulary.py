@@ -127,9 +127,10 @@ def _read(path: Path, _modified: int) -> Vocabulary:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise VocabularyError(f"{path}: {error}") from error
-    labels = tuple(_label(path, number, entry) for number, entry in enumerate(table.get("labels", []), start=1))
-    if not labels:
+    entries = table.get("labels")
+    if not (isinstance(entries, list) and entries and all(isinstance(entry, dict) for entry in entries)):
         raise VocabularyError(_("{path}: no [[labels]]").format(path=path))
+    labels = tuple(_label(path, number, entry) for number, entry in enumerate(entries, start=1))
     for what in ("key", "tag"):
         values = [getattr(label, what) for label in labels]
         doubled = sorted({value for value in values if values.count(value) > 1})

@@ -44,6 +44,14 @@ def test_explain_draws_each_tag_and_says_its_score(run, sample_photos, tmp_path)
         assert picture.width > 3 * picture.height / 1.2  # three panels
 
 
+def test_a_tag_may_be_spelt_as_people_spell_it(run, sample_photos, tmp_path):
+    out = tmp_path / "heat.png"
+    tags = ("댕댕이", "#멍스타그램", "dog", "강아지")
+    result = run("explain", sample_photos["flower"], *(f"--tag={tag}" for tag in tags), "--out", out, "--json")
+    assert result.exit_code == 0, result.output
+    assert [said["key"] for said in json.loads(result.stdout)["tags"]] == ["dog"] * 4
+
+
 def test_explain_takes_the_best_tag_by_itself(run, sample_photos, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = run("explain", sample_photos["flower"])

@@ -106,6 +106,8 @@ def test_users_mistakes(run, weights, labelled, tmp_path):
     result = run("export", "--weights", weights, "--int8", "--calibrate", empty, tmp_path / "x.onnx")
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
     assert "no photos in" in result.stderr
+    result = run("export", "--weights", weights, tmp_path / "no folder" / "x.onnx")
+    assert (result.exit_code, result.stderr) == (1, f"Error: {tmp_path / 'no folder'}: no such folder\n")
     assert "no such weights file" in run("export", "--weights", tmp_path / "no.safetensors", tmp_path / "x.onnx").stderr
 
 

@@ -55,6 +55,13 @@ def test_a_bad_photo_is_reported_and_the_others_come_out(run, sample_photos, tmp
     assert ["error" in document for document in documents] == [True, False, True]
 
 
+def test_a_name_too_long_for_a_file_stops_no_other_photo(run, sample_photos):
+    result = run("recommend", "--threshold", "0", "a" * 300, sample_photos["flower"])
+    assert result.exit_code == 1
+    assert "#꽃" in result.stdout
+    assert "1 of 2 photos could not be read" in result.stderr
+
+
 def test_users_mistakes_are_one_line(run, tmp_path):
     for arguments, words in (
         (["recommend", tmp_path], "no photos in"),

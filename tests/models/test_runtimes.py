@@ -189,6 +189,15 @@ def test_an_onnx_file_alone_is_enough(files, tmp_path, sample_photos):
         Recommender(weights=alone, runtime="torch")
 
 
+def test_onnx_computes_on_the_cpu_of_a_machine_with_a_gpu(files, monkeypatch):
+    folder, _network = files
+    monkeypatch.setattr(device, "find_device", lambda name: "mps" if name == "auto" else name)
+    assert Recommender(weights=folder / "x.onnx").device == "cpu"
+    assert Recommender(weights=folder / "x.safetensors", runtime="onnx").device == "cpu"
+    with pytest.raises(HashtaggerError, match="the onnx runtime computes on the CPU only, not on mps"):
+        Recommender(weights=folder / "x.onnx", device="mps")
+
+
 def test_a_heat_map_beside_the_onnx_runtime(files, sample_photos):
     recommender = Recommender(weights=files[0] / "x.safetensors", runtime="onnx")
     assert recommender.choice.file.name == "x.int8.onnx"

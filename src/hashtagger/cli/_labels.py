@@ -15,10 +15,14 @@ def find_label(vocabulary: Vocabulary, text: str) -> Label:
     Raises:
         VocabularyError: There is none; the line lists what there is.
     """
+    from hashtagger.normalize import Normalizer
+
     wanted = unicodedata.normalize("NFC", text.strip().lstrip("#"))
     for label in vocabulary:
-        if wanted in (label.tag, label.key, *label.variants):
+        if wanted in (label.tag, label.key):
             return label
+    for key in Normalizer(vocabulary).normalize(text).canonical[:1]:
+        return vocabulary[key]
     raise VocabularyError(
         _("vocabulary {name} has no tag {tag!r}; it has: {known}").format(
             name=vocabulary.name, tag=wanted, known=", ".join(f"{label.tag} ({label.key})" for label in vocabulary)

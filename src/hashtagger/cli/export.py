@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hashtagger.errors import ImageError
+from hashtagger.errors import ImageError, WeightsError
 from hashtagger.i18n import _
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ def command(
         raise click.UsageError(_("OUT must end in .{kind}").format(kind=kind))
     if int8 != bool(calibrate) or (int8 and kind != "onnx"):
         raise click.UsageError(_("--int8 goes with --calibrate PHOTOS and --format onnx"))
+    if not out.parent.is_dir():
+        raise WeightsError(_("{path}: no such folder").format(path=out.parent))
     path = weights or find_weights(load_vocabulary(vocabulary).name)
     network, config = load_weights(path)
     if calibrate:
