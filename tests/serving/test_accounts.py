@@ -5,10 +5,11 @@ import zipfile
 from contextlib import contextmanager
 
 import pytest
+from fastapi import Request
 
 from hashtagger.serving.throttle import Throttle
 
-from .conftest import cut, running, wait_for_imports
+from .conftest import cut, posts_at, running, wait_for_imports
 
 PASSWORD = "correct horse battery"
 
@@ -131,6 +132,35 @@ def test_too_many_log_ins(town, mina):
         assert [answer.status_code for answer in answers] == [401] * 8 + [429]
         assert int(answers[-1].headers["retry-after"]) > 0
         assert client.send_form("/login", name="mina", password=PASSWORD).status_code == 429
+
+
+def test_an_address_that_is_refused_locks_no_names(town, mina):
+    with town.client() as client:
+        for number in range(41):
+            status = client.send_form("/login", name=f"n{number}", password="guess").status_code
+        assert status == 429
+        for _try in range(9):
+            assert client.send_form("/login", name="mina", password="guess").status_code == 429
+        client.headers["X-Forwarded-For"] = "203.0.113.9"
+        assert client.send_form("/login", name="mina", password=PASSWORD).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8::1", "2001:db8::a:b:c:d", True),
+        ("2001:db8::1", "2001:db8:0:0:9::1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("unknown", "unknown", True),
+    ],
+)
+def test_a_household_is_one_client(one, other, same):
+    from hashtagger.serving.accounts import _client
+
+    asked = [Request({"type": "http", "client": (host, 1)}) for host in (one, other)]
+    assert (_client(asked[0]) == _client(asked[1])) == same
 
 
 def test_throttle_lets_go_with_time():
@@ -270,6 +300,34 @@ def test_a_deleted_account_leaves_nothing(town, mina, juno, sample_photos):
     folders = [path.name for path in (town.settings.data_dir / "users").iterdir()]
     assert folders == [str(kept["준오"])]
     assert len(juno.get("/history/export.json").json()) == 1
+
+
+def test_a_new_account_has_nothing_of_a_deleted_one(town, mina, sample_photos):
+    from sqlalchemy import select
+
+    from hashtagger.serving.store import User
+
+    services = town.app.state.services
+
+    def habits(name):
+        with services.sessions() as db:
+            user = db.scalar(select(User.id).where(User.name == name))
+            return user, services.habits.of(db, user)
+
+    upload(mina, "2021-03-04.jpg", cut(sample_photos["flower"], 1))
+    mina.send_form("/library/correct", posts=["1"], add="비밀")
+    deleted, learned = habits("mina")
+    assert learned is not None
+    mina.send_form("/account/delete", password=PASSWORD)
+    assert deleted not in services.habits._known
+    with sign_up(town, "juno") as juno:
+        upload(juno, "2021-03-04.jpg", cut(sample_photos["flower"], 2))
+        (post,) = posts_at(juno)
+        assert post > 1
+        juno.send_form("/library/correct", posts=[post], add="낚시")
+        number, other = habits("juno")
+        assert number > deleted
+        assert other is not learned
 
 
 def test_what_was_local_is_nobodys_account(make_settings, sample_photos):

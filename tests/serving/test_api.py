@@ -24,7 +24,7 @@ def test_errors_are_problem_details(client, sample_photos):
     for answer, status in (
         (client.post("/api/recommend"), 422),
         (client.post("/api/recommend", params={"vocabulary": "../x"}, files=[photo]), 404),
-        (client.post("/api/recommend", files=[("files", ("a.jpg", b"x"))] * 31), 422),
+        (client.post("/api/recommend", files=[("files", ("a.jpg", b"x"))] * 31), 400),
         (client.get("/api/tags/normalize"), 422),
         (client.get("/api/tags/related", params={"tag": "꽃", "k": 0}), 422),
         (client.get("/api/nothing"), 404),
@@ -36,6 +36,13 @@ def test_errors_are_problem_details(client, sample_photos):
         assert problem["status"] == status
         assert problem["title"]
         assert problem["detail"]
+
+
+def test_an_odd_file_name_is_told_as_far_as_it_can_be(client):
+    body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="\\ud800.jpg"\r\n\r\nabc\r\n--x--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=x; charset=unicode_escape"}
+    (answer,) = client.post("/api/recommend", content=body, headers=headers).json()
+    assert answer == {"photo": "?.jpg", "tags": [], "error": "not a photo"}
 
 
 def test_tags(client):

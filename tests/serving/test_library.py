@@ -3,13 +3,19 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import httpx
 import pytest
 from PIL import Image
+from sqlalchemy import select, text
+
+from hashtagger.serving.store import PostTag
 
 from .conftest import Client, add, cut, posts_at, wait_for_imports
 
@@ -43,12 +49,13 @@ def test_a_post_shows_its_photo_and_words(client, export):
     text = client.get("/library/posts/1").text
     assert "우리 #댕댕이 와 #카페" in text
     assert "2021-04-01 12:00" in text
-    (media,) = re.findall(r'src="(/library/media/\d+/large)"', text)
+    (media,) = re.findall(r'src="(/library/media/\d+/large\?v=\w+)"', text)
     picture = Image.open(io.BytesIO(client.get(media).content))
     assert picture.size == (200, 160)
     assert 'href="/library/posts/2"' in text
     for path in ("/library/posts/99", "/library/posts/0", "/library/media/99/thumb", f"/library/posts/{1 << 40}"):
         assert client.get(path).status_code == 404
+        assert "there is nothing here" in client.get(path).text
 
 
 def test_tags_are_corrected_and_the_correction_is_remembered(client, export):
@@ -86,9 +93,68 @@ def test_corrections_shift_what_is_recommended_later(client, export, sample_phot
     assert "우리집마당" not in before["related"]
 
 
-def test_tags_of_the_model_are_no_history(client, site, sample_photos, tmp_path):
-    from hashtagger.serving.store import PostTag
+def test_corrections_at_once_give_each_tag_once(client, site, export):
+    add(client, export)
+    form = {"csrf": client.csrf, "posts": [1, 2, 3, 4, 5], "add": "하나 둘 셋"}
+    with ThreadPoolExecutor(4) as crowd:
+        asked = [crowd.submit(client.post, "/library/correct", data=form) for _number in range(4)]
+        assert {one.result().status_code for one in asked} == {303}
+    with site.app.state.services.sessions() as db:
+        tags = db.scalars(select(PostTag.tag).where(PostTag.post_id == 1)).all()
+        assert sorted(tags) == sorted({"강아지", "카페", "하나", "둘", "셋"})
+    assert client.get("/history").text.count('href="/library/posts/1"') == 1
 
+
+def test_a_photo_deleted_from_the_history_while_it_is_imported_stays_in_the_library(
+    client, site, sample_photos, tmp_path, monkeypatch
+):
+    from hashtagger.serving import importing
+
+    (tmp_path / "photos").mkdir()
+    shutil.copy(sample_photos["flower"], tmp_path / "photos" / "2020-03-05.jpg")
+    client.ask(sample_photos["flower"])
+    headers = {"X-CSRF-Token": client.csrf}
+    tag_rows = importing.tag_rows
+
+    def delete_first(*args, **kwargs):
+        assert client.post("/history/1/delete", headers=headers).status_code == 200
+        return tag_rows(*args, **kwargs)
+
+    monkeypatch.setattr(importing, "tag_rows", delete_first)
+    assert "1 of them new" in add(client, tmp_path / "photos")
+    (photo,) = (site.settings.data_dir / "users/1/photos").rglob("*.jpg")
+    assert photo.read_bytes() == sample_photos["flower"].read_bytes()
+
+
+def test_the_background_goes_on_once_the_database_is_back(client, site, export, monkeypatch):
+    monkeypatch.setattr("hashtagger.serving.work._PATIENCE", 0.05)
+    client.get("/")
+    sessions = site.app.state.services.sessions
+    with sessions.begin() as db:
+        db.execute(text("ALTER TABLE sorting RENAME TO away"))
+    client.send_form("/library/imports", path=str(export))
+    time.sleep(0.3)
+    with sessions.begin() as db:
+        db.execute(text("ALTER TABLE away RENAME TO sorting"))
+    assert "5 of them new" in wait_for_imports(client, 20)
+
+
+def test_photos_on_their_way_hold_no_connection(client, site, sample_photos, tmp_path):
+    """Sixty-six browsers that ask for a video and do not read it, one more than there are connections."""
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "2021-03-04.mp4").write_bytes(b"\0\0\0 ftypisom\0\0\2\0isomiso2avc1mp41" + bytes(30 << 20))
+    add(client, tmp_path / "videos")
+    client.ask(sample_photos["flower"])
+    request = b"GET /library/media/1/large HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with ExitStack() as lines:
+        for _number in range(66):
+            line = lines.enter_context(socket.create_connection(("127.0.0.1", int(site.url.rpartition(":")[2]))))
+            line.sendall(request)
+            assert line.recv(12) == b"HTTP/1.1 200"
+        assert site.app.state.services.sessions.kw["bind"].pool.checkedout() == 0
+
+
+def test_tags_of_the_model_are_no_history(client, site, sample_photos, tmp_path):
     (tmp_path / "photos").mkdir()
     shutil.copy(sample_photos["flower"], tmp_path / "photos" / "2020-03-05.jpg")
     add(client, tmp_path / "photos")
@@ -119,6 +185,8 @@ def test_posts_are_removed_with_our_copies_and_nothing_else(client, site, sample
     assert posts_at(client) == [3, 1]
     assert stored() == 2
     assert client.get("/library/posts/2").status_code == 404
+    answer = client.send_form("/library/remove", posts=[99], back="/library?q=나들이 +꽃")
+    assert answer.headers["hx-redirect"] == "/library?q=%EB%82%98%EB%93%A4%EC%9D%B4%20+%EA%BD%83"
     answer = client.send_form("/library/remove", posts=[1, 3, 99], back="//evil.example")
     assert answer.headers["hx-redirect"] == "/library"
     assert posts_at(client) == []
@@ -148,10 +216,11 @@ def test_folders_of_photos_and_what_is_wrong_with_them(client, sample_photos, tm
         ("relative", "whole path"),
         ("/a\0b", "whole path"),
         ("~nobody-here/x", "whole path"),
+        ("/" + "a" * 300, "name too long"),
     ):
         answer = client.send_form("/library/imports", path=str(path))
         assert answer.status_code == 422
-        assert words in answer.text
+        assert words in answer.text.lower()
     (tmp_path / "empty").mkdir()
     text = add(client, tmp_path / "empty")
     assert "could not be taken in" in text
@@ -215,7 +284,11 @@ def test_odd_text_breaks_nothing(client, export, sample_photos):
     add(client, export)
     client.ask(sample_photos["flower"])
     assert client.get("/library", params={"tag": "a\0b"}).status_code == 400
-    for text in (
+    for number in (3_000_000_000, 10**20):
+        assert client.get("/history", params={"before": number}).status_code == 422
+        for action in ("correct", "remove"):
+            assert client.send_form(f"/library/{action}", posts=[number]).status_code == 422
+    for word in (
         "\0",
         "<script>alert(1)</script>",
         "'; DROP TABLE post; --",
@@ -226,10 +299,10 @@ def test_odd_text_breaks_nothing(client, export, sample_photos):
         "🐶",
         "﷽" * 60,
     ):
-        if "\0" not in text:
-            assert client.get("/library", params={"q": text}).status_code == 200, text
-            assert client.get("/library", params={"tag": text}).status_code == 200, text
-        client.send_form("/library/correct", posts=["1"], add=text, remove="")
+        if "\0" not in word:
+            assert client.get("/library", params={"q": word}).status_code == 200, word
+            assert client.get("/library", params={"tag": word}).status_code == 200, word
+        client.send_form("/library/correct", posts=["1"], add=word, remove="")
     headers = {"X-CSRF-Token": client.csrf, "Content-Type": "application/json"}
     for body, status in (('["\\u0000", "꽃"]', 204), ('["\\ud800"]', 422), ("[", 422), ("[[[", 422)):
         assert client.put("/history/1/chosen", headers=headers, content=body).status_code == status, body

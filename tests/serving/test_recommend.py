@@ -91,6 +91,48 @@ def test_deleting_takes_the_photo_with_its_last_entry(client, site, sample_photo
     assert client.get("/history/3/photo/thumb").status_code == 404
 
 
+@pytest.mark.parametrize("found", [True, False])
+def test_deleted_while_it_is_looked_at_it_is_gone(client, site, sample_photos, monkeypatch, found):
+    from hashtagger.serving import recommend
+
+    headers = {"X-CSRF-Token": client.csrf}
+    recommend_file = recommend.recommend_file
+
+    def delete_first(services, path, *rest):
+        tags = recommend_file(services, path, *rest) if found else []
+        client.post("/history/delete", headers=headers)
+        return tags or recommend_file(services, path, *rest)
+
+    monkeypatch.setattr(recommend, "recommend_file", delete_first)
+    assert client.ask(sample_photos["flower"]).status_code == (404 if found else 415)
+    assert client.get("/history/export.json").json() == []
+    assert not list((site.settings.data_dir / "users/1/photos").rglob("*.jpg"))
+
+
+def test_a_photo_deleted_while_it_comes_again_is_kept(client, site, sample_photos, monkeypatch):
+    habits = site.app.state.services.habits
+    client.ask(sample_photos["flower"])
+    headers = {"X-CSRF-Token": client.csrf}
+    monkeypatch.setattr(type(habits), "of", lambda *_: client.post("/history/1/delete", headers=headers) and None)
+    assert client.ask(sample_photos["flower"]).status_code == 200
+    assert len(list((site.settings.data_dir / "users/1/photos").rglob("*.jpg"))) == 1
+
+
+def test_another_photo_has_another_address(client, sample_photos):
+    def addresses(photo):
+        client.ask(photo)
+        text = client.get("/history").text
+        return {re.sub(r"/history/\d+", "", one) for one in re.findall(r'"(/history/\d+/(?:photo|heat)/[^"]+)"', text)}
+
+    flower = addresses(sample_photos["flower"])
+    client.send_form("/history/delete")
+    palace = addresses(sample_photos["palace"])
+    assert flower
+    assert palace
+    assert not {one for one in flower & palace if "photo" in one}
+    assert all("?v=" in one for one in flower | palace)
+
+
 def test_a_crowd_at_once(client, sample_photos, tmp_path):
     Image.open(sample_photos["flower"]).resize((64, 64)).save(tmp_path / "small.jpg")
     photo = {"file": ("small.jpg", (tmp_path / "small.jpg").read_bytes())}
@@ -106,11 +148,12 @@ def test_history_in_pages(client, site, sample_photos):
     with site.app.state.services.sessions.begin() as db:
         (entry,) = db.scalars(select(Recommended))
         copied = {name: getattr(entry, name) for name in ("user_id", "name", "digest", "suffix", "vocabulary")}
-        db.add_all(Recommended(**copied) for _number in range(49))
+        db.add_all(Recommended(**copied) for _number in range(249))
     first = client.get("/history").text
     assert first.count('<article class="card"') == 48
-    assert "/history?before=3" in first
+    assert "/history?before=203" in first
     assert client.get("/history?before=3").text.count('<article class="card"') == 2
+    assert len(client.get("/history/export.json").json()) == 250
 
 
 @pytest.fixture

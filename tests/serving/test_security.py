@@ -4,6 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from hashtagger.cli import group
+from hashtagger.organize.journal import only_one
 from hashtagger.serving.language import choose
 from hashtagger.serving.settings import is_loopback
 
@@ -56,6 +57,8 @@ def test_other_sites_are_refused(client):
     assert client.get("/", headers={"Host": "evil.example"}).status_code == 400
     assert client.get("/api/health", headers={"Host": "127.0.0.1.evil.example"}).status_code == 400
     assert client.get("/", headers={"Host": "localhost:8000"}).status_code == 200
+    assert client.get("/", headers={"Host": "[::1"}).status_code == 400
+    assert client.post("/history/delete", headers={**token, "Origin": "http://["}).status_code == 400
 
 
 def test_the_session_cookie(client):
@@ -95,6 +98,28 @@ def test_too_large_is_refused_before_and_while_it_comes(make_settings, sample_ph
             assert "Error" in type(error).__name__
         else:
             assert answer.status_code in (400, 413)
+
+
+def test_nothing_is_read_of_who_is_not_logged_in(make_settings):
+    with running(make_settings(accounts=True)) as site:
+        for request in ("POST /api/recommend", "POST /recommend", "PUT /library/uploads/1/file?path=a"):
+            with socket.create_connection(("127.0.0.1", int(site.url.rpartition(":")[2])), timeout=10) as line:
+                line.sendall(f"{request} HTTP/1.1\r\nHost: x\r\nContent-Length: 30000000\r\n\r\n".encode())
+                assert line.recv(12) == b"HTTP/1.1 401", request
+
+
+def test_what_goes_wrong_here_is_told_in_ones_language_behind_the_headers(site, monkeypatch, caplog):
+    monkeypatch.setattr("hashtagger.serving.api.related", lambda tag, k: 1 / 0)
+    monkeypatch.setattr("hashtagger.serving.recommend.vocabularies", lambda: 1 / 0)
+    with site.client("ko") as client:
+        page = client.get("/")
+        assert page.status_code == 500
+        assert '<html lang="ko">' in page.text
+        assert "default-src" in page.headers["content-security-policy"]
+        assert "hashtagger" in client.cookies
+        problem = client.get("/api/tags/related", params={"tag": "꽃"}).json()
+        assert (problem["status"], problem["title"]) == (500, "Internal Server Error")
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_too_many_pixels(make_settings, sample_photos):
@@ -154,6 +179,17 @@ def test_a_taken_port_is_one_line(monkeypatch, tmp_path):
         result = CliRunner().invoke(group, ["serve", "--no-browser", "--port", str(port)])
     assert result.exit_code == 1
     assert f"cannot listen at 127.0.0.1:{port}" in result.stderr
+
+
+def test_a_second_server_on_the_same_folder_is_one_line(monkeypatch, tmp_path):
+    monkeypatch.setenv("HASHTAGGER_DATA_DIR", str(tmp_path))
+    monkeypatch.delenv("HASHTAGGER_DATABASE_URL", raising=False)
+    (tmp_path / ".hashtagger").mkdir()
+    # The port is taken too, so that it ends in any case.
+    with only_one(tmp_path), socket.create_server(("127.0.0.1", 0)) as taken:
+        result = CliRunner().invoke(group, ["serve", "--no-browser", "--port", str(taken.getsockname()[1])])
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: {tmp_path}: another hashtagger is at work here\n"
 
 
 def test_a_database_that_cannot_be_used_is_one_line(monkeypatch, tmp_path):

@@ -1,6 +1,10 @@
+import shutil
+import threading
 import time
 
-from .conftest import add
+from hashtagger.organize.journal import journal_path, only_one
+
+from .conftest import add, running
 
 
 class TestSorting:
@@ -37,7 +41,49 @@ class TestSorting:
         assert "tag/산책길 <small>2</small>" in plan
         assert "강아지" not in plan
 
+    def test_what_failed_is_tried_again_where_it_failed(self, client, export, tmp_path):
+        add(client, export)
+        out = tmp_path / "out"
+
+        def again() -> str:
+            client.send_form("/library/sort/1/again")
+            return self.wait(client)
+
+        journal_path(out).parent.mkdir(parents=True)
+        journal_path(out).write_bytes(b"no journal" * 500)
+        client.send_form("/library/sort", destination=str(out), by=["tag"])
+        assert "Try again" in self.wait(client)
+        shutil.rmtree(out)
+        assert "Plan: 5 posts" in again()
+        assert not out.exists()
+        out.write_text("in the way")
+        client.send_form("/library/sort/1/apply")
+        assert "Try again" in self.wait(client)
+        out.unlink()
+        assert "Done: 5 posts" in again()
+        with only_one(out):
+            client.send_form("/library/sort/1/undo")
+            assert "Try again" in self.wait(client)
+        assert "Undone" in again()
+        assert not out.exists()
+
+    def test_a_server_that_stops_does_not_wait_for_a_sorting_and_the_next_goes_on(
+        self, make_settings, export, tmp_path, monkeypatch
+    ):
+        monkeypatch.setattr("hashtagger.serving.work._PATIENCE", 0.1)
+        with running(make_settings()) as site, site.client() as client:
+            add(client, export)
+            with monkeypatch.context() as patch:
+                patch.setattr("hashtagger.serving.sorting.organize", lambda *_, **__: threading.Event().wait())
+                client.send_form("/library/sort", destination=str(tmp_path / "out"), by=["tag"])
+                time.sleep(0.3)
+        with running(make_settings()) as site, site.client() as client:
+            assert "Plan: 5 posts" in self.wait(client)
+
     def test_refused_destinations(self, client, site):
         for destination in ("relative", str(site.settings.data_dir / "x"), str(site.settings.data_dir.parent), "/"):
             assert client.send_form("/library/sort", destination=destination, by=["tag"]).status_code == 422
-        assert client.send_form("/library/sort", destination="/nowhere", by=["colour"]).status_code == 422
+        for by in (["colour"], []):
+            answer = client.send_form("/library/sort", destination="/nowhere", by=by)
+            assert answer.status_code == 422
+            assert "cannot sort by" in answer.text

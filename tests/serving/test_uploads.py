@@ -1,3 +1,5 @@
+import socket
+import time
 import zipfile
 
 from .conftest import posts_at, running, wait_for_imports
@@ -59,6 +61,25 @@ class TestUpload:
         assert "claims to unpack" in text
         assert str(site.settings.data_dir) not in text
         assert posts_at(client) == []
+
+    def test_files_of_one_upload_at_once(self, client, site):
+        number = self.begin(client)
+        cookie = f"hashtagger={client.cookies['hashtagger']}"
+        lines = []
+        for name in ("a", "b"):
+            line = socket.create_connection(("127.0.0.1", int(site.url.rpartition(":")[2])), timeout=10)
+            line.sendall(
+                f"PUT /library/uploads/{number}/file?path={name} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n"
+                f"X-CSRF-Token: {client.csrf}\r\nContent-Length: 200000\r\n\r\n{name * 100000}".encode()
+            )
+            lines.append((name, line))
+            time.sleep(0.2)
+        for name, line in lines:
+            with line:
+                line.sendall(name.encode() * 100000)
+                assert line.recv(12) == b"HTTP/1.1 204"
+        (folder,) = (site.settings.data_dir / "uploads").iterdir()
+        assert {path.name: path.read_text() for path in folder.iterdir()} == {"a": "a" * 200000, "b": "b" * 200000}
 
     def test_limits(self, make_settings):
         with running(make_settings(upload_bytes=1000, upload_files=2)) as site, site.client() as client:

@@ -3,8 +3,10 @@
 import shutil
 import threading
 import unicodedata
+from contextlib import suppress
 from datetime import timedelta
 from functools import cache
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Annotated
 
 from argon2 import PasswordHasher
@@ -19,7 +21,7 @@ from hashtagger.i18n import _
 from hashtagger.serving.pages import page
 from hashtagger.serving.security import new_token
 from hashtagger.serving.services import Db, Parts, Services, Someone, log_in_key
-from hashtagger.serving.store import Import, LogIn, User, now, storable
+from hashtagger.serving.store import Import, Leftover, LogIn, User, now, storable
 
 router = APIRouter()
 LASTS = timedelta(days=30)
@@ -41,9 +43,9 @@ def show_log_in(request: Request) -> Response:
 def log_in(request: Request, services: Parts, db: Db, name: Name, password: Password) -> Response:
     """Log in under a new session."""
     name = _plain(name)
-    services.throttle.check(f"name {name}")
-    # A whole household or office may come from one address.
+    # A whole household or office may come from one address; once it is refused, it locks no more names.
     services.throttle.check(f"from {_client(request)}", times=5)
+    services.throttle.check(f"name {name}")
     user = db.scalar(select(User).where(User.name == name))
     if not _is_right(user.password if user else None, password) or user is None:
         return page(request, "login.html", 401, error=_("name or password is wrong"), name=name)
@@ -106,12 +108,14 @@ def change_password(
 def delete_account(request: Request, services: Parts, user: Someone, db: Db, password: Password) -> Response:
     """Delete an account with all its photos, posts and history."""
     _confirm(services, user, password)
-    for work in db.scalars(select(Import).where(Import.user_id == user.id, Import.uploaded)).all():
-        shutil.rmtree(work.path, ignore_errors=True)
-    number = user.id
+    uploads = db.scalars(select(Import.id).where(Import.user_id == user.id, Import.uploaded))
+    folders = [f"users/{user.id}", *(f"uploads/{number}" for number in uploads)]
+    db.add_all(Leftover(folder=folder) for folder in folders)
     db.delete(user)
     db.commit()
-    services.photos(number).forget_all()
+    services.habits.forget(user.id)
+    for folder in folders:
+        shutil.rmtree(services.settings.data_dir / folder, ignore_errors=True)
     request.state.token = new_token()
     return RedirectResponse("/login", 303)
 
@@ -148,8 +152,12 @@ def _why_not(name: str, password: str) -> str | None:
 
 def _client(request: Request) -> str:
     host = request.client.host if request.client else "?"
-    # A household has a whole IPv6 network to try from.
-    return ":".join(host.split(":")[:4]) if ":" in host else host
+    with suppress(ValueError):
+        address = ip_address(host)
+        if isinstance(address, IPv6Address) and not address.ipv4_mapped:
+            # A household has a whole IPv6 network to try from.
+            return str(ip_network(f"{host}/64", strict=False))
+    return host
 
 
 @cache

@@ -1,9 +1,11 @@
 """The API for programs: stateless, documented by OpenAPI, with errors as problem details."""
 
+from collections.abc import Callable, Coroutine
 from importlib.metadata import version
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, File, HTTPException, Query, UploadFile
+from fastapi import APIRouter, File, HTTPException, Query, Request, Response, UploadFile
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
 from hashtagger.errors import ImageError
@@ -15,9 +17,25 @@ from hashtagger.serving.asking import on_disk, recommend_file
 from hashtagger.serving.engine import vocabularies
 from hashtagger.serving.problems import RESPONSES
 from hashtagger.serving.services import Parts, Services, Someone
+from hashtagger.serving.store import storable
 
 PHOTOS_AT_ONCE = 30
-router = APIRouter(prefix="/api", responses=RESPONSES)
+
+
+class _FewFiles(APIRoute):
+    """Stops reading at one file too many: a thousand small ones would all lie in memory."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_few(request: Request) -> Response:
+            await request.form(max_files=PHOTOS_AT_ONCE)
+            return await handle(request)
+
+        return handle_few
+
+
+router = APIRouter(prefix="/api", responses=RESPONSES, route_class=_FewFiles)
 
 
 class Tag(BaseModel):
@@ -106,7 +124,7 @@ def health() -> Health:
 
 
 def _answer(services: Services, file: UploadFile, vocabulary: str) -> Answer:
-    name = file.filename or ""
+    name = storable(file.filename or "")
     try:
         with on_disk(file.file, services.settings.photo_bytes) as path:
             found = recommend_file(services, path, vocabulary)

@@ -1,7 +1,7 @@
 """What people hand in: a photo on its way to its tags, a path of this machine."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
@@ -53,12 +53,16 @@ def local_path(text: str) -> Path:
     """Read a whole path of this machine as a person typed it.
 
     Raises:
-        HTTPException: 422, it is not one.
+        HTTPException: 422, it is not one, or cannot be looked at.
     """
     try:
         path = Path(text.strip()).expanduser()
-    except RuntimeError:  # "~someone" who is not known here
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.stat()
+    except (RuntimeError, ValueError):  # "~someone" who is not known here; what is no path at all
         path = Path()
-    if not path.is_absolute() or "\0" in text:
+    except OSError as error:
+        raise HTTPException(422, f"{path}: {error.strerror}") from error
+    if not path.is_absolute():
         raise HTTPException(422, _("give the folder's whole path, from its drive or / on"))
     return path

@@ -41,3 +41,8 @@ class Habits:
             if len(self._known) > _USERS:
                 self._known.popitem(last=False)
         return history
+
+    def forget(self, user: int) -> None:
+        """Let go of what was learned of a user."""
+        with self._lock:
+            self._known.pop(user, None)

@@ -1,7 +1,7 @@
 """What was recommended before: photos, tags said and taken, and when."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Body, HTTPException, Request, Response
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from hashtagger.serving.heat import overlay
 from hashtagger.serving.pages import page
 from hashtagger.serving.photos import Size, decode
-from hashtagger.serving.services import Db, Parts, Services, Someone
+from hashtagger.serving.services import Db, Id, Parts, Services, Someone
 from hashtagger.serving.settings import MOST_TAGS
 from hashtagger.serving.store import Correction, Media, Recommended, User, storable
 from hashtagger.tagtext import clean
@@ -24,7 +24,7 @@ _PAGE = 48
 
 
 @router.get("")
-def show(request: Request, user: Someone, db: Db, before: int | None = None) -> Response:
+def show(request: Request, user: Someone, db: Db, before: Id | None = None) -> Response:
     """Show what was recommended, newest first."""
     query = select(Recommended).where(Recommended.user_id == user.id).order_by(Recommended.id.desc()).limit(_PAGE + 1)
     if before is not None:
@@ -42,11 +42,15 @@ def export(services: Parts, user: Someone) -> Response:
     """Give the whole history as one JSON document."""
     owner = user.id
 
-    def lines() -> Iterator[str]:
+    def after(number: int) -> Sequence[Recommended]:
+        query = select(Recommended).where(Recommended.user_id == owner, Recommended.id > number)
         with services.sessions() as db:
-            query = select(Recommended).where(Recommended.user_id == owner).order_by(Recommended.id)
-            comma = "["
-            for entry in db.scalars(query.execution_options(yield_per=200)):
+            return db.scalars(query.order_by(Recommended.id).limit(200)).all()
+
+    def lines() -> Iterator[str]:
+        comma, last = "[", 0
+        while entries := after(last):
+            for entry in entries:
                 document = {
                     "photo": entry.name,
                     "sha256": entry.digest,
@@ -56,25 +60,28 @@ def export(services: Parts, user: Someone) -> Response:
                     "chosen": entry.chosen,
                 }
                 yield comma + json.dumps(document, ensure_ascii=False)
-                comma = ",\n"
-            yield "]\n" if comma != "[" else "[]\n"
+                comma, last = ",\n", entry.id
+        yield "]\n" if comma != "[" else "[]\n"
 
     headers = {"Content-Disposition": 'attachment; filename="hashtagger-history.json"'}
     return StreamingResponse(lines(), media_type="application/json", headers=headers)
 
 
 @router.get("/{number}/photo/{size}")
-def photo(services: Parts, user: Someone, db: Db, number: int, size: Size) -> Response:
+def photo(services: Parts, user: Someone, db: Db, number: Id, size: Size) -> Response:
     """Give an entry's photo, small."""
     entry = _entry(db, user, number)
+    # The connection goes back: sending may take long.
+    db.close()
     path = services.photos(user.id).smaller(entry.digest, entry.suffix, size)
     return FileResponse(path, headers={"Cache-Control": "private, max-age=86400"})
 
 
 @router.get("/{number}/heat/{key}")
-async def heat(services: Parts, user: Someone, db: Db, number: int, key: str) -> Response:
+async def heat(services: Parts, user: Someone, db: Db, number: Id, key: str) -> Response:
     """Give a picture to lay over an entry's photo that shows where a label is seen."""
     entry = _entry(db, user, number)
+    db.close()
     if key not in load_vocabulary(entry.vocabulary).keys:
         raise HTTPException(404)
     photos = services.photos(user.id)
@@ -96,7 +103,7 @@ async def heat(services: Parts, user: Someone, db: Db, number: int, key: str) ->
 def choose(
     user: Someone,
     db: Db,
-    number: int,
+    number: Id,
     tags: Annotated[list[Annotated[str, Body(max_length=200)]], Body(max_length=MOST_TAGS)],
 ) -> None:
     """Remember which tags were taken, in order."""
@@ -106,7 +113,7 @@ def choose(
 
 
 @router.post("/{number}/delete")
-def delete(services: Parts, user: Someone, db: Db, number: int) -> Response:
+def delete(services: Parts, user: Someone, db: Db, number: Id) -> Response:
     """Delete one entry, and its photo where nothing else shows it."""
     _delete(services, db, user, _entry(db, user, number))
     return Response()
@@ -130,7 +137,7 @@ def _delete(services: Services, db: Session, user: User, entry: Recommended) -> 
 
 def _entry(db: Session, user: User, number: int) -> Recommended:
     """Find an entry of a user; another's is as if it were not there."""
-    entry = db.get(Recommended, number) if 0 < number < 1 << 31 else None
+    entry = db.get(Recommended, number)
     if entry is None or entry.user_id != user.id:
         raise HTTPException(404)
     return entry
@@ -140,5 +147,6 @@ def forget_photo(db: Session, services: Services, user: int, digest: str, suffix
     """Delete a photo's files unless an entry of the user still shows it."""
     used = select(Recommended.id).where(Recommended.user_id == user, Recommended.digest == digest)
     in_library = select(Media.id).where(Media.user_id == user, Media.digest == digest)
-    if db.scalar(used.limit(1)) is None and db.scalar(in_library.limit(1)) is None:
-        services.photos(user).forget(digest, suffix)
+    with services.changing(user):
+        if db.scalar(used.limit(1)) is None and db.scalar(in_library.limit(1)) is None:
+            services.photos(user).forget(digest, suffix)

@@ -16,6 +16,7 @@ from hashtagger.errors import HashtaggerError, ImageError
 from hashtagger.i18n import _
 from hashtagger.normalize import Normalizer
 from hashtagger.posts import open_source
+from hashtagger.posts.post import Media as SourceMedia
 from hashtagger.posts.post import Post as SourcePost
 from hashtagger.posts.post import Problem
 from hashtagger.serving.asking import recommend_file
@@ -50,7 +51,7 @@ def run_import(services: Services, number: int, stopping: Callable[[], bool]) ->
                 if stopping():
                     return
                 _check_space(services)
-                work.added += _take(services, db, work, post, problems)
+                _take(services, db, work, post, problems)
                 work.seen += 1
                 db.commit()
             problems = [*source.problems, *problems]
@@ -67,28 +68,32 @@ def run_import(services: Services, number: int, stopping: Callable[[], bool]) ->
             shutil.rmtree(work.path, ignore_errors=True)
 
 
-def _take(services: Services, db: Session, work: Import, post: SourcePost, problems: list[Problem]) -> int:
-    """Store one post with its files; tells how many are new to the library: one, or none."""
+def _take(services: Services, db: Session, work: Import, post: SourcePost, problems: list[Problem]) -> None:
+    """Store one post with its files, and count it, where it is new to the library."""
     photos = services.photos(work.user_id)
-    kept: list[tuple[str, Kept]] = []
+    kept: list[tuple[SourceMedia, Kept]] = []
+
+    def keep(media: SourceMedia) -> Kept:
+        with media.open() as stream:
+            return photos.keep(stream, services.settings.upload_bytes)
+
     for media in post.media:
         if media.kind == "other":
             continue
         try:
-            with media.open() as stream:
-                kept.append((media.name, photos.keep(stream, services.settings.upload_bytes)))
+            kept.append((media, keep(media)))
         except ImageError as error:
             problems.append(Problem(media.location, str(error)))
         except (OSError, BadZipFile) as error:
             problems.append(Problem(media.location, getattr(error, "strerror", None) or str(error)))
     if not kept:
-        return 0
+        return
     # A guessed time is that of a file, which is another for each copy.
     time = "" if post.time_is_guess else post.taken_at.isoformat()
-    words = "\0".join([time, post.caption, *(file.digest for _name, file in kept)])
+    words = "\0".join([time, post.caption, *(file.digest for _media, file in kept)])
     key = hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()
     if db.scalar(select(Post.id).where(Post.user_id == work.user_id, Post.key == key)):
-        return 0
+        return
     row = Post(
         user_id=work.user_id,
         key=key,
@@ -103,21 +108,26 @@ def _take(services: Services, db: Session, work: Import, post: SourcePost, probl
                 user_id=work.user_id,
                 position=position,
                 kind=file.kind,
-                name=storable(name),
+                name=storable(media.name),
                 digest=file.digest,
                 suffix=file.suffix,
             )
-            for position, (name, file) in enumerate(kept)
+            for position, (media, file) in enumerate(kept)
         ],
     )
-    row.tags = tag_rows(work.user_id, post.tags) or _by_model(services, work.user_id, kept)
-    db.add(row)
+    row.tags = tag_rows(work.user_id, post.tags) or _by_model(services, work.user_id, [file for _media, file in kept])
     moment = post.taken_at.timestamp()
-    for _name, file in kept:
-        # Copies that the library hands out bear the post's time; not every drive takes every time.
-        with suppress(OSError):
-            os.utime(photos.path(file.digest, file.suffix), (moment, moment))
-    return 1
+    with services.changing(work.user_id):
+        for media, file in kept:
+            path = photos.path(file.digest, file.suffix)
+            if not path.exists():  # deleted since, with all else that showed it
+                keep(media)
+            # Copies that the library hands out bear the post's time; not every drive takes every time.
+            with suppress(OSError):
+                os.utime(path, (moment, moment))
+        db.add(row)
+        work.added += 1
+        db.commit()
 
 
 def tag_rows(user: int, tags: "tuple[str, ...] | list[str]", *, by_model: bool = False) -> list[PostTag]:
@@ -142,9 +152,9 @@ def _normalizer() -> Normalizer:
     return Normalizer()
 
 
-def _by_model(services: Services, user: int, kept: list[tuple[str, Kept]]) -> list[PostTag]:
+def _by_model(services: Services, user: int, kept: list[Kept]) -> list[PostTag]:
     """The best tag of a post's first photo, where the model is sure of it."""
-    photo = next((file for _name, file in kept if file.kind == "photo"), None)
+    photo = next((file for file in kept if file.kind == "photo"), None)
     if photo is None:
         return []
     with suppress(HashtaggerError):

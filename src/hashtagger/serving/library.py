@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Annotated, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
@@ -13,7 +13,7 @@ from hashtagger.serving.history import forget_photo
 from hashtagger.serving.importing import meanings, tag_rows
 from hashtagger.serving.pages import page
 from hashtagger.serving.photos import Size
-from hashtagger.serving.services import Db, Parts, Someone
+from hashtagger.serving.services import Db, Id, Parts, Someone
 from hashtagger.serving.store import Correction, Media, Post, PostTag, User, storable
 from hashtagger.serving.uploads import recent
 from hashtagger.tagtext import clean, extract_tags
@@ -70,7 +70,7 @@ def browse(
 
 
 @router.get("/posts/{number}")
-def show(request: Request, user: Someone, db: Db, number: int) -> Response:
+def show(request: Request, user: Someone, db: Db, number: Id) -> Response:
     """Show one post, large."""
     post = _post(db, user, number)
     here = (Post.taken_at, Post.id)
@@ -82,11 +82,13 @@ def show(request: Request, user: Someone, db: Db, number: int) -> Response:
 
 
 @router.get("/media/{number}/{size}")
-def media(services: Parts, user: Someone, db: Db, number: int, size: Size) -> Response:
+def media(services: Parts, user: Someone, db: Db, number: Id, size: Size) -> Response:
     """Give a photo, small; of a video itself."""
-    found = db.get(Media, number) if 0 < number < 1 << 31 else None
+    found = db.get(Media, number)
     if found is None or found.user_id != user.id:
         raise HTTPException(404)
+    # The connection goes back: sending may take long.
+    db.close()
     photos = services.photos(user.id)
     headers = {"Cache-Control": "private, max-age=86400"}
     if found.kind == "video":
@@ -97,9 +99,10 @@ def media(services: Parts, user: Someone, db: Db, number: int, size: Size) -> Re
 
 @router.post("/correct")
 def correct(
+    services: Parts,
     user: Someone,
     db: Db,
-    posts: Annotated[list[int], Form(max_length=1000)],
+    posts: Annotated[list[Id], Form(max_length=1000)],
     add: Annotated[str, Form(max_length=2000)] = "",
     remove: Annotated[str, Form(max_length=2000)] = "",
     back: Annotated[str, Form(max_length=4000)] = "/library",
@@ -107,16 +110,17 @@ def correct(
     """Add and remove tags of posts, and remember what they were."""
     adding, removing = _words(add), {tag for word in _words(remove) for tag in meanings(word)}
     query = select(Post).where(Post.user_id == user.id, Post.id.in_(posts)).options(selectinload(Post.tags))
-    for post in db.scalars(query).all():
-        before = [tag.typed for tag in post.tags]
-        kept = [tag.typed for tag in post.tags if tag.tag not in removing]
-        after = list(dict.fromkeys([*kept, *adding]))
-        if list(dict.fromkeys(before)) != after:
-            # Once a person has looked at them, no tag is the model's alone.
-            post.tags = [row for row in tag_rows(user.id, after) if row.tag not in removing]
-            db.add(Correction(user_id=user.id, post_id=post.id, before=list(dict.fromkeys(before)), after=after))
-    db.commit()
-    return RedirectResponse(back if back.startswith("/library") else "/library", 303)
+    with services.changing(user.id):
+        for post in db.scalars(query).all():
+            before = [tag.typed for tag in post.tags]
+            kept = [tag.typed for tag in post.tags if tag.tag not in removing]
+            after = list(dict.fromkeys([*kept, *adding]))
+            if list(dict.fromkeys(before)) != after:
+                # Once a person has looked at them, no tag is the model's alone.
+                post.tags = [row for row in tag_rows(user.id, after) if row.tag not in removing]
+                db.add(Correction(user_id=user.id, post_id=post.id, before=list(dict.fromkeys(before)), after=after))
+        db.commit()
+    return RedirectResponse(_way_back(back), 303)
 
 
 @router.post("/remove")
@@ -124,17 +128,22 @@ def remove(
     services: Parts,
     user: Someone,
     db: Db,
-    posts: Annotated[list[int], Form(max_length=1000)],
+    posts: Annotated[list[Id], Form(max_length=1000)],
     back: Annotated[str, Form(max_length=4000)] = "/library",
 ) -> Response:
     """Take posts out of the library, with its copies of their files; where they came from, files stay as they are."""
     mine = (Post.user_id == user.id, Post.id.in_(posts))
-    files = db.execute(select(Media.digest, Media.suffix).join(Post).where(*mine).distinct()).all()
-    db.execute(delete(Post).where(*mine))
-    db.commit()
+    with services.changing(user.id):
+        files = db.execute(select(Media.digest, Media.suffix).join(Post).where(*mine).distinct()).all()
+        db.execute(delete(Post).where(*mine))
+        db.commit()
     for digest, suffix in files:
         forget_photo(db, services, user.id, digest, suffix)
-    return Response(status_code=204, headers={"HX-Redirect": back if back.startswith("/library") else "/library"})
+    return Response(status_code=204, headers={"HX-Redirect": _way_back(back)})
+
+
+def _way_back(back: str) -> str:
+    return quote(back, safe="/?&=%+") if back.startswith("/library") else "/library"
 
 
 def _words(text: str) -> list[str]:
@@ -195,7 +204,7 @@ def _before(at: tuple[object, int]) -> ColumnElement[bool]:
 
 
 def _post(db: Session, user: User, number: int) -> Post:
-    post = db.get(Post, number) if 0 < number < 1 << 31 else None
+    post = db.get(Post, number)
     if post is None or post.user_id != user.id:
         raise HTTPException(404)
     return post

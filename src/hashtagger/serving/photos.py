@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shutil
 import tempfile
 import threading
 from collections.abc import Callable
@@ -113,10 +112,6 @@ class Photos:
         self.path(digest, suffix).unlink(missing_ok=True)
         for path in (self.root / "cache" / digest[:2]).glob(f"{digest}.*"):
             path.unlink(missing_ok=True)
-
-    def forget_all(self) -> None:
-        """Delete every file of the user."""
-        shutil.rmtree(self.root, ignore_errors=True)
 
     def _shrink(self, digest: str, suffix: str, side: int) -> "Image":
         image = decode(self.path(digest, suffix), shorter_side=side)

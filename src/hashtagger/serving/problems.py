@@ -1,6 +1,5 @@
 """Errors told as they are: problem details (RFC 9457) to programs, a page or a line to people."""
 
-import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -8,6 +7,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel, Field
+from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
 
 from hashtagger.errors import HashtaggerError, ImageError
@@ -57,7 +57,7 @@ def refuse(request: Request, status: int, detail: str, headers: dict[str, str] |
 
 
 def install(app: FastAPI) -> None:
-    """Let every error of the app come out by :func:`refuse`."""
+    """Let every error that the app knows come out by :func:`refuse`."""
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
@@ -69,6 +69,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
+        if first["loc"][0] == "path":
+            return refuse(request, 404, _("there is nothing here"))
         where = ".".join(str(part) for part in first["loc"][1:])
         return refuse(request, 422, f"{where}: {first['msg']}".removeprefix(": "))
 
@@ -84,7 +86,6 @@ def install(app: FastAPI) -> None:
             return Response(status_code=204, headers={"HX-Redirect": "/login"})
         return RedirectResponse("/login", 303) if request.method == "GET" else refuse(request, 401, _("log in first"))
 
-    @app.exception_handler(Exception)
-    async def _ours_to_mend(request: Request, error: Exception) -> Response:
-        logging.getLogger("hashtagger.serving").error("%s", request.url.path, exc_info=error)
-        return refuse(request, 500, _("something went wrong here; the server's own output says what"))
+    @app.exception_handler(StaleDataError)
+    async def _gone(request: Request, error: StaleDataError) -> Response:
+        return refuse(request, 404, _("there is nothing here"))

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, File, Form, HTTPException, Request, Response, UploadFile
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from hashtagger.i18n import _
@@ -58,14 +59,19 @@ def _recommend(services: Services, db: Session, user: User, file: UploadFile, vo
         suffix=kept.suffix,
         vocabulary=vocabulary,
     )
-    db.add(entry)
     history = services.habits.of(db, user.id) if vocabulary == "hashtags_ko" else None
-    # The row comes first: a file that is named nowhere would never be deleted.
-    db.commit()
+    path = photos.path(kept.digest, kept.suffix)
+    with services.changing(user.id):
+        if not path.exists():  # deleted since, with all else that showed it
+            file.file.seek(0)
+            photos.keep(file.file, services.settings.photo_bytes)
+        # The row comes first: a file that is named nowhere would never be deleted.
+        db.add(entry)
+        db.commit()
     try:
-        found = recommend_file(services, photos.path(kept.digest, kept.suffix), vocabulary, history)
+        found = recommend_file(services, path, vocabulary, history)
     except BaseException:
-        db.delete(entry)
+        db.execute(delete(Recommended).where(Recommended.id == entry.id))
         db.commit()
         forget_photo(db, services, user.id, kept.digest, kept.suffix)
         raise

@@ -2,11 +2,13 @@
 
 import hashlib
 import hmac
+import logging
 import re
 import secrets
 from typing import Any
 from urllib.parse import urlsplit
 
+from anyio import to_thread
 from fastapi import HTTPException, Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
@@ -15,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from hashtagger.i18n import _, speaking
 from hashtagger.serving import language
 from hashtagger.serving.problems import refuse
+from hashtagger.serving.services import logged_in
 from hashtagger.serving.settings import Settings, is_loopback
 
 COOKIE = "hashtagger"
@@ -39,8 +42,9 @@ _HEADERS = {
 class Gate:
     """The outermost layer of the app.
 
-    It refuses other sites' requests and bodies that are too large, gives every browser a session token (in
-    ``request.state.token``; an endpoint may replace it), sets the language, and adds the security headers.
+    It refuses other sites' requests and bodies that are too large, also those that nobody is logged in for, gives
+    every browser a session token (in ``request.state.token``; an endpoint may replace it), sets the language, adds
+    the security headers, and answers where the app fails.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -62,9 +66,12 @@ class Gate:
         state["token"] = sent if _TOKEN.fullmatch(sent) else new_token()
         state["language"] = language.choose(cookies.get(language.COOKIE), headers.get("accept-language"))
         has_session = not scope["path"].startswith(("/api/", "/static/"))
+        started = False
 
         async def send_on(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 answer = MutableHeaders(scope=message)
                 for name, value in self._headers.items():
                     answer.setdefault(name, value)
@@ -79,28 +86,45 @@ class Gate:
             await send(message)
 
         with speaking(state["language"]):
-            refusal = self._refusal(scope, headers)
+            limit = body_limit(scope["path"], self._settings)
+            try:
+                refusal = await self._refusal(scope, headers, limit)
+                if refusal is None:
+                    await self._app(scope, _bounded(receive, limit), send_on)
+            except Exception:
+                if started:
+                    raise
+                logging.getLogger("hashtagger.serving").exception("%s", scope["path"])
+                refusal = 500, _("something went wrong here; the server's own output says what")
             if refusal:
                 await refuse(Request(scope), *refusal)(scope, receive, send_on)
-            else:
-                limit = body_limit(scope["path"], self._settings)
-                await self._app(scope, _bounded(receive, limit), send_on)
 
-    def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
-        host = headers.get("host", "")
-        if not self._settings.accounts and not is_loopback(urlsplit(f"//{host}").hostname or ""):
+    async def _refusal(self, scope: Scope, headers: Headers, limit: int) -> tuple[int, str] | None:
+        host, origin = headers.get("host", ""), headers.get("origin")
+        try:
+            name, sender = urlsplit(f"//{host}").hostname or "", urlsplit(origin or "").netloc
+        except ValueError:  # a bracket that is left open
+            return 400, _("this is not an address")
+        if not self._settings.accounts and not is_loopback(name):
             # Another site's name that points here would otherwise read the local user's photos.
             return 400, _("this page is served to this machine only")
         if b"%00" in scope["query_string"]:
             return 400, _("this is not an address")
         if scope["method"] not in _SAFE:
-            site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-            if site in ("cross-site", "same-site") or (origin is not None and urlsplit(origin).netloc != host):
+            site = headers.get("sec-fetch-site")
+            if site in ("cross-site", "same-site") or (origin is not None and sender != host):
                 return 403, _("this request comes from another site")
         length = headers.get("content-length", "")
-        if length.isascii() and length.isdigit() and int(length) > body_limit(scope["path"], self._settings):
+        if length.isascii() and length.isdigit() and int(length) > limit:
             return 413, _("too much at once")
+        if self._settings.accounts and limit > _FORM_BYTES and not await to_thread.run_sync(_is_logged_in, scope):
+            return 401, _("log in first")
         return None
+
+
+def _is_logged_in(scope: Scope) -> bool:
+    with scope["app"].state.services.sessions() as db:
+        return logged_in(db, scope["state"]["token"]) is not None
 
 
 def body_limit(path: str, settings: Settings) -> int:

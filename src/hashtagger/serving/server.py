@@ -7,15 +7,17 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import uvicorn
+from fastapi import FastAPI
 
 from hashtagger.errors import HashtaggerError
 from hashtagger.i18n import _
+from hashtagger.organize.journal import FOLDER, only_one
 from hashtagger.serving.app import create_app
 from hashtagger.serving.settings import Settings
 
 
 def serve(settings: Settings, host: str, port: int, *, open_browser: bool, started: Callable[[str], object]) -> None:
-    """Serve the app until it is stopped by a signal.
+    """Serve the app until it is stopped by a signal, as the only one on its data folder.
 
     Args:
         settings: How the app runs.
@@ -25,9 +27,15 @@ def serve(settings: Settings, host: str, port: int, *, open_browser: bool, start
         started: Called with the page's address once it is there.
 
     Raises:
-        HashtaggerError: The address is taken, or the database cannot be used.
+        HashtaggerError: The address is taken, the database cannot be used, or another server is on the data folder.
     """
-    app = create_app(settings)
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (settings.data_dir / FOLDER).mkdir(exist_ok=True)
+    with only_one(settings.data_dir):
+        _serve(create_app(settings), host, port, open_browser, started)
+
+
+def _serve(app: FastAPI, host: str, port: int, open_browser: bool, started: Callable[[str], object]) -> None:
     config = uvicorn.Config(
         app,
         log_level="warning",

@@ -4,11 +4,12 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from threading import Event
+from threading import Event, Lock
 from typing import Annotated, ParamSpec, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request
+from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -19,6 +20,9 @@ from hashtagger.serving.problems import NotLoggedInError
 from hashtagger.serving.settings import Settings
 from hashtagger.serving.store import LOCAL_USER, LogIn, User, now
 from hashtagger.serving.throttle import Throttle
+
+Id = Annotated[int, Field(ge=1, lt=1 << 31)]
+"""A row's number, as every database takes it."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,10 +41,15 @@ class Services:
     habits: Habits = field(default_factory=Habits)
     throttle: Throttle = field(default_factory=Throttle)
     heavy: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_HEAVY))
+    locks: dict[int, Lock] = field(default_factory=dict)
 
     async def heavily(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do what takes long in a thread, only so much at once, so that pages are never kept waiting."""
         return await to_thread.run_sync(partial(work, *args, **kwargs), limiter=self.heavy)
+
+    def changing(self, user: int) -> Lock:
+        """The lock on a user's rows and the files that they name, where two changes at once would go wrong."""
+        return self.locks.setdefault(user, Lock())
 
     def photos(self, user: int) -> Photos:
         """The files of a user."""
@@ -72,8 +81,7 @@ def get_user(request: Request, services: Parts, db: Db) -> User:
         NotLoggedInError: Nobody is.
     """
     if services.settings.accounts:
-        login = db.get(LogIn, log_in_key(request.state.token))
-        user = db.get(User, login.user_id) if login is not None and login.until > now() else None
+        user = logged_in(db, request.state.token)
     else:
         user = db.scalar(select(User).where(User.name == LOCAL_USER))
     # The connection goes back: a request may wait long before it needs one again.
@@ -85,6 +93,12 @@ def get_user(request: Request, services: Parts, db: Db) -> User:
 
 
 Someone = Annotated[User, Depends(get_user)]
+
+
+def logged_in(db: Session, token: str) -> User | None:
+    """Who is logged in under a session token."""
+    login = db.get(LogIn, log_in_key(token))
+    return db.get(User, login.user_id) if login is not None and login.until > now() else None
 
 
 def log_in_key(token: str) -> str:

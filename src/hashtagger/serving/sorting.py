@@ -22,13 +22,13 @@ from hashtagger.posts.post import Media, Problem
 from hashtagger.posts.post import Post as SourcePost
 from hashtagger.serving.asking import local_path
 from hashtagger.serving.pages import page
-from hashtagger.serving.services import Db, Parts, Services, Someone
+from hashtagger.serving.services import Db, Id, Parts, Services, Someone
 from hashtagger.serving.store import Post, Sorting, User
 from hashtagger.serving.zipping import read_list, write_list, zipped
 
 router = APIRouter(prefix="/library/sort")
 UNDER_WAY = ("planning", "running", "undoing")
-_NEXT = {"apply": ("planned", "running"), "undo": ("done", "undoing"), "again": ("failed", "running")}
+_NEXT = {"apply": ("planned", "running"), "undo": ("done", "undoing"), "again": ("failed", None)}
 _SHOWN = 200
 
 
@@ -44,7 +44,7 @@ def plan(
     services: Parts,
     user: Someone,
     db: Db,
-    by: Annotated[list[str], Form()],
+    by: Annotated[list[str], Form(default_factory=list)],
     destination: Annotated[str, Form(max_length=4000)] = "",
     min_count: Annotated[int, Form(ge=1, le=1_000_000)] = 2,
 ) -> Response:
@@ -70,13 +70,13 @@ def plan(
 
 
 @router.get("/{number}")
-def progress(request: Request, services: Parts, user: Someone, db: Db, number: int) -> Response:
+def progress(request: Request, services: Parts, user: Someone, db: Db, number: Id) -> Response:
     """Show how far one is."""
     return page(request, "sorting.html", sorting=_sorting(db, user, number))
 
 
 @router.get("/{number}/hashtagger.zip")
-def download(services: Parts, user: Someone, db: Db, number: int) -> Response:
+def download(services: Parts, user: Someone, db: Db, number: Id) -> Response:
     """Give the files of a plan that goes into no folder, sorted, as a ZIP."""
     sorting = _sorting(db, user, number)
     if sorting.destination or sorting.state != "planned":
@@ -87,14 +87,14 @@ def download(services: Parts, user: Someone, db: Db, number: int) -> Response:
 
 
 @router.post("/{number}/{action}")
-def go_on(request: Request, services: Parts, user: Someone, db: Db, number: int, action: str) -> Response:
+def go_on(request: Request, services: Parts, user: Someone, db: Db, number: Id, action: str) -> Response:
     """Carry a plan out, undo it, or try again."""
     sorting = _sorting(db, user, number)
     if action not in _NEXT or not sorting.destination:
         raise HTTPException(404)
     before, after = _NEXT[action]
     if sorting.state == before:
-        sorting.state = after
+        sorting.state = sorting.step = after or sorting.step
         db.commit()
         services.wake.set()
     return page(request, "sorting.html", sorting=sorting)
@@ -203,7 +203,7 @@ def _forget_zips(services: Services, db: Session, user: User) -> None:
 
 
 def _sorting(db: Session, user: User, number: int) -> Sorting:
-    sorting = db.get(Sorting, number) if 0 < number < 1 << 31 else None
+    sorting = db.get(Sorting, number)
     if sorting is None or sorting.user_id != user.id:
         raise HTTPException(404)
     return sorting

@@ -22,9 +22,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship, sessionmaker
+from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeDecorator
 
 from hashtagger.errors import HashtaggerError
+from hashtagger.i18n import _
 from hashtagger.serving.settings import Settings
 
 LOCAL_USER = "/local"
@@ -56,9 +58,14 @@ def storable(text: str) -> str:
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
+# SQLite would give a deleted row's id to the next one.
+_IDS_ONCE = {"sqlite_autoincrement": True}
+
+
 class Table(DeclarativeBase):
     """Base of the tables."""
 
+    __table_args__: Any = _IDS_ONCE
     metadata = MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -131,7 +138,7 @@ class Post(Table):
     """A post of a library."""
 
     __tablename__ = "post"
-    __table_args__ = (UniqueConstraint("user_id", "key"), Index(None, "user_id", "taken_at"))
+    __table_args__ = (UniqueConstraint("user_id", "key"), Index(None, "user_id", "taken_at"), _IDS_ONCE)
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = _owner()
     key: Mapped[str] = mapped_column(String(64))
@@ -165,7 +172,7 @@ class PostTag(Table):
     """A tag of a post: as typed, and as one of the tags that it means."""
 
     __tablename__ = "post_tag"
-    __table_args__ = (Index(None, "user_id", "tag"),)
+    __table_args__ = (Index(None, "user_id", "tag"), _IDS_ONCE)
     id: Mapped[int] = mapped_column(primary_key=True)
     post_id: Mapped[int] = mapped_column(ForeignKey("post.id", ondelete="CASCADE"), index=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
@@ -200,40 +207,66 @@ class Sorting(Table):
     min_count: Mapped[int]
     language: Mapped[str] = mapped_column(String(2))
     state: Mapped[str] = mapped_column(String(10))  # planning, planned, running, done, undoing, undone, failed
+    step: Mapped[str] = mapped_column(String(10), default="planning")  # what was begun last; it may have failed
     report: Mapped[dict[str, Any]] = mapped_column(default=dict)
     problems: Mapped[list[Any]] = mapped_column(default=list)
 
 
+class Leftover(Table):
+    """A folder below the data folder whose account or upload is deleted, until it is known to be gone too."""
+
+    __tablename__ = "leftover"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    folder: Mapped[str] = mapped_column(String(40))
+
+
 def open_database(settings: Settings) -> sessionmaker[Session]:
-    """Connect, bring the tables up to date, and make sure of the local user.
+    """Connect, bring the tables up to date, and make sure of the local user and of the data folder.
 
     Raises:
-        HashtaggerError: The database cannot be reached or is of a later version.
+        HashtaggerError: The database cannot be reached, is of a later version, or is not that of the data folder.
     """
     from alembic.util import CommandError
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        engine = _connect(settings.database_url)
-        migrate(engine)
-        sessions = sessionmaker(engine, expire_on_commit=False)
+        migrate(settings.database_url)
+        sessions = sessionmaker(_connect(settings.database_url), expire_on_commit=False)
         with sessions.begin() as db:
-            if db.scalar(select(User).where(User.name == LOCAL_USER)) is None:
-                db.add(User(name=LOCAL_USER))
+            local = db.scalar(select(User).where(User.name == LOCAL_USER))
+            if local is None:
+                db.add(local := User(name=LOCAL_USER))
     except (SQLAlchemyError, CommandError, ImportError, OSError) as error:
         line = str(error).strip().splitlines()[0]
         raise HashtaggerError(f"HASHTAGGER_DATABASE_URL: {line}") from error
+    # The microsecond in which a database was begun tells it from every other.
+    _claim(settings.data_dir / "database-id", local.created_at.isoformat())
     return sessions
 
 
-def migrate(engine: Engine) -> None:
-    """Bring the tables up to date."""
+def _claim(path: Path, database: str) -> None:
+    """Keep a data folder to its database: the ids of another would name other people's folders."""
+    known = path.read_text("ascii") if path.exists() else ""
+    if not known:
+        path.write_text(database, "ascii")
+    elif known != database:
+        raise HashtaggerError(
+            _("{path}: the data folder belongs to another database than HASHTAGGER_DATABASE_URL").format(path=path)
+        )
+
+
+def migrate(url: str) -> None:
+    """Bring the tables up to date, all or none."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    # Not prepared as others are: with foreign keys on, SQLite deletes what refers to a table that is made anew.
+    engine = create_engine(url, poolclass=NullPool)
     with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from secrets import token_hex
 from typing import Annotated
 
 from anyio import open_file, to_thread
@@ -16,8 +17,8 @@ from hashtagger.i18n import _, language
 from hashtagger.posts.archive import safe_name
 from hashtagger.serving.asking import local_path
 from hashtagger.serving.pages import page
-from hashtagger.serving.services import Db, Parts, Services, Someone
-from hashtagger.serving.store import Import, User, storable
+from hashtagger.serving.services import Db, Id, Parts, Services, Someone
+from hashtagger.serving.store import Import, Leftover, User, storable
 
 router = APIRouter(prefix="/library")
 _LONGEST = 1000
@@ -43,14 +44,16 @@ def progress(request: Request, user: Someone, db: Db) -> Response:
 
 
 @router.post("/imports/{number}/dismiss")
-def dismiss(request: Request, user: Someone, db: Db, number: int) -> Response:
+def dismiss(request: Request, user: Someone, db: Db, number: Id) -> Response:
     """Take an import that is over off the page, or give up an upload."""
     work = _find(db, user, number)
     if work.state in ("done", "failed", "receiving"):
         if work.uploaded:
-            shutil.rmtree(work.path, ignore_errors=True)
+            db.add(Leftover(folder=f"uploads/{work.id}"))
         db.delete(work)
         db.commit()
+        if work.uploaded:
+            shutil.rmtree(work.path, ignore_errors=True)
     return page(request, "imports.html", imports=recent(db, user))
 
 
@@ -72,7 +75,7 @@ async def receive(
     services: Parts,
     user: Someone,
     db: Db,
-    number: int,
+    number: Id,
     path: Annotated[str, Query(max_length=_LONGEST)],
     modified: Annotated[int, Query(ge=0, le=1 << 52, description="Milliseconds since 1970.")] = 0,
 ) -> None:
@@ -82,7 +85,8 @@ async def receive(
     if inside is None:
         raise HTTPException(422, _("{path}: a path that leads out of its folder").format(path=path))
     target = Path(work.path, *inside.split("/"))
-    partial = Path(work.path).with_name(f"{work.id}.part")
+    # Hidden, so that no import takes it for a photo.
+    partial = Path(work.path, f".{token_hex(8)}")
     size = 0
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +106,7 @@ async def receive(
 
 
 @router.post("/uploads/{number}/done")
-def finish(request: Request, services: Parts, user: Someone, db: Db, number: int) -> Response:
+def finish(request: Request, services: Parts, user: Someone, db: Db, number: Id) -> Response:
     """Take in what was uploaded."""
     work = _find(db, user, number)
     if work.state == "receiving":
@@ -153,7 +157,7 @@ def _count(db: Session, work: Import, size: int) -> None:
 
 
 def _find(db: Session, user: User, number: int) -> Import:
-    work = db.get(Import, number) if 0 < number < 1 << 31 else None
+    work = db.get(Import, number)
     if work is None or work.user_id != user.id:
         raise HTTPException(404)
     return work

@@ -10,7 +10,10 @@ from hashtagger.i18n import speaking
 from hashtagger.serving.importing import run_import
 from hashtagger.serving.services import Services
 from hashtagger.serving.sorting import UNDER_WAY, run_sorting
-from hashtagger.serving.store import Import, Sorting, User
+from hashtagger.serving.store import Import, Leftover, Sorting
+
+_log = logging.getLogger("hashtagger.serving")
+_PATIENCE = 5.0  # seconds
 
 
 class Worker:
@@ -36,17 +39,22 @@ class Worker:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the post under way."""
+        """End after the post under way; what takes longer is broken off, for the next server to go on with."""
         self._stop.set()
         self._services.wake.set()
-        self._thread.join()
+        self._thread.join(_PATIENCE)
 
     def _run(self) -> None:
         while not self._stop.is_set():
             self._services.wake.clear()
-            while not self._stop.is_set() and self._step():
-                pass
-            self._services.wake.wait()
+            try:
+                while not self._stop.is_set() and self._step():
+                    pass
+            except Exception:  # the database is locked or away
+                _log.exception("work")
+                self._stop.wait(_PATIENCE)
+            else:
+                self._services.wake.wait()
 
     def _step(self) -> bool:
         with self._services.sessions() as db:
@@ -62,7 +70,7 @@ class Worker:
                 with speaking(sorting.language):
                     run_sorting(self._services, sorting.id)
         except Exception:
-            logging.getLogger("hashtagger.serving").exception("work")
+            _log.exception("work")
             with self._services.sessions.begin() as db:
                 table, number = (Import, coming.id) if coming is not None else (Sorting, sorting.id)  # type: ignore[union-attr]
                 # Nothing is left to mark when the account was deleted meanwhile.
@@ -71,11 +79,10 @@ class Worker:
         return coming is not None or sorting is not None
 
     def _sweep(self) -> None:
-        """Delete what is left of accounts and uploads that are gone."""
-        with self._services.sessions() as db:
-            users = {str(number) for number in db.scalars(select(User.id))}
-            uploads = {str(number) for number in db.scalars(select(Import.id).where(Import.uploaded))}
-        for name, known in (("users", users), ("uploads", uploads)):
-            for folder in (self._services.settings.data_dir / name).glob("*"):
-                if folder.is_dir() and folder.name not in known:
-                    shutil.rmtree(folder, ignore_errors=True)
+        """Delete what is left of accounts and uploads that were deleted."""
+        with self._services.sessions.begin() as db:
+            for leftover in db.scalars(select(Leftover)):
+                folder = self._services.settings.data_dir / leftover.folder
+                shutil.rmtree(folder, ignore_errors=True)
+                if not folder.exists():
+                    db.delete(leftover)

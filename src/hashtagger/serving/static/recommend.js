@@ -40,7 +40,7 @@ async function ask({ file, card, vocabulary }) {
     answer.querySelectorAll(".map").forEach(drawMap);
     const preview = card.querySelector(".preview");
     if (preview.hidden || !preview.naturalWidth) {
-      preview.src = `/history/${answer.querySelector(".result").dataset.entry}/photo/large`;
+      preview.src = answer.querySelector(".result").dataset.photo;
       preview.hidden = false;
     }
   } catch (error) {
