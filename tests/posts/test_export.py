@@ -130,8 +130,21 @@ def test_photos_beside_an_export_are_counted_and_left_alone(tmp_path):
     posts, problems = read(tmp_path)
     assert shown(posts) == [("2023-04-20T23:13:20+09:00", "하나", ["a.jpg"])]
     assert [(problem.location, problem.cause[:24]) for problem in problems] == [
-        (str(tmp_path), "3 photos and videos here")
+        (str(tmp_path), "2 photos and videos here"),
+        (str(tmp_path / "work/media/posts/draft.jpg"), "no post names it; left w"),
     ]
+
+
+def test_a_part_may_hold_media_without_months_alone(tmp_path):
+    other = "media/other/1_n_17.jpg"
+    listed = {"content/posts_1.json": [{"media": [item(A, "하나"), item(other, "하나")]}], A: JPEG}
+    write(tmp_path / "folders" / "1", listed)
+    write(tmp_path / "folders" / "2", {other: JPEG})
+    pack(tmp_path / "archives" / "1.zip", listed)
+    pack(tmp_path / "archives" / "2.zip", {other: JPEG})
+    for parts in ("folders", "archives"):
+        posts, problems = read(tmp_path / parts)
+        assert (shown(posts), problems) == ([("2023-04-20T23:13:20+09:00", "하나", ["a.jpg", "1_n_17.jpg"])], [])
 
 
 @pytest.mark.parametrize("name", ["media.json", "posts.json"])

@@ -34,8 +34,11 @@ _OF_LISTINGS = frozenset(
 
 _MONTH = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])")
 _OF_MONTHS = ("photos", "videos", "stories", "profile")
-"""Folders at the root of an export of 2018 to 2020 that hold media, by month of upload; later they are in media."""
-_MEDIA = re.compile(rf"(?:media/[^/]+|{'|'.join(_OF_MONTHS)})/({_MONTH.pattern})/")
+"""Folders at the root of an export of 2018 to 2020 that hold media, by month of upload."""
+_OF_KINDS = ("posts", "reels", "stories", "profile", "other", "archived_posts", "igtv")
+"""Folders in the folder media of later ones; most hold months, others files."""
+_MEDIA = re.compile(rf"media/(?:{'|'.join(_OF_KINDS)})/|(?:{'|'.join(_OF_MONTHS)})/{_MONTH.pattern}/")
+_MEDIA_OF_MONTH = re.compile(rf"(?:media/[^/]+|{'|'.join(_OF_MONTHS)})/({_MONTH.pattern})/")
 
 
 class Tree(Protocol):
@@ -177,29 +180,31 @@ class Archive:
 def folders_of_exports(path: Path) -> list[Folder]:
     """Find the roots of exports at a folder and down to two levels below it.
 
-    Next to one that lists posts, those that hold only months of media count too: an export may come in several parts.
+    Next to one that lists posts, those that hold only media count too: an export may come in several parts.
     """
     level = [path]
     for __ in range(3):
-        folders = [(Folder(folder), _has_months(folder)) for folder in level]
-        listed = [folder for folder, months in folders if _lists_posts(folder, folder.listings(), months)]
+        folders = [(Folder(folder), _has_media(folder)) for folder in level]
+        listed = [folder for folder, media in folders if _lists_posts(folder, folder.listings(), media)]
         if listed:
-            return [folder for folder, months in folders if months or folder in listed]
+            return [folder for folder, media in folders if media or folder in listed]
         level = [child for folder in level for child in _subfolders(folder)]
     return []
 
 
-def _has_months(root: Path) -> bool:
-    folders = [*_subfolders(root / "media"), *(root / name for name in _OF_MONTHS)]
-    return any(_MONTH.fullmatch(month.name) for folder in folders for month in _subfolders(folder))
+def _has_media(root: Path) -> bool:
+    months = (month for name in _OF_MONTHS for month in _subfolders(root / name))
+    return any((root / "media" / kind).is_dir() for kind in _OF_KINDS) or any(
+        _MONTH.fullmatch(month.name) for month in months
+    )
 
 
-def _lists_posts(tree: Tree, listings: Iterable[str], has_months: bool) -> bool:
+def _lists_posts(tree: Tree, listings: Iterable[str], has_media: bool) -> bool:
     """Tell whether what is called like lists of posts is: in an export's folders, beside its media, or by its content.
 
     Other programs have a media.json too.
     """
-    return any(has_months or "/" in name or _holds_post(tree, name) for name in listings)
+    return any(has_media or "/" in name or _holds_post(tree, name) for name in listings)
 
 
 def _holds_post(tree: Tree, name: str) -> bool:
@@ -230,7 +235,7 @@ def _archives(path: Path) -> list[Path]:
 
 
 def archives_of_exports(path: Path) -> list[Archive]:
-    """Find the roots of exports within a ZIP archive: what lists posts, and what only holds months of media.
+    """Find the roots of exports within a ZIP archive: what lists posts, and what only holds media.
 
     Next to one that lists posts those at the same depth count, as in folders.
 
@@ -305,7 +310,7 @@ def beside(paths: Sequence[Path], trees: Sequence[Tree]) -> Iterator[Problem]:
 
 def month_of(name: str, zone: tzinfo) -> datetime | None:
     """Guess a time from the month of upload in a file's path, ``media/posts/202304/…``, ``photos/201811/…``."""
-    found = _MEDIA.match(name)
+    found = _MEDIA_OF_MONTH.match(name)
     return datetime(int(found[1][:4]), int(found[1][4:]), 1, tzinfo=zone) if found else None
 
 
