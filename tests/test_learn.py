@@ -7,6 +7,7 @@ from click.testing import CliRunner
 from hashtagger.cli.learn import command
 from hashtagger.errors import VocabularyError
 from hashtagger.learn import Proposal, propose
+from hashtagger.lexicon import add_user_variants
 from hashtagger.normalize import Normalizer
 
 POSTS = [["강아지", "콩이네", "일상"]] * 4 + [["카페", "일상"]] * 6 + [["강아지", "두번뿐"]] * 2
@@ -51,7 +52,17 @@ def test_json_asks_nothing(posts: Path) -> None:
     assert json.loads(result.stdout) == [{"key": "dog", "tags": [{"tag": "콩이네", "posts": 4}]}]
 
 
-@pytest.mark.parametrize("content", ["variants = 3", "[variants]\nunknown = ['x']", "= broken", "exclude = 5"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "variants = 3",
+        "[variants]\nunknown = ['x']",
+        "= broken",
+        "exclude = 5",
+        'exclude = "산책"',
+        '[variants]\ndog = "초코"',
+    ],
+)
 def test_a_wrong_user_file_is_named(tmp_path: Path, content: str) -> None:
     user = tmp_path / "wrong.toml"
     user.write_text(content, encoding="utf-8")
@@ -62,3 +73,30 @@ def test_a_wrong_user_file_is_named(tmp_path: Path, content: str) -> None:
 def test_a_missing_user_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(VocabularyError, match="absent"):
         Normalizer(user=tmp_path / "absent.toml")
+
+
+def test_a_pets_name_is_known_in_all_its_forms(tmp_path: Path) -> None:
+    user = tmp_path / "mine.toml"
+    user.write_text('\ufeff[variants]\ndog = ["봄이"]\n', encoding="utf-8")
+    mine = Normalizer(user=user)
+    assert {mine.normalize(tag).canonical for tag in ("봄이", "봄이스타그램", "봄이일상", "봄이네")} == {("dog",)}
+
+
+def test_an_excluded_tag_is_excluded_in_its_family_too(tmp_path: Path) -> None:
+    user = tmp_path / "mine.toml"
+    user.write_text('exclude = ["여행"]\n', encoding="utf-8")
+    assert Normalizer(user=user).normalize("여행스타그램").canonical == ()
+
+
+def test_a_key_of_two_words_is_written_so_that_it_can_be_read(tmp_path: Path) -> None:
+    user, vocabulary = tmp_path / "mine.toml", tmp_path / "fruit.toml"
+    vocabulary.write_text('[[labels]]\nkey = "red apple"\ntag = "사과"\nname = "Apple"\n', encoding="utf-8")
+    add_user_variants(user, {"red apple": ["풋사과"]})
+    assert Normalizer(vocabulary, user).normalize("풋사과").canonical == ("red apple",)
+
+
+def test_a_folder_that_is_missing_is_told_before_any_question(posts: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(command, [str(posts), "--user", str(tmp_path / "no" / "mine.toml")])
+    assert isinstance(result.exception, VocabularyError)
+    assert str(tmp_path / "no") in str(result.exception)
+    assert result.output == ""

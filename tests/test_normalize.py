@@ -60,6 +60,17 @@ def test_the_rules_know_a_tag(tag: str, canonical: tuple[str, ...], rule: str) -
         "우동",
         "ㅋㅍ",
         "snail",
+        "leaders",
+        "perrier",
+        "checkin",
+        "aka",
+        "copper",
+        "취준생일상",
+        "미대생일상",
+        "고양시",
+        "일산고양",
+        "데이트폭력",
+        "카파",
     ],
 )
 def test_what_only_looks_like_a_label_stays_unmapped(tag: str) -> None:
@@ -73,6 +84,28 @@ def test_a_trap_does_not_hide_the_word_it_resembles() -> None:
     assert normalize("먼치킨").canonical == ("cat",)
     assert normalize("네일상담").canonical == ("nail_art",)
     assert normalize("가을산행").canonical == ("hiking",)
+    assert normalize("민준생일상").canonical == ("birthday",)
+    assert normalize("이팝나무꽃").canonical == ("flower",)
+
+
+def test_a_common_word_does_not_take_a_labels_last_syllable() -> None:
+    assert set(normalize("고양이랑강아지").canonical) == {"cat", "dog"}
+    assert set(normalize("냥이랑여행").canonical) == {"cat", "travel"}
+    assert normalize("고양이천국").canonical == ("cat",)
+    assert normalize("캠핑크루").canonical == ("camping",)
+    assert normalize("결혼자랑").canonical == ("wedding",)
+    assert normalize("카페인플루언서").canonical == ("cafe",)
+
+
+def test_a_book_among_known_words_is_reading() -> None:
+    assert normalize("책맞팔").canonical == ("reading",)
+    assert normalize("요즘읽은책").canonical == ("reading",)
+    assert normalize("산책").canonical == ()
+
+
+def test_one_syllable_by_the_wrong_keyboard_is_a_tag_itself() -> None:
+    assert normalize("qha").canonical == ("spring",)
+    assert normalize("cor").canonical == ()
 
 
 def test_compounds_give_their_head_first() -> None:

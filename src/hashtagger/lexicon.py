@@ -102,27 +102,38 @@ class Lexicon:
     def _add_user(self, path: Path, vocabulary: Vocabulary) -> None:
         variants, excluded = _read_user(path)
         for key, tags in variants.items():
-            for tag in tags:
-                self.exact[fold(tag)] = (vocabulary[key].key,)
-                self.words[fold(tag)] = Word(_LABEL_COST, (key,), ANYWHERE)
-        for tag in excluded:
-            self.exact[fold(tag)] = ()
-            self.words[fold(tag)] = Word(_WORD_COST, (), ANYWHERE)
+            for tag in map(fold, tags):
+                # A name of one's own (봄이) is no chance word, nor is what begins with it.
+                for word in [word for word, known in self.words.items() if word.startswith(tag) and not known.keys]:
+                    del self.words[word]
+                self.exact[tag] = (vocabulary[key].key,)
+                self.words[tag] = Word(_LABEL_COST, (key,), ANYWHERE)
+        for tag in map(fold, excluded):
+            self.exact[tag] = ()
+            self.words[tag] = Word(_WORD_COST, (), ANYWHERE)
+            self.stems.pop(tag, None)
 
 
 def add_user_variants(path: Path, variants: Mapping[str, Sequence[str]]) -> None:
-    """Add variants by key to a user's file, which is made where there is none; what it held stays.
+    """Add variants by key to a user's file, which is made where there is none; its tags stay, its comments do not.
 
     Raises:
         VocabularyError: There is a file, but not one of a user's own tags.
+        OSError: It cannot be written; what was there stays.
     """
     merged, excluded = _read_user(path) if path.exists() else ({}, [])
     for key, tags in variants.items():
         merged[key] = list(dict.fromkeys([*merged.get(key, []), *tags]))
-    # A JSON list of strings is also TOML.
-    lines = [f"exclude = {json.dumps(excluded, ensure_ascii=False)}", "", "[variants]"]
-    lines += [f"{key} = {json.dumps(tags, ensure_ascii=False)}" for key, tags in merged.items()]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    # JSON's strings, and lists of them, are also TOML.
+    lines = [f"exclude = {_json(excluded)}", "", "[variants]"]
+    lines += [f"{_json(key)} = {_json(tags)}" for key, tags in merged.items()]
+    written = path.with_name(f"{path.name}.new")
+    written.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    written.replace(path)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _lengths(words: Iterable[str]) -> dict[str, list[int]]:
@@ -151,9 +162,12 @@ def read_language() -> Mapping[str, list[str]]:
 
 def _read_user(path: Path) -> tuple[dict[str, list[str]], list[str]]:
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-        variants = {key: [*map(str, tags)] for key, tags in table.get("variants", {}).items()}
-        return variants, [*map(str, table.get("exclude", []))]
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        variants, excluded = table.get("variants", {}), table.get("exclude", [])
+        for name, tags in (*variants.items(), ("exclude", excluded)):
+            if not isinstance(tags, list) or not all(isinstance(tag, str) and fold(tag) for tag in tags):
+                raise TypeError(_("{name} is no list of tags").format(name=name))
+        return variants, excluded
     except OSError as error:
         raise VocabularyError(f"{path}: {error.strerror}") from error
     except (ValueError, TypeError, AttributeError) as error:

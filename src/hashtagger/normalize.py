@@ -158,9 +158,10 @@ class Normalizer:
         if _LETTERS.fullmatch(typed):
             # Caps lock swaps what shift does, so that what was typed lies in the other case.
             for keys_typed in dict.fromkeys((typed, typed.swapcase(), text)):
-                korean = hangul.from_keys(keys_typed)
-                keys = korean and (self._lexicon.exact.get(korean) or self._family(korean))
-                if keys:
+                korean = hangul.from_keys(keys_typed) or ""
+                keys = self._lexicon.exact.get(korean) or self._family(korean)
+                # A syllable is three keys, and so is many a word: of those only tags themselves count.
+                if keys and (len(korean) > 1 or korean in self._lexicon.tags):
                     return keys, "keyboard"
             keys = self._typo(hangul.from_keys(text) or "")
             if keys:
@@ -169,7 +170,8 @@ class Normalizer:
         if keys:
             return keys, "romanized"
         near = self._latin_typos.nearest(text) if len(text) >= 7 else None
-        return (self._lexicon.exact[near], "typo") if near else _NOTHING
+        # Few misspell a word's first letter, but many words differ by it: leading, reading.
+        return (self._lexicon.exact[near], "typo") if near and near[0] == text[0] else _NOTHING
 
     def _judge_other(self, text: str) -> _Verdict:
         exact = self._lexicon.exact

@@ -124,7 +124,7 @@ def load_vocabulary(vocabulary: "str | os.PathLike[str] | Vocabulary" = "hashtag
 @lru_cache(maxsize=32)
 def _read(path: Path, _modified: int) -> Vocabulary:
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise VocabularyError(f"{path}: {error}") from error
     entries = table.get("labels")
@@ -147,6 +147,8 @@ def _label(path: Path, number: int, entry: Mapping[str, Any]) -> Label:
         raise VocabularyError(
             _("{path}: label {number} lacks {missing}").format(path=path, number=number, missing=", ".join(missing))
         )
+    if not isinstance(entry.get("variants", []), list):
+        raise VocabularyError(_("{path}: variants of label {number} are no list").format(path=path, number=number))
     details = {name: value for name, value in entry.items() if name not in (*_REQUIRED, "variants")}
     return Label(
         key=entry["key"],

@@ -17,11 +17,14 @@ from hashtagger.i18n import _
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document, and ask and change nothing."))
 def command(posts: Path, user: Path | None, vocabulary: str, as_json: bool) -> None:
     """Ask about each proposal, and add what was confirmed to the user's file."""
+    from hashtagger.errors import VocabularyError
     from hashtagger.learn import propose
     from hashtagger.lexicon import add_user_variants
     from hashtagger.normalize import Normalizer
     from hashtagger.tagposts import read_tag_posts
 
+    if user is not None and not user.parent.is_dir():
+        raise VocabularyError(_("{path}: no such folder").format(path=user.parent))
     normalizer = Normalizer(vocabulary, user if user and user.exists() else None)
     proposals = propose([post.tags for post in read_tag_posts(posts)], normalizer)
     if as_json:
