@@ -44,6 +44,8 @@ def test_every_kind_of_input_gives_the_same_pixels(flower, tmp_path):
     for image in same:
         assert image.mode == "RGB"
         assert np.array_equal(pixels(image), array)
+    for type_, most in ((torch.float16, 0), (torch.bfloat16, 1)):
+        assert np.abs(pixels(load_image((tensor / 255).to(type_))) - array).max() <= most
 
 
 def test_result_shares_nothing_with_the_input(flower):
@@ -66,6 +68,17 @@ def test_exif_orientation_is_applied(flower, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     assert np.array_equal(pixels(load_image(saved(stored, "PNG", exif=exif))), pixels(flower))
+
+
+def test_odd_exif_costs_no_photo(flower):
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "maker", 8
+    # Of the first entry, the maker's name, the type; and the mark of TIFF, without which there is no orientation.
+    for place, byte, expected in ((17, 3, flower), (9, 0, flower.transpose(Image.Transpose.ROTATE_270))):
+        odd = bytearray(exif.tobytes())
+        odd[place] = byte
+        content = saved(flower.transpose(Image.Transpose.ROTATE_270), "PNG", exif=bytes(odd))
+        assert np.array_equal(pixels(load_image(content)), pixels(expected))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "CMYK", "YCbCr", "HSV", "LAB"])
@@ -141,6 +154,21 @@ def test_damaged_files_name_themselves_and_the_cause(sample_photos, tmp_path):
         load_image(tmp_path)
 
 
+def test_pil_images_and_streams_that_fail_late(flower, tmp_path):
+    path = tmp_path / "cut.jpg"
+    path.write_bytes(saved(flower, "JPEG")[:700])
+    closed = Image.open(path)
+    closed.close()
+    for image in (Image.open(path), closed):
+        with pytest.raises(ImageError, match=r"PIL\.Image: damaged photo"):
+            load_image(image)
+    reading, writing = os.pipe()
+    os.write(writing, b"hello, not a photo")
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe, pytest.raises(ImageError, match="not a photo"):
+        load_image(pipe)
+
+
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root reads everything")
 def test_unreadable_file(tmp_path):
     path = tmp_path / "locked.jpg"
@@ -162,6 +190,12 @@ def test_damage_anywhere_is_an_image_error_or_an_image(flower, format_):
             assert load_image(bytes(damaged)).mode == "RGB"
         except ImageError as error:
             assert "\n" not in str(error)
+
+
+def test_whatever_a_decoder_raises_is_an_image_error(flower):
+    pytest.importorskip("PIL._avif")
+    with pytest.raises(ImageError, match="damaged photo"):
+        load_image(saved(flower, "AVIF").replace(b"iloc", b"none"))
 
 
 def test_decompression_bombs_are_refused_unread():
@@ -216,3 +250,8 @@ def test_find_photos_passes_over_hidden_and_other_files(tmp_path):
         path.parent.mkdir(exist_ok=True)
         path.touch()
     assert [p.relative_to(tmp_path).as_posix() for p in find_photos(tmp_path)] == ["a/c.webp", "b.JPG", "d.heic"]
+
+
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path):
+    with pytest.raises(ImageError, match=r"absent: No such file or directory"):
+        find_photos(tmp_path / "absent")

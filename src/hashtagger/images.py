@@ -47,7 +47,7 @@ def load_image(image: ImageLike, *, shorter_side: int | None = None) -> "Image":
     from PIL import Image
 
     if isinstance(image, Image.Image):
-        return _to_rgb(image, "PIL.Image")
+        return _decode(image, "PIL.Image", None)
     if isinstance(image, str | os.PathLike):
         return _decode(Path(image), str(image), shorter_side)
     if isinstance(image, bytes | bytearray | memoryview):
@@ -61,7 +61,9 @@ def load_image(image: ImageLike, *, shorter_side: int | None = None) -> "Image":
             raise ImageError(
                 _("{name}: expected shape (channels, height, width) with 1, 3 or 4 channels").format(name=name)
             )
-        return _from_array(image.detach().cpu().permute(1, 2, 0).numpy(), name)
+        # NumPy has no bfloat16.
+        samples = image.float() if image.is_floating_point() else image
+        return _from_array(samples.detach().cpu().permute(1, 2, 0).numpy(), name)
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(image, numpy.ndarray):
         return _from_array(image, f"ndarray {image.shape}")
@@ -73,9 +75,17 @@ def load_image(image: ImageLike, *, shorter_side: int | None = None) -> "Image":
 
 
 def find_photos(folder: Path) -> list[Path]:
-    """List the photos below a folder, sorted by path; hidden files and folders are passed over."""
+    """List the photos below a folder, sorted by path; hidden files and folders are passed over.
+
+    Raises:
+        ImageError: A folder cannot be listed.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise ImageError(f"{error.filename}: {error.strerror}") from error
+
     found = []
-    for root, folders, files in os.walk(folder):
+    for root, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [
             Path(root, name) for name in files if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
@@ -88,6 +98,8 @@ def _decode(file: Path | Any, name: str, shorter_side: int | None) -> "Image":
 
     _register_heic()
     try:
+        if isinstance(file, Image.Image):
+            return _to_rgb(file, name)
         with warnings.catch_warnings():
             # Between one and two times its bound Pillow only warns; below, the bound itself refuses.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -110,7 +122,7 @@ def _decode(file: Path | Any, name: str, shorter_side: int | None) -> "Image":
     except PermissionError as error:
         raise ImageError(_("{name}: no permission to read it").format(name=name)) from error
     # Decoders meet damaged files with whatever goes wrong inside them.
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, MemoryError) as error:
+    except Exception as error:
         raise ImageError(_("{name}: damaged photo ({cause})").format(name=name, cause=_one_line(error))) from error
 
 
@@ -119,8 +131,11 @@ def _why_unidentified(file: Path | Any) -> str:
         with file.open("rb") as opened:
             head = opened.read(12)
     else:
-        file.seek(0)
-        head = file.read(12)
+        try:
+            file.seek(0)
+            head = file.read(12)
+        except (AttributeError, OSError):  # a pipe cannot be read twice
+            return _("not a photo")
     if not head:
         return _("empty")
     if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1"):
@@ -146,10 +161,10 @@ def _check_size(size: tuple[int, int], name: str) -> None:
 
 
 def _to_rgb(image: "Image", name: str) -> "Image":
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     _check_size(image.size, name)
-    upright = ImageOps.exif_transpose(image)
+    upright = _upright(image)
     if upright.mode in ("I", "F") or upright.mode.startswith("I;16"):
         upright = _to_8_bit(upright)
     if upright.has_transparency_data:
@@ -158,6 +173,28 @@ def _to_rgb(image: "Image", name: str) -> "Image":
         upright.paste(layer, mask=layer.getchannel("A"))
         return upright
     return upright.convert("RGB") if upright.mode != "RGB" else upright.copy() if upright is image else upright
+
+
+def _upright(image: "Image") -> "Image":
+    """Turn a photo as its EXIF says; Pillow's ``exif_transpose`` writes the EXIF anew too, and odd entries stop it."""
+    from PIL.Image import Transpose
+
+    turns = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    image.load()
+    try:
+        turn = turns[image.getexif()[0x0112]]
+    # EXIF is damaged in as many ways as photos are; the photo itself is whole.
+    except Exception:
+        return image
+    return image.transpose(turn)
 
 
 def _to_8_bit(image: "Image") -> "Image":

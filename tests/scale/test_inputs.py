@@ -1,4 +1,5 @@
 import io
+import os
 import shutil
 import zipfile
 from types import SimpleNamespace
@@ -41,6 +42,22 @@ def test_a_folder_is_not_read_before_its_photos_are_asked_for(folder):
     assert next(photos).endswith("[1].jpg")
     (folder / "sub" / "new.jpg").write_bytes(b"x")
     assert any(photo.endswith("new.jpg") for photo in photos)
+
+
+def test_a_folder_that_cannot_be_listed_is_named(folder, monkeypatch):
+    scandir = os.scandir
+
+    def refusing(path):
+        if str(path).endswith("deep"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refusing)
+    for given in (str(folder), f"file://{folder}"):
+        photos = list_photos([given])
+        assert [next(photos).rpartition("/")[2] for _ in range(4)] == ["[1].jpg", "a.JPG", "b.jpg", "c.png"]
+        with pytest.raises(TaggingError, match=f"{given}/sub/deep: Permission denied"):
+            next(photos)
 
 
 def test_files_and_globs_keep_their_order(folder):

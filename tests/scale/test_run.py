@@ -126,6 +126,54 @@ def test_only_the_same_run_is_resumed(pile, weights, tmp_path):
         tag_photos([str(pile)], output, batch=2, weights=weights, resume=True)
 
 
+def test_relative_inputs_are_resumed_where_they_are_the_same(whole, pile, weights, tmp_path, monkeypatch):
+    output = tmp_path / "tags.jsonl"
+    monkeypatch.chdir(pile.parent)
+    interrupted(pile.name, weights, output)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TaggingError, match="was begun with another working_directory;"):
+        tag_photos([pile.name], output, batch=2, weights=weights, resume=True)
+    monkeypatch.chdir(pile.parent)
+    assert tag_photos([pile.name], output, batch=2, weights=weights, resume=True).failed == 7
+    assert [row["best"] for row in read(output)] == [row["best"] for row in whole]
+    interrupted(pile, weights, tmp_path / "again.jsonl")
+    monkeypatch.chdir(tmp_path)
+    tag_photos([str(pile)], tmp_path / "again.jsonl", batch=2, weights=weights, resume=True)
+    assert read(tmp_path / "again.jsonl") == whole
+
+
+def test_what_a_killed_run_leaves_of_its_table_lies_among_the_parts(pile, weights, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "hashtagger.scale.run.write_table", lambda *_table: seen.extend(path.name for path in tmp_path.iterdir())
+    )
+    tag_photos([str(pile)], tmp_path / "tags.csv", weights=weights)
+    assert seen == ["tags.csv.parts"]
+    assert [path.name for path in tmp_path.iterdir()] == ["tags.csv"]
+
+
+def test_a_removal_that_was_cut_short_is_ended(pile, weights, tmp_path, monkeypatch):
+    output = tmp_path / "tags.csv"
+    remove = os.remove
+
+    def killed(path, *rest, **options):
+        if str(path).endswith("job.json"):
+            raise KeyboardInterrupt
+        remove(path, *rest, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.remove", killed)
+        patched.setattr("os.unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            tag_photos([str(pile)], output, weights=weights)
+    assert [path.name for path in Path(f"{output}.parts").iterdir()] == ["job.json"]
+    table = output.read_bytes()
+    with pytest.raises(TaggingError, match=r"tags\.csv: exists already"):
+        tag_photos([str(pile)], output, weights=weights, resume=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["tags.csv"]
+    assert output.read_bytes() == table
+
+
 def test_weights_that_changed_under_their_name_are_noticed(pile, weights, tmp_path):
     from hashtagger.models.weights import load_weights, save_weights
 
@@ -190,6 +238,10 @@ def test_users_mistakes(pile, weights, tmp_path, monkeypatch):
             tag_photos(inputs, tmp_path / output, weights=weights)
     with pytest.raises(WeightsError, match="no such weights file"):
         tag_photos([str(pile)], tmp_path / "tags.csv", weights=tmp_path / "no.safetensors")
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(TaggingError, match=r"file/tags\.csv\.parts/\S+: (Not a directory|File exists)"):
+        tag_photos([str(pile)], tmp_path / "file" / "tags.csv", weights=weights)
+    (tmp_path / "file").unlink()
     (tmp_path / "tags.csv.parts").mkdir()
     (tmp_path / "tags.csv.parts" / "mine.txt").write_text("mine")
     with pytest.raises(TaggingError, match=r"tags\.csv\.parts: is in the way"):

@@ -114,6 +114,49 @@ def test_a_manifests_other_fields_are_kept_and_training_gives_way_to_validation(
     assert all(photo.path.is_file() for photo in read_photos(out))
 
 
+def test_a_photo_that_is_listed_twice_is_no_twin_of_itself(folders, weights, tmp_path):
+    entries = [{"file": str(photo.path), "key": photo.key} for photo in read_photos(folders)]
+    manifest = tmp_path / "photos.jsonl"
+    manifest.write_text("\n".join(map(json.dumps, entries * 2)), encoding="utf-8")
+    result = clean(manifest, tmp_path / "out", weights=weights)
+    assert result["photos"] == 60
+    assert result["findings"]["duplicate"] == result["findings"]["near-duplicate"] == 0
+    found = [(entry["kind"], entry["file"]) for entry in findings_of(tmp_path / "out")]
+    assert len(found) == len(set(found))
+    assert apply_findings(manifest, tmp_path / "out")["kept"] == 60
+
+
+def test_names_of_files_that_are_no_text_are_found_and_applied(folders, weights, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(folders, data)
+    odd = "flower/\udcb2\u2028.png"
+    try:
+        shutil.copy(data / "flower" / "03.png", data / odd)
+    except OSError:
+        pytest.skip("this file system takes only text for names")
+    clean(data, tmp_path / "out", weights=weights)
+    lines = (tmp_path / "out" / "findings.jsonl").read_text(encoding="utf-8").split("\n")
+    (found,) = (entry for entry in map(json.loads, filter(None, lines)) if entry["kind"] == "duplicate")
+    assert odd in (found["file"], found["twin"])
+    assert r"flower/\udcb2" in (tmp_path / "out" / "review.html").read_text(encoding="utf-8")
+    # As a browser saves them.
+    (tmp_path / "out" / "findings.jsonl").write_bytes(
+        json.dumps({**found, "file": odd, "twin": ""}, ensure_ascii=False).encode(errors="backslashreplace")
+    )
+    assert apply_findings(data, tmp_path / "out")["dropped"] == 1
+    assert (data / odd).resolve() not in {photo.path.resolve() for photo in read_photos(tmp_path / "out")}
+
+
+def test_photos_on_another_drive_are_named_in_full(folders, tmp_path, monkeypatch):
+    def other_drive(path, start):
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    (tmp_path / "findings.jsonl").write_text('{"file": "flower/00.png", "action": "drop"}', encoding="utf-8")
+    monkeypatch.setattr("os.path.relpath", other_drive)
+    apply_findings(folders, tmp_path)
+    assert {photo.path for photo in read_photos(tmp_path)} == {photo.path for photo in read_photos(folders)[1:]}
+
+
 def test_wrong_labels_are_found_by_confident_learning():
     generator = np.random.default_rng(0)
     number_of = np.repeat([0, 1, 2], 200)
@@ -167,5 +210,10 @@ def test_the_command(planted, weights, tmp_path):
     result = CliRunner().invoke(group, [*arguments, "--json"])
     assert result.exit_code == 0
     assert json.loads(result.stdout)["findings"]["unreadable"] == 1
+    reviewed = (tmp_path / "out" / "findings.jsonl").read_bytes()
+    result = CliRunner().invoke(group, arguments)
+    assert result.exit_code == 1
+    assert "findings.jsonl: is there already; add --apply" in result.stderr
+    assert (tmp_path / "out" / "findings.jsonl").read_bytes() == reviewed
     result = CliRunner().invoke(group, [*arguments, "--apply"])
     assert "32 photos kept, 3 dropped, 0 relabelled" in result.stdout

@@ -73,6 +73,23 @@ def test_each_starts_from_the_weights_that_are_given(folders, quick, tmp_path):
         assert all(torch.equal(before[key], after[key]) for key in before)
 
 
+def test_one_device_compares(folders, quick, tmp_path, monkeypatch):
+    asked = []
+
+    def started(*_given, devices, **_settings):
+        asked.append(devices)
+        raise InterruptedError
+
+    monkeypatch.setattr("hashtagger.training.compare.train", started)
+    for devices in ("auto", "1", "cpu"):
+        with pytest.raises(InterruptedError):
+            compare(folders, tmp_path, {"a": quick}, devices=devices)
+    assert asked == ["1", "1", "cpu"]
+    for devices in ("2", "0,1"):
+        with pytest.raises(TrainingError, match=f"devices '{devices}': compare takes one"):
+            compare(folders, tmp_path, {"a": quick}, devices=devices)
+
+
 def test_what_cannot_be_trained_is_said_before_anything_is(folders, quick, tmp_path):
     for recipe, error, said in (
         (dataclasses.replace(quick, model="no_such_net"), ModelError, "no network 'no_such_net'"),

@@ -1,4 +1,5 @@
 import json
+import unicodedata
 from collections import Counter
 from dataclasses import replace
 from functools import partial
@@ -19,6 +20,7 @@ from hashtagger.training.dataset import (
     split_photos,
     targets,
     training_loader,
+    write_manifest,
 )
 
 
@@ -42,7 +44,39 @@ def test_a_manifest_is_read_relative_to_itself(tmp_path):
     assert len(choose_keys(expected, "hashtags_ko")) == 20
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"file": "x"}', '{"file": 3, "key": "dog"}'])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_keys_are_composed_however_a_folder_or_manifest_writes_them(tmp_path, form):
+    (tmp_path / unicodedata.normalize(form, "꽃")).mkdir()
+    (tmp_path / unicodedata.normalize(form, "꽃") / "1.png").write_bytes(b"x")
+    assert [photo.key for photo in read_photos(tmp_path)] == ["꽃"]
+    line = {"file": "1.png", "key": unicodedata.normalize(form, "꽃"), "also": [unicodedata.normalize(form, "봄")]}
+    (tmp_path / "manifest.jsonl").write_text(json.dumps(line), encoding="utf-8")
+    assert read_photos(tmp_path) == [Photo(tmp_path / "1.png", "꽃", also=("봄",))]
+
+
+def test_a_manifest_holds_any_name_of_a_file(tmp_path):
+    photos = [Photo(tmp_path / name, "dog", "val") for name in ("\udcb2\udcc9.png", "a\u2028b\x85c.png", "봄.png")]
+    write_manifest(photos, tmp_path / "manifest.jsonl")
+    assert read_photos(tmp_path) == photos
+    raw = json.dumps({"file": "a\u2028b\x85c.png", "key": "dog"}, ensure_ascii=False)
+    (tmp_path / "manifest.jsonl").write_text(raw + "\r\n" + raw, encoding="utf-8")
+    assert len(read_photos(tmp_path)) == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{",
+        "[]",
+        '{"file": "x"}',
+        '{"file": 3, "key": "dog"}',
+        '{"file": "x", "key": "dog", "also": "cat"}',
+        '{"file": "x", "key": "dog", "also": [1]}',
+        '{"file": "x", "key": "dog", "split": 1}',
+        '{"file": "x", "key": "dog", "split": "../val"}',
+        '{"file": "x", "key": "dog", "source": ["s"]}',
+    ],
+)
 def test_a_wrong_line_of_a_manifest_is_named(tmp_path, line):
     path = tmp_path / "manifest.jsonl"
     path.write_text('{"file": "a.png", "key": "dog"}\n' + line, encoding="utf-8")

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from hashtagger.errors import TrainingError
+from hashtagger.training.dataset import Photo, read_photos, split_photos, write_manifest
 from hashtagger.training.recipe import Recipe
 from hashtagger.training.train import train as lightning_train
 
@@ -35,9 +36,16 @@ def train(folders, out, batch, devices, recipe_file):
 
 
 def test_two_processes_learn_what_one_learns(folders, tmp_path):
-    """An epoch is one step of 20 of the 21 photos, all in one process or ten in each of two."""
-    one = train(folders, tmp_path / "one", 20, "cpu", tmp_path / "one.toml")
-    two = train(folders, tmp_path / "two", 10, "2", tmp_path / "two.toml")
+    """An epoch is one step of 20 of the 21 photos, all in one process or ten in each of two.
+
+    One of the ten that validate cannot be read.
+    """
+    (tmp_path / "broken.png").write_bytes(b"")
+    photos = split_photos(read_photos(folders), 0.3, seed=0)
+    data = tmp_path / "photos.jsonl"
+    write_manifest([*photos, Photo(tmp_path / "broken.png", "flower", "val")], data)
+    one = train(data, tmp_path / "one", 20, "cpu", tmp_path / "one.toml")
+    two = train(data, tmp_path / "two", 10, "2", tmp_path / "two.toml")
     assert one["global_step"] == two["global_step"] == 3
     moved = 0.0
     for name, tensor in one["state_dict"].items():

@@ -171,6 +171,19 @@ def test_the_command_prints_one_json_document_and_lists_unreadable_photos(weight
     assert "val: 15 photos, top-1" in shown.stdout
 
 
+def test_a_split_of_unreadable_photos_is_reported_and_left_out(weights, manifest, tmp_path):
+    with manifest.open("a", encoding="utf-8") as file:
+        file.write('\n{"file": "absent-\\udcb2.png", "key": "flower", "split": "test"}')
+    report = evaluate(manifest, tmp_path / "out", weights)
+    assert set(report["sets"]) == {"val", "val_other"}
+    assert report["problems"][-1] == f"{manifest}: no photo in split test can be read"
+    assert r"absent-\udcb2.png: no such file" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    before = weights.read_bytes()
+    with pytest.raises(TrainingError, match="no photo in split test can be read"):
+        evaluate(manifest, tmp_path / "out", weights, calibrate="test")
+    assert weights.read_bytes() == before
+
+
 def test_a_missing_package_is_named_before_any_work(weights, folders, tmp_path, monkeypatch):
     from importlib import util
 

@@ -40,6 +40,12 @@ def test_size_at_goes_through_the_stages():
         ("loss = 'sigmoid'\nteachers = ['a.safetensors']", "teachers"),
         ("teachers = [1]", "teachers = [1]"),
         ("loss = 'hinge'", "softmax, sigmoid"),
+        ("epochs = [0]", "epochs [0] must be as many, and positive"),
+        ("batch = 0", "batch = 0 must lie in 1..inf"),
+        ("mixup = -1.0", "mixup = -1.0 must lie in 0..inf"),
+        ("flip = nan", "flip = nan must lie in 0..1"),
+        ("crop = [1.0]", "crop = [1.0] must be two rising numbers above 0, 1 at most"),
+        ("rescale_to = [96, 64]", "rescale_to = [96, 64] must be two rising numbers"),
         ("batch = ", "recipe.toml"),
     ],
 )

@@ -1,8 +1,10 @@
 import csv
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -87,21 +89,24 @@ def test_a_killed_run_resumes_exactly_and_the_seed_decides(finished, folders, tm
         start(self)
 
     monkeypatch.setattr(Tagger, "on_train_epoch_start", killed)
+    data, run = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(folders, data)
     with pytest.raises(KilledError):
-        train(folders, tmp_path, recipe, devices="cpu")
-    assert state(tmp_path)["epoch"] == 0
+        train(data, run, recipe, devices="cpu")
+    assert state(run)["epoch"] == 0
     monkeypatch.setattr(Tagger, "on_train_epoch_start", start)
     with pytest.raises(TrainingError, match="--resume"):
-        train(folders, tmp_path, recipe, devices="cpu")
-    # What the command line says is passed over: the run goes on by its own recipe.
-    train(folders, tmp_path, dataclasses.replace(recipe, seed=5), resume=True, devices="cpu")
-    whole, resumed = state(out), state(tmp_path)
+        train(data, run, recipe, devices="cpu")
+    # What came to the data since is no part of the run, and what the command line says is passed over.
+    shutil.copy(data / "palace" / "00.png", data / "flower" / "new.png")
+    train(data, run, dataclasses.replace(recipe, seed=5), resume=True, devices="cpu")
+    whole, resumed = state(out), state(run)
     assert whole["state_dict"].keys() == resumed["state_dict"].keys()
     differing = [
         name for name, tensor in whole["state_dict"].items() if not torch.equal(tensor, resumed["state_dict"][name])
     ]
     assert differing == []
-    assert (tmp_path / "metrics.csv").read_bytes() == (out / "metrics.csv").read_bytes()
+    assert (run / "metrics.csv").read_bytes() == (out / "metrics.csv").read_bytes()
 
 
 def test_another_seed_gives_another_network(finished, folders, tmp_path):
@@ -224,6 +229,21 @@ def test_bf16_on_a_manifest_with_unreadable_photos(folders, tmp_path, recipe):
     assert run["problems"] == [f"{tmp_path / 'broken.png'}: empty"]
     assert run["photos"]["train"]["other"] == 1
     assert load_weights(run["weights"])[1].keys == ("flower", "palace")
+
+
+def test_a_resumed_run_knows_its_start_and_what_it_could_not_read(finished, folders, tmp_path):
+    _run, recipe, out = finished
+    data, init = tmp_path / "data", str(out / "weights.safetensors")
+    shutil.copytree(folders, data)
+    (data / "flower" / "broken-\udcb2.png").write_bytes(b"")
+    recipe = dataclasses.replace(recipe, epochs=(1, 0), balance=0, batch=22, val_share=0.1)
+    run = train(data, tmp_path / "run", recipe, init=init, devices="cpu")
+    assert run["problems"] == [f"{data}/flower/broken-\udcb2.png: empty"]
+    resumed = train(data, tmp_path / "run", recipe, resume=True, devices="cpu")
+    assert (resumed["init"], resumed["problems"]) == (init, run["problems"])
+    assert json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))["init"] == init
+    Tagger.on_load_checkpoint(older := SimpleNamespace(init=None), {"history": []})
+    assert (older.init, older.problems) == (None, {})
 
 
 def test_what_cannot_be_validated_or_learned_is_said(folders, tmp_path, recipe, capfd):

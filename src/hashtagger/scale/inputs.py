@@ -6,10 +6,14 @@ import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hashtagger.errors import TaggingError
 from hashtagger.images import SUFFIXES
-from hashtagger.scale.storage import is_url, locate
+from hashtagger.scale.storage import cause, is_url, locate
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 
 def list_photos(inputs: Iterable[str]) -> Iterator[str]:
@@ -25,7 +29,7 @@ def list_photos(inputs: Iterable[str]) -> Iterator[str]:
         one is reported and not lost.
 
     Raises:
-        TaggingError: A list cannot be read, or a URL is of an unknown kind.
+        TaggingError: A list cannot be read, a folder cannot be listed, or a URL is of an unknown kind.
     """
     for given in inputs:
         if given.startswith("@"):
@@ -40,8 +44,16 @@ def list_photos(inputs: Iterable[str]) -> Iterator[str]:
             yield from _local(given)
 
 
+def is_absolute(given: str) -> bool:
+    """Tell whether an input is the same from wherever it is given; a list is not, as its lines may be relative."""
+    return not given.startswith("@") and (is_url(given) or os.path.isabs(given))  # noqa: PTH117
+
+
 def _local(place: str) -> Iterator[str]:
-    return _walk(os.walk(place)) if Path(place).is_dir() else iter([place])
+    def refuse(error: OSError) -> None:
+        raise TaggingError(f"{error.filename}: {error.strerror}") from error
+
+    return _walk(os.walk(place, onerror=refuse)) if Path(place).is_dir() else iter([place])
 
 
 def _remote(url: str) -> Iterator[str]:
@@ -56,17 +68,40 @@ def _remote(url: str) -> Iterator[str]:
         if glob.has_magic(path):
             matches = sorted(fs.glob(path, detail=True).items())
             found = chain.from_iterable(
-                _walk(fs.walk(match)) if about["type"] == "directory" else [match]
+                _walk(_folders(fs, match)) if about["type"] == "directory" else [match]
                 for match, about in matches
                 if not match.rpartition("/")[2].startswith(".")
             )
         elif fs.isdir(path):
-            found = chain(_walk(fs.walk(path)))
+            found = chain(_walk(_folders(fs, path)))
         else:
             return iter([url])
-    except OSError as error:
-        raise TaggingError(f"{url}: {error}") from error
+    # Every file system fails in its own way.
+    except Exception as error:
+        raise TaggingError(f"{url}: {cause(error)}") from error
     return (f"{scheme}://{photo}{container}" for photo in found)
+
+
+def _folders(fs: "AbstractFileSystem", folder: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Go through folders as ``os.walk`` does; fsspec's own way passes over those that cannot be listed."""
+    try:
+        entries = fs.ls(folder, detail=True)
+    except Exception as error:
+        raise TaggingError(f"{fs.unstrip_protocol(folder)}: {cause(error)}") from error
+    below, names = {}, []
+    for entry in entries:
+        path = entry["name"].rstrip("/")
+        name = path.rpartition("/")[2]
+        if path == folder.rstrip("/"):
+            continue  # in some stores a folder is an object too, and lies in itself
+        if entry["type"] == "directory":
+            below[name] = path
+        else:
+            names.append(name)
+    chosen = list(below)
+    yield folder, chosen, names
+    for name in chosen:
+        yield from _folders(fs, below[name])
 
 
 def _walk(folders: Iterable[tuple[str, list[str], Iterable[str]]]) -> Iterator[str]:

@@ -36,6 +36,7 @@ class Settings:
         weights: Weights file; None for the packed one.
         runtime: ``"torch"`` or ``"onnx"``.
         model: Digest of the file that the runtime loads, and of the labels.
+        working_directory: Where relative inputs, and relative paths in a list, start from; None where there are none.
     """
 
     inputs: tuple[str, ...]
@@ -44,6 +45,7 @@ class Settings:
     weights: str | None
     runtime: Literal["torch", "onnx"]
     model: str
+    working_directory: str | None
 
     def recommender(self, device: str) -> "Recommender":
         """Load the network onto a device: ``"cpu"`` or ``"cuda"``."""
@@ -100,8 +102,8 @@ class Job:
                 yield from from_lines(lines)
 
     def remove(self) -> None:
-        """Remove the folder."""
-        storage.remove(self.folder)
+        """Remove the folder, last what makes it a run's, so that a removal cut short can be ended."""
+        storage.remove(self.folder, _SETTINGS)
 
 
 def begun(folder: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain, islice
+from pathlib import Path
 from typing import Literal
 
 from hashtagger.errors import TaggingError
@@ -14,6 +15,7 @@ from hashtagger.i18n import _
 from hashtagger.recommend import Recommender
 from hashtagger.scale import cluster, storage
 from hashtagger.scale import job as jobs
+from hashtagger.scale.inputs import is_absolute
 from hashtagger.scale.job import Job, Part, Settings
 from hashtagger.scale.tables import check_ending, write_table
 from hashtagger.scale.tagging import Row, tag
@@ -84,7 +86,10 @@ def tag_photos(
     begun = jobs.begun(folder)
     if begun and not resume:
         raise TaggingError(_("{path}: holds an unfinished run; add --resume to go on with it").format(path=folder))
-    if not begun and storage.exists(output):
+    if storage.exists(output):
+        if begun:
+            # A table appears when it is whole: what was cut short is the removal of its parts.
+            storage.remove(folder)
         raise TaggingError(_("{path}: exists already").format(path=output))
     with cluster.connected(address) if engine == "ray" else nullcontext():
         if engine == "ray":
@@ -94,7 +99,8 @@ def tag_photos(
             recommender = Recommender(vocabulary, weights)
         given = None if weights is None else os.fspath(weights)
         choice = recommender.choice
-        settings = Settings(tuple(inputs), batch, vocabulary, given, choice.runtime, _digest(recommender))
+        directory = None if all(map(is_absolute, inputs)) else os.fspath(Path.cwd())
+        settings = Settings(tuple(inputs), batch, vocabulary, given, choice.runtime, _digest(recommender), directory)
         job = jobs.resume(folder, settings) if begun else jobs.begin(folder, settings)
         missing = job.missing()
         report = Report(output, job.photos, resumed=job.photos - sum(part.count for part in missing))
@@ -107,7 +113,8 @@ def tag_photos(
             done += count
             if progress:
                 progress(done, job.photos)
-    with storage.replacing(output) as file:
+    # Among the parts, so that what a killed run leaves of it goes with them.
+    with storage.replacing(output, f"{folder}/table") as file:
         write_table(_counted(job.rows(), report), file, output)
     job.remove()
     report.seconds = time.monotonic() - start

@@ -34,14 +34,27 @@ def locate(location: str) -> "tuple[AbstractFileSystem, str]":
         raise TaggingError(f"{location}: {error}") from error
 
 
+def cause(error: Exception) -> str:
+    """Say in one line what went wrong; every file system fails in its own way."""
+    return " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
+
+
 @contextmanager
-def replacing(location: str) -> "Iterator[IO[bytes]]":
-    """Open a file for writing that appears under its name only when it is whole, in place of an older one."""
+def replacing(location: str, beside: str = "") -> "Iterator[IO[bytes]]":
+    """Open a file for writing that appears under its name only when it is whole, in place of an older one.
+
+    Args:
+        location: Its path or URL.
+        beside: Path or URL beside which it lies until then; by default its own.
+
+    Raises:
+        TaggingError: It cannot be written.
+    """
     fs, path = locate(location)
     # Of its own for each writer, since two workers may come to write the same part.
-    partial = f"{path}.{secrets.token_hex(4)}.partial"
-    fs.makedirs(fs._parent(path), exist_ok=True)
+    partial = f"{locate(beside or location)[1]}.{secrets.token_hex(4)}.partial"
     try:
+        fs.makedirs(fs._parent(path), exist_ok=True)
         with fs.open(partial, "wb") as file:
             yield file
         if "file" in fs.protocol:
@@ -49,9 +62,11 @@ def replacing(location: str) -> "Iterator[IO[bytes]]":
         else:
             fs.cp_file(partial, path)
             fs.rm_file(partial)
-    except BaseException:
+    except BaseException as error:
         if fs.exists(partial):
             fs.rm_file(partial)
+        if isinstance(error, OSError):
+            raise TaggingError(f"{location}: {cause(error)}") from error
         raise
 
 
@@ -76,9 +91,9 @@ def open_photo(photo: str) -> Path | BinaryIO:
         return _NamedBytes(fs.cat_file(path), photo)
     except FileNotFoundError as error:
         raise ImageError(_("{name}: no such file").format(name=photo)) from error
-    # Every file system fails in its own way, and one photo must not stop the others.
+    # One photo must not stop the others.
     except Exception as error:
-        raise ImageError(f"{photo}: {' '.join(str(error).split()) or type(error).__name__}") from error
+        raise ImageError(f"{photo}: {cause(error)}") from error
 
 
 def shown(photo: str) -> str:
@@ -87,10 +102,17 @@ def shown(photo: str) -> str:
 
 
 def exists(location: str) -> bool:
-    """Tell whether there is a file or folder."""
+    """Tell whether there is a file or folder.
+
+    Raises:
+        TaggingError: Its file system does not answer.
+    """
     fs, path = locate(location)
-    fs.invalidate_cache()
-    return bool(fs.exists(path))
+    try:
+        fs.invalidate_cache()
+        return bool(fs.exists(path))
+    except Exception as error:
+        raise TaggingError(f"{location}: {cause(error)}") from error
 
 
 def names_in(folder: str) -> set[str]:
@@ -101,7 +123,8 @@ def names_in(folder: str) -> set[str]:
     return {name.rsplit("/", 1)[-1] for name in found}
 
 
-def remove(folder: str) -> None:
-    """Remove a folder with all that is in it."""
+def remove(folder: str, last: str = "") -> None:
+    """Remove a folder with all that is in it, the file ``last`` after all others."""
     fs, path = locate(folder)
+    fs.rm([f"{path}/{name}" for name in names_in(folder) - {last}], recursive=True)
     fs.rm(path, recursive=True)

@@ -78,7 +78,7 @@ def clean(
         ``photos``, ``balance`` (photos a label), ``findings`` (number of each kind) and ``review`` (the page).
 
     Raises:
-        TrainingError: There are no photos.
+        TrainingError: There are no photos, or ``out`` holds findings already.
         WeightsError: The weights cannot be read.
         MissingExtraError: Matplotlib is not installed.
     """
@@ -86,20 +86,27 @@ def clean(
     from hashtagger.training.review import write_page
 
     require("matplotlib")
-    _root, entries = read_entries(data)
-    files = [str(entry["file"]) for entry in entries]
-    photos = read_photos(data)
-    findings, usable = _look(photos, files)
-    findings += _label_findings([photos[i] for i in usable], [files[i] for i in usable], weights)
-    findings.sort(key=lambda finding: (KINDS.index(finding.kind), -finding.score))
     out = Path(out)
+    if (out / FINDINGS).exists():
+        raise TrainingError(
+            _("{path}: is there already; add --apply to carry it out, or choose another folder").format(
+                path=out / FINDINGS
+            )
+        )
+    _root, entries = read_entries(data)
+    photos = read_photos(data)
+    # A manifest may list a photo several times, so that it counts for more; it is looked at once.
+    distinct = {str(entry["file"]): photo for entry, photo in zip(entries, photos, strict=True)}
+    files, looked_at = list(distinct), list(distinct.values())
+    findings, usable = _look(looked_at, files)
+    findings += _label_findings([looked_at[i] for i in usable], [files[i] for i in usable], weights)
+    findings.sort(key=lambda finding: (KINDS.index(finding.kind), -finding.score))
     out.mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps(asdict(finding), ensure_ascii=False) for finding in findings]
+    lines = [json.dumps(asdict(finding)) for finding in findings]
     (out / FINDINGS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     balance = Counter(photo.key for photo in photos)
     draw_balance(balance, out / "balance.png")
-    paths = {file: photo.path for file, photo in zip(files, photos, strict=True)}
-    write_page(findings, paths, out / "review.html")
+    write_page(findings, {file: photo.path for file, photo in distinct.items()}, out / "review.html")
     return {
         "photos": len(photos),
         "balance": dict(balance.most_common()),
@@ -141,8 +148,8 @@ def apply_findings(data: "str | os.PathLike[str]", out: "str | os.PathLike[str]"
         file = entry["file"]
         if file not in dropped:
             entry = {**entry, "key": relabelled.get(file, entry["key"])}
-            kept.append({**entry, "file": Path(os.path.relpath(root / file, out)).as_posix()})
-    lines = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in kept)
+            kept.append({**entry, "file": _relative(root / file, out)})
+    lines = "".join(json.dumps(entry) + "\n" for entry in kept)
     target.write_text(lines, encoding="utf-8")
     return {
         "kept": len(kept),
@@ -152,10 +159,18 @@ def apply_findings(data: "str | os.PathLike[str]", out: "str | os.PathLike[str]"
     }
 
 
+def _relative(path: Path, folder: Path) -> str:
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:  # they lie on different drives of Windows
+        return path.absolute().as_posix()
+
+
 def _read_findings(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     if not path.is_file():
         raise TrainingError(_("{path}: no findings; run without --apply first").format(path=path))
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    # Names of files may hold what str.splitlines takes for the end of a line.
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
         if line.strip():
             try:
                 finding = json.loads(line)

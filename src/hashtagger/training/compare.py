@@ -43,7 +43,7 @@ def compare(
         out: Made if missing.
         tries: Recipes by name.
         init: Weights file that each try starts from, as :func:`~hashtagger.training.train.train` takes it.
-        devices: As :func:`~hashtagger.training.train.train` takes them, but one device only.
+        devices: ``"auto"`` or ``"1"`` (one GPU where there is one), or ``"cpu"``.
 
     Returns:
         One row a try, in their order: ``name``, ``model``, ``image_size`` (pixels), ``top1``, ``top3`` and
@@ -58,6 +58,8 @@ def compare(
         MissingExtraError: Lightning or Matplotlib is not installed.
     """
     require("lightning", "matplotlib")
+    if devices not in ("auto", "1", "cpu"):
+        raise TrainingError(_("devices {devices!r}: compare takes one: auto, 1 or cpu").format(devices=devices))
     out = Path(out)
     for name, recipe in tries.items():
         for size in recipe.sizes:
@@ -67,7 +69,7 @@ def compare(
     rows = []
     for name, recipe in tries.items():
         start = time.perf_counter()
-        run = train(data, out / name, recipe, init=init, devices=devices)
+        run = train(data, out / name, recipe, init=init, devices="1" if devices == "auto" else devices)
         seconds = time.perf_counter() - start
         epochs = len((out / name / "metrics.csv").read_text(encoding="utf-8").splitlines()) - 1
         budget = {"epochs": epochs, "train_seconds": seconds}

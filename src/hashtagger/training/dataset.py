@@ -4,6 +4,7 @@ import json
 import math
 import os
 import random
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.jsonl"
 OTHER = "other"
 """Key of photos that no label fits."""
+
+_OPTIONAL: dict[str, Callable[[Any], bool]] = {
+    # A report has files of each split's name.
+    "split": lambda value: isinstance(value, str) and Path(value).name == value,
+    "source": lambda value: isinstance(value, str),
+    "also": lambda value: isinstance(value, list) and all(isinstance(key, str) for key in value),
+}
 
 
 @dataclass(frozen=True)
@@ -54,15 +62,17 @@ def read_photos(data: "str | os.PathLike[str]") -> list[Photo]:
 
     Raises:
         TrainingError: There are no such photos, or a line of the manifest does not say what it must.
+        ImageError: A folder cannot be listed.
     """
     root, entries = read_entries(data)
     return [
         Photo(
             path=root / entry["file"],
-            key=entry["key"],
+            # macOS names folders in NFD.
+            key=unicodedata.normalize("NFC", entry["key"]),
             split=entry.get("split") or "",
             source=entry.get("source") or "",
-            also=tuple(entry.get("also") or ()),
+            also=tuple(unicodedata.normalize("NFC", key) for key in entry.get("also") or ()),
         )
         for entry in entries
     ]
@@ -75,7 +85,7 @@ def read_entries(data: "str | os.PathLike[str]") -> tuple[Path, list[dict[str, A
         The folder that their ``file`` is relative to, and the entries.
 
     Raises:
-        TrainingError: As :func:`read_photos`.
+        TrainingError, ImageError: As :func:`read_photos`.
     """
     data = Path(data)
     manifest = data / MANIFEST if data.is_dir() else data
@@ -94,7 +104,8 @@ def read_entries(data: "str | os.PathLike[str]") -> tuple[Path, list[dict[str, A
 
 def _read_manifest(manifest: Path) -> Iterable[dict[str, Any]]:
     try:
-        lines = manifest.read_text(encoding="utf-8").splitlines()
+        # Names of files may hold what str.splitlines takes for the end of a line.
+        lines = manifest.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise TrainingError(f"{manifest}: {error}") from error
     for number, line in enumerate(lines, start=1):
@@ -108,6 +119,13 @@ def _read_manifest(manifest: Path) -> Iterable[dict[str, Any]]:
             raise TrainingError(
                 _("{path}: line {number} is no JSON object with file and key").format(path=manifest, number=number)
             )
+        for name, fits in _OPTIONAL.items():
+            if entry.get(name) and not fits(entry[name]):
+                raise TrainingError(
+                    _("{path}: line {number}: {name} = {value!r} is not as expected").format(
+                        path=manifest, number=number, name=name, value=entry[name]
+                    )
+                )
         yield entry
 
 
@@ -143,7 +161,7 @@ def set_aside(photos: Sequence[Photo], other: Sequence[str], min_photos: int) ->
 def write_manifest(photos: Sequence[Photo], path: Path) -> None:
     """Write photos, each with its split, as a manifest that :func:`read_photos` reads back."""
     entries = ({**asdict(photo), "file": str(photo.path.resolve())} for photo in photos)
-    lines = (json.dumps({k: v for k, v in entry.items() if k != "path"}, ensure_ascii=False) for entry in entries)
+    lines = (json.dumps({k: v for k, v in entry.items() if k != "path"}) for entry in entries)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -257,7 +275,7 @@ def collate(items: "Sequence[tuple[Any, int, str]]") -> "tuple[torch.Tensor, tor
     stacked = torch.from_numpy(np.stack([pixels for pixels, _index in readable])) if readable else torch.empty(0)
     return (
         stacked,
-        torch.tensor([index for _pixels, index in readable]),
+        torch.tensor([index for _pixels, index in readable], dtype=torch.long),
         [problem for *_rest, problem in items if problem],
     )
 

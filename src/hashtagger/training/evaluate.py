@@ -71,8 +71,9 @@ def evaluate(
     """Measure a network and write a report: ``report.json``, ``report.md`` and figures as PNG.
 
     Each split of the data but ``train`` is measured on its own (all photos where there are no splits), and
-    with the photos of key ``other`` how often the network speaks where no label fits. Photos see the same
-    preprocessing as in :meth:`hashtagger.Recommender.recommend`.
+    with the photos of key ``other`` how often the network speaks where no label fits. A split of which no photo can
+    be read is left out and reported. Photos see the same preprocessing as in
+    :meth:`hashtagger.Recommender.recommend`.
 
     Args:
         data: Class folders or a manifest, as :func:`~hashtagger.training.dataset.read_photos` takes them.
@@ -114,7 +115,15 @@ def evaluate(
     splits = np.array([photo.split or "all" for photo in answers.photos])
     labelled = answers.truth >= 0
     other = answers[~labelled]
-    sets = {name: answers[labelled & (splits == name)] for name in names}
+    sets = {name: answers[chosen] for name in names if (chosen := labelled & (splits == name)).any()}
+    unread = {
+        name: _("{path}: no photo in split {split} can be read").format(path=data, split=name)
+        for name in names
+        if name not in sets
+    }
+    if not sets or calibrate in unread:
+        raise TrainingError(unread[calibrate or names[0]])
+    problems += unread.values()
     if calibrate:
         temperature, threshold = fit(sets[calibrate], other)
         config = dataclasses.replace(config, temperature=temperature, threshold=threshold)

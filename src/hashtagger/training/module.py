@@ -39,6 +39,7 @@ class Tagger(L.LightningModule):
     Attributes:
         history: One row of measures an epoch.
         problems: Photos that could not be read, a line each.
+        init: Weights file that the network started from; None where it started from nothing.
     """
 
     mean: Tensor
@@ -64,6 +65,7 @@ class Tagger(L.LightningModule):
         self.teachers = list(teachers)
         self.history: list[dict[str, float]] = []
         self.problems: dict[str, None] = {}
+        self.init: str | None = None
         learned = targets(train, config.keys, loss=recipe.loss, also_share=recipe.also_share)
         self.register_buffer("targets", learned, persistent=False)
         self.register_buffer("mean", torch.tensor(recipe.mean).view(-1, 1, 1) * 255, persistent=False)
@@ -160,12 +162,16 @@ class Tagger(L.LightningModule):
         self.answers: list[tuple[Tensor, Tensor]] = []
 
     def validation_step(self, batch: "tuple[Tensor, Tensor, list[str]]", _number: int) -> None:
-        """Keep the logits of a batch."""
+        """Keep the logits and numbers of a batch."""
         pixels, index, problems = batch
         self.problems.update(dict.fromkeys(problems))
         if len(index):
             pixels = pixels.contiguous(memory_format=torch.channels_last)
             self.answers.append((self.result(pixels).float(), index))
+        if problems:
+            # Several devices can only gather as many answers of each: those of no photo have the number -1.
+            none = index.new_full((len(problems),), -1)
+            self.answers.append((pixels.new_zeros(len(none), len(self.config.keys), dtype=torch.float32), none))
 
     def on_validation_epoch_end(self) -> None:
         """Measure, and add a row to the history."""
@@ -191,16 +197,16 @@ class Tagger(L.LightningModule):
 
     def _gathered_answers(self) -> tuple[Tensor, Tensor]:
         """Logits and numbers of all validation photos, those of other devices too, each photo once."""
-        if not self.answers:
-            raise TrainingError(
-                _("none of the photos can be read; the first: {cause}").format(cause=next(iter(self.problems)))
-            )
         logits = torch.cat([logits for logits, _index in self.answers])
         index = torch.cat([index for _logits, index in self.answers])
         if self.trainer.world_size > 1:
             logits = self.all_gather(logits).flatten(0, 1)  # type: ignore[union-attr]
             index = self.all_gather(index).flatten()  # type: ignore[union-attr]
-        row = dict(zip(index.tolist(), range(len(index)), strict=True))
+        row = {number: place for place, number in enumerate(index.tolist()) if number >= 0}
+        if not row:
+            raise TrainingError(
+                _("none of the photos can be read; the first: {cause}").format(cause=next(iter(self.problems)))
+            )
         order = torch.tensor([row[number] for number in sorted(row)])
         return logits.cpu()[order], index.cpu()[order]
 
@@ -210,12 +216,14 @@ class Tagger(L.LightningModule):
         return all(self.history[-1]["val_top1"] > row["val_top1"] for row in self.history[:-1])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the history beside the weights."""
-        checkpoint["history"] = self.history
+        """Keep beside the weights what the run has to say of itself."""
+        checkpoint.update(history=self.history, problems=self.problems, init=self.init)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the history up again."""
+        """Take it up again; older checkpoints have the history alone."""
         self.history = checkpoint["history"]
+        self.problems = checkpoint.get("problems", {})
+        self.init = checkpoint.get("init", self.init)
 
     def configure_optimizers(self) -> Any:
         """SGD, Adam or AdamW, without decay on norms and biases, and the learning rate's course."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import sys
 from collections.abc import Mapping
@@ -20,6 +21,13 @@ else:
 
 _PACKED = Path(__file__).parent / "recipes"
 _CHOICES = {"optimizer": ("sgd", "adam", "adamw"), "schedule": ("cosine", "plateau"), "loss": ("softmax", "sigmoid")}
+_LEAST = {"batch": 1, "seed": -math.inf}
+"""Smallest value of a number; 0 for those that are not here."""
+_SHARES = frozenset(
+    "val_share ema label_smoothing also_share teacher_share drop_rate crop "  # noqa: SIM905
+    "flip rescale jitter trivial_augment erase mix_share".split()
+)
+"""Entries that are 1 at most."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +136,7 @@ class Recipe:
         """Refuse what cannot be meant.
 
         Raises:
-            TrainingError: A choice that does not exist, or stages that do not match.
+            TrainingError: A choice that does not exist, a number out of its range, or stages that do not match.
         """
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
@@ -137,9 +145,24 @@ class Recipe:
                         name=name, value=getattr(self, name), choices=", ".join(choices)
                     )
                 )
+        for name, value in vars(self).items():
+            least, most = _LEAST.get(name, 0), 1 if name in _SHARES else math.inf
+            if isinstance(value, int | float) and not least <= value <= most:
+                raise TrainingError(
+                    _("recipe: {name} = {value} must lie in {least}..{most}").format(
+                        name=name, value=value, least=least, most=most
+                    )
+                )
+            if name in ("crop", "rescale_to") and not (len(value) == 2 and 0 < value[0] <= value[1] <= most):
+                raise TrainingError(
+                    _("recipe: {name} = {value} must be two rising numbers above 0, {most} at most").format(
+                        name=name, value=list(value), most=most
+                    )
+                )
         if self.teachers and self.loss != "softmax":
             raise TrainingError(_("recipe: teachers take the loss softmax"))
-        if len(self.sizes) != len(self.epochs) or min(self.sizes, default=0) < 1 or min(self.epochs, default=-1) < 0:
+        stages_match = len(self.sizes) == len(self.epochs) and min(self.sizes, default=0) > 0
+        if not stages_match or min(self.epochs) < 0 or not self.total_epochs:
             raise TrainingError(
                 _("recipe: sizes {sizes} and epochs {epochs} must be as many, and positive").format(
                     sizes=list(self.sizes), epochs=list(self.epochs)

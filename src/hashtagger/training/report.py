@@ -34,8 +34,9 @@ _ABSTENTION = {
 def write_report(report: Mapping[str, Any], sets: "Mapping[str, Answers]", config: ModelConfig, out: Path) -> None:
     """Write ``report.json``, ``report.md`` and the figures into the folder ``out``."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / "report.json").write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
-    (out / "report.md").write_text(to_markdown(report), encoding="utf-8")
+    (out / "report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+    # Names of files may be of bytes that are no text.
+    (out / "report.md").write_text(to_markdown(report), encoding="utf-8", errors="backslashreplace")
     plots.draw_reliability(report["sets"], out / "reliability.png")
     tags = _tags(config)
     plots.draw_confusion(report["sets"], list(tags.values()), out / "confusion.png")

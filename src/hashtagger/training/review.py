@@ -33,7 +33,7 @@ def write_page(findings: "Sequence[Finding]", paths: Mapping[str, Path], page: P
     for kind, numbers in by_kind.items():
         figures = "\n".join(_figure(number, findings[number], paths) for number in numbers[:MOST])
         sections.append(f"<h2>{escape(kind)} ({len(numbers)})</h2>\n<section>\n{figures}\n</section>")
-    embedded = json.dumps([asdict(finding) for finding in findings], ensure_ascii=False).replace("</", "<\\/")
+    embedded = json.dumps([asdict(finding) for finding in findings]).replace("</", "<\\/")
     template = Template(Path(__file__).with_name("review.html").read_text(encoding="utf-8"))
     page.write_text(
         template.substitute(
@@ -44,6 +44,8 @@ def write_page(findings: "Sequence[Finding]", paths: Mapping[str, Path], page: P
             findings=embedded,
         ),
         encoding="utf-8",
+        # Names of files may be of bytes that are no text.
+        errors="backslashreplace",
     )
 
 

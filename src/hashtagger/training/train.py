@@ -65,8 +65,8 @@ def train(
         out: The run's folder; made if missing.
         recipe: How to train.
         init: Weights file to start from; tensors that do not fit (another classifier) start fresh.
-        resume: Go on from the last checkpoint in ``out``, by the recipe that lies there; a folder
-            without one starts anew.
+        resume: Go on from the last checkpoint in ``out``, by the recipe and with the photos that lie there; a
+            folder without one starts anew.
         devices: ``"auto"``, ``"cpu"``, a number of devices of each machine, or their numbers: ``"0,1"``. The recipe's
             batch is that of one device.
         nodes: Machines; the same command is started on each, as Lightning's documents on clusters say.
@@ -83,11 +83,13 @@ def train(
     require("lightning", "matplotlib")
     out = Path(out)
     last = out / "checkpoints" / "last.ckpt"
-    if last.exists() and not resume:
+    begun = last.exists()
+    if begun and not resume:
         raise TrainingError(_("{path}: holds a run already; add --resume to go on with it").format(path=out))
-    if last.exists():
+    if begun:
         recipe = load_recipe(out / "recipe.toml")
-    photos = set_aside(read_photos(data), recipe.other, recipe.min_photos)
+    # A run goes on with its own split: were it drawn anew, photos that were learned from might validate.
+    photos = set_aside(read_photos(out / PHOTOS if begun else data), recipe.other, recipe.min_photos)
     keys = choose_keys(photos, recipe.vocabulary, found_only=recipe.min_photos > 0)
     photos = split_photos(photos, recipe.val_share, seed=recipe.seed, group_by_source=recipe.group_by_source)
     sides = {
@@ -100,15 +102,14 @@ def train(
     unlearned = [key for key in keys if key not in {photo.key for photo in sides["train"]}]
     if unlearned:
         print(_("no photos to learn these labels from: {keys}").format(keys=", ".join(unlearned)), file=sys.stderr)
-    (out / "checkpoints").mkdir(parents=True, exist_ok=True)
-    (out / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
-    write_manifest(photos, out / PHOTOS)
+    if not begun:
+        (out / "checkpoints").mkdir(parents=True, exist_ok=True)
+        (out / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
+        write_manifest(photos, out / PHOTOS)
     if recipe.balance_to:
         sides["train"] += write_variations(sides["train"], recipe, out / "variations")
     with contextlib.redirect_stdout(sys.stderr):
-        tagger = _fit(
-            sides, recipe, keys, out, init, last if last.exists() else None, _hardware(devices, nodes, strategy)
-        )
+        tagger = _fit(sides, recipe, keys, out, init, last if begun else None, _hardware(devices, nodes, strategy))
     if tagger.global_rank:
         # With several devices Lightning runs the same command once more for each; one of them reports.
         sys.exit()
@@ -118,7 +119,7 @@ def train(
     best = max(tagger.history, key=lambda row: row["val_top1"])
     run = {
         "data": str(data),
-        "init": str(init) if init else None,
+        "init": tagger.init,
         "photos": {name: dict(Counter(photo.key for photo in side)) for name, side in sides.items()},
         "recipe": dataclasses.asdict(recipe),
         "versions": _versions(),
@@ -126,7 +127,7 @@ def train(
         "weights": str(out / WEIGHTS),
         "problems": list(tagger.problems),
     }
-    (out / "run.json").write_text(json.dumps(run, ensure_ascii=False, indent=1), encoding="utf-8")
+    (out / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
     return run
 
 
@@ -167,6 +168,7 @@ def _fit(
     )
     teachers = [_load_teacher(path, config) for path in recipe.teachers]
     tagger = Tagger(network, recipe, config, sides["train"], sides["val"], teachers, lambda module: _keep(module, out))
+    tagger.init = str(init) if init else None
     folder = out / "checkpoints"
     every_epoch: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
     callbacks: list[Callback] = [
