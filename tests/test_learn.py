@@ -70,6 +70,15 @@ def test_a_wrong_user_file_is_named(tmp_path: Path, content: str) -> None:
         Normalizer(user=user)
 
 
+def test_a_label_whose_words_are_no_list_is_named(tmp_path: Path) -> None:
+    vocabulary = tmp_path / "fruit.toml"
+    vocabulary.write_text(
+        '[[labels]]\nkey = "apple"\ntag = "사과"\nname = "Apple"\nwords = "풋사과"\n', encoding="utf-8"
+    )
+    with pytest.raises(VocabularyError, match=r"apple\.words"):
+        Normalizer(vocabulary)
+
+
 def test_a_missing_user_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(VocabularyError, match="absent"):
         Normalizer(user=tmp_path / "absent.toml")

@@ -18,6 +18,9 @@ from hashtagger.normalize import Normalizer, extract_tags, normalize
         ("seoul_dog_life", ("dog",), "compound"),
         ("제주카페투어", ("cafe",), "compound"),
         ("大阪カフェ", ("cafe",), "compound"),
+        ("집사맞팔", ("cat",), "compound"),
+        ("울프하운드", ("dog",), "compound"),
+        ("포인세티아", ("flower",), "variant"),
         ("#신혼여행", ("wedding",), "variant"),
         ("ㄱㅗㅇㅑㅇㅇㅣ", ("cat",), "jamo"),
         ("가앙아지", ("dog",), "drawl"),
@@ -67,6 +70,12 @@ def test_the_rules_know_a_tag(tag: str, canonical: tuple[str, ...], rule: str) -
         "copper",
         "취준생일상",
         "미대생일상",
+        "지방대생일상",
+        "알바생일기",
+        "식집사일상",
+        "민족운동",
+        "면책",
+        "골뱅이",
         "고양시",
         "일산고양",
         "데이트폭력",
@@ -95,6 +104,17 @@ def test_a_common_word_does_not_take_a_labels_last_syllable() -> None:
     assert normalize("캠핑크루").canonical == ("camping",)
     assert normalize("결혼자랑").canonical == ("wedding",)
     assert normalize("카페인플루언서").canonical == ("cafe",)
+
+
+def test_what_no_word_covers_is_one_word() -> None:
+    assert normalize("미선생일").canonical == ("birthday",)
+    assert normalize("코코야생일축하해").canonical == ("birthday",)
+    assert normalize("아기장난감").canonical == ("parenting",)
+
+
+def test_a_word_that_speaks_last_is_none_before() -> None:
+    assert normalize("길냥이랑나랑").canonical == ("cat",)
+    assert normalize("패션템추천").canonical == ("fashion",)
 
 
 def test_a_book_among_known_words_is_reading() -> None:

@@ -34,8 +34,8 @@ class Word(NamedTuple):
     where: str
 
 
-UNKNOWN_COST = 10  # of a character that no word covers
-_SHORT_COST, _WORD_COST, _LABEL_COST = 6, 2, 3
+UNKNOWN_COST = 10  # of a character that no word covers, beside the cost of a word for all that stand together
+_SHORT_COST, WORD_COST, _LABEL_COST = 6, 2, 3
 
 
 def fold(tag: str) -> str:
@@ -48,7 +48,7 @@ class Lexicon:
 
     Attributes:
         exact: Whole folded tags and the keys they stand for; ``()`` where the user excluded them.
-        words: Words of compounds; those without keys win over label words they overlap.
+        words: Words of compounds; those without keys win over label words they overlap, unless more is left unknown.
         label_words: Those of them that speak for a label.
         lengths: For a first character, how long the words are that start with it.
         label_lengths: The same of the label words.
@@ -69,7 +69,7 @@ class Lexicon:
         self.endings = frozenset(language["endings"])
         self.tags = {fold(label.tag): (label.key,) for label in vocabulary}
         for word in (*language["neutral"], *language["traps"]):
-            self.words[word] = Word(_WORD_COST if len(word) > 1 else _SHORT_COST, (), ANYWHERE)
+            self.words[word] = Word(WORD_COST if len(word) > 1 else _SHORT_COST, (), ANYWHERE)
         for label in vocabulary:
             self._add_label(label)
         # A canonical tag is its own, whatever other label lists it.
@@ -81,14 +81,14 @@ class Lexicon:
         self.label_lengths = _lengths(self.label_words)
 
     def _add_label(self, label: Label) -> None:
-        words = _strings(label.details, "words")
+        words = _strings(label, "words")
         for tag in (label.tag, *label.variants, *words):
             _add(self.exact, fold(tag), label.key)
         for where, listed in (
             (ANYWHERE, (label.tag, *words)),
-            (END, _strings(label.details, "ends")),
-            (SHY, _strings(label.details, "shy")),
-            (WEAK, _strings(label.details, "weak")),
+            (END, _strings(label, "ends")),
+            (SHY, _strings(label, "shy")),
+            (WEAK, _strings(label, "weak")),
         ):
             if where == ANYWHERE and "shy" in label.details:
                 listed = words
@@ -96,7 +96,7 @@ class Lexicon:
                 known = self.words.get(word)
                 keys = known.keys if known else ()
                 self.words[word] = Word(_LABEL_COST if len(word) > 1 else _SHORT_COST, (*keys, label.key), where)
-        for stem in (label.tag, *_strings(label.details, "stems")):
+        for stem in (label.tag, *_strings(label, "stems")):
             _add(self.stems, fold(stem), label.key)
 
     def _add_user(self, path: Path, vocabulary: Vocabulary) -> None:
@@ -110,7 +110,7 @@ class Lexicon:
                 self.words[tag] = Word(_LABEL_COST, (key,), ANYWHERE)
         for tag in map(fold, excluded):
             self.exact[tag] = ()
-            self.words[tag] = Word(_WORD_COST, (), ANYWHERE)
+            self.words[tag] = Word(WORD_COST, (), ANYWHERE)
             self.stems.pop(tag, None)
 
 
@@ -149,8 +149,11 @@ def _add(table: dict[str, Keys], word: str, key: str) -> None:
         table[word] = (*known, key)
 
 
-def _strings(table: Mapping[str, Any], name: str) -> list[str]:
-    return [unicodedata.normalize("NFC", str(value)) for value in table.get(name, ())]
+def _strings(label: Label, name: str) -> list[str]:
+    values: Any = label.details.get(name, [])
+    if not isinstance(values, list):
+        raise VocabularyError(_("{name} is no list of tags").format(name=f"{label.key}.{name}"))
+    return [unicodedata.normalize("NFC", str(value)) for value in values]
 
 
 @lru_cache(maxsize=1)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from hashtagger import hangul
-from hashtagger.lexicon import ANYWHERE, END, SHY, UNKNOWN_COST, WEAK, Keys, Lexicon
+from hashtagger.lexicon import ANYWHERE, END, SHY, UNKNOWN_COST, WEAK, WORD_COST, Keys, Lexicon
 from hashtagger.tagtext import clean, extract_tags
 from hashtagger.typos import TypoIndex
 from hashtagger.vocabulary import Vocabulary, load_vocabulary
@@ -271,17 +271,21 @@ class Normalizer:
         size = len(text)
         cost = [0] + [UNKNOWN_COST * (size + 1)] * size
         came = [0] * (size + 1)
+        # A stretch of unknown characters is a word too: 미선생일 is 미선 and 생일, not 미, 선생 and 일.
+        unknown, since = cost[-1], 0
         for start in range(size):
             here = cost[start]
             char = text[start]
-            step = here + (1 if char.isdigit() else UNKNOWN_COST)
-            if step < cost[start + 1]:
-                cost[start + 1], came[start + 1] = step, start
+            if here + WORD_COST < unknown:
+                unknown, since = here + WORD_COST, start
+            unknown += 1 if char.isdigit() else UNKNOWN_COST
+            if unknown < cost[start + 1]:
+                cost[start + 1], came[start + 1] = unknown, since
             for length in lengths.get(char, ()):
                 end = start + length
                 if end <= size:
                     word = words.get(text[start:end])
-                    if word is not None and here + word.cost < cost[end]:
+                    if word is not None and here + word.cost < cost[end] and (word.where != END or end == size):
                         cost[end], came[end] = here + word.cost, start
         found: list[str] = []
         shy: list[str] = []
@@ -292,7 +296,7 @@ class Normalizer:
             start = came[end]
             word = words.get(text[start:end])
             if word is None:
-                covered = covered and text[start].isdigit()
+                covered = covered and text[start:end].isdigit()
             elif word.keys:
                 latin = text[start].isalpha() and text[start] < "\u0250"
                 bold = word.where == ANYWHERE or (word.where == END and end == size)
