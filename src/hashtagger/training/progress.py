@@ -22,3 +22,8 @@ class ProgressBar(TQDMProgressBar):
         if now - self._read_at >= _SECONDS:
             self._measures, self._read_at = super().get_metrics(*arguments), now
         return self._measures
+
+    def on_exception(self, *_arguments: Any) -> None:
+        """Leave the bar where it is; it would otherwise be drawn once more when Python ends."""
+        if self._train_progress_bar is not None:
+            self._train_progress_bar.close()
