@@ -7,7 +7,14 @@ from hashtagger.hangul import from_keys, join_jamo, romanization_pattern, spell,
 
 @pytest.mark.parametrize(
     ("korean", "keys"),
-    [("강아지", "rkddkwl"), ("떡볶이", "EjrqhRdl"), ("괜찮아", "rhoscksgdk"), ("의자", "dmlwk"), ("넋이", "sjrtdl")],
+    [
+        ("강아지", "rkddkwl"),
+        ("떡볶이", "EjrqhRdl"),
+        ("괜찮아", "rhoscksgdk"),
+        ("의자", "dmlwk"),
+        ("넋이", "sjrtdl"),
+        ("꿇었왜", "RnfgdjTdho"),
+    ],
 )
 def test_keys_and_back(korean: str, keys: str) -> None:
     assert to_keys(korean) == keys
@@ -29,6 +36,7 @@ def test_spelling_and_joining() -> None:
     assert join_jamo("카ㅍㅔ") == "카페"
     assert join_jamo("꼬ㅊ") == "꽃"
     assert join_jamo("ㅋㅋㅋ") == "ㅋㅋㅋ"
+    assert join_jamo("강dkwl") == "강아지"
 
 
 @pytest.mark.parametrize(

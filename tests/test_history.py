@@ -30,6 +30,22 @@ def test_the_users_spelling_wins_once_it_is_a_habit() -> None:
     assert History.from_tags([["제주강아지"]] * 3).spelling(DOG) == "강아지"
 
 
+@pytest.mark.parametrize(
+    ("key", "tag"),
+    [
+        ("dog", "애견카페"),
+        ("travel", "여행가고싶다"),
+        ("exercise", "운동하는사람"),
+        ("spring", "봄꽃"),
+        ("wedding", "신혼여행"),
+    ],
+)
+def test_a_word_about_a_label_is_no_name_of_it(key: str, tag: str) -> None:
+    history = History.from_tags([[tag, "일상"]] * 5)
+    assert [history.spelling(label) for label in VOCABULARY] == [label.tag for label in VOCABULARY]
+    assert tag in history.companions(VOCABULARY[key], 10)
+
+
 def test_companions_are_the_users_own_first_and_never_spam() -> None:
     user = History.from_tags([["#댕댕이", "#콩이네", "#맞팔"]] * 4 + [["#카페", "#콩이네"]])
     found = user.companions(DOG, 10)
@@ -80,6 +96,10 @@ def test_from_posts_orders_by_time() -> None:
     found = History.from_posts(posts).companions(DOG, 30)
     assert found.index("요즘태그") < found.index("옛날태그")
     assert len(History.from_posts(posts)) == 2
+
+
+def test_history_of_one_tag_takes_it_whole():
+    assert History.of("산책").companions(DOG, 30) == History.of(["산책"]).companions(DOG, 30)
 
 
 def test_history_of_tags_of_posts_and_of_posts_tags():

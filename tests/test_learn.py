@@ -79,6 +79,12 @@ def test_a_label_whose_words_are_no_list_is_named(tmp_path: Path) -> None:
         Normalizer(vocabulary)
 
 
+def test_a_labels_tag_counts_in_compounds_whatever_else_of_it_is_shy(tmp_path: Path) -> None:
+    vocabulary = tmp_path / "fruit.toml"
+    vocabulary.write_text('[[labels]]\nkey = "apple"\ntag = "사과"\nname = "Apple"\nshy = ["애플"]\n', encoding="utf-8")
+    assert Normalizer(vocabulary).normalize("청송사과").canonical == ("apple",)
+
+
 def test_a_missing_user_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(VocabularyError, match="absent"):
         Normalizer(user=tmp_path / "absent.toml")
@@ -91,10 +97,22 @@ def test_a_pets_name_is_known_in_all_its_forms(tmp_path: Path) -> None:
     assert {mine.normalize(tag).canonical for tag in ("봄이", "봄이스타그램", "봄이일상", "봄이네")} == {("dog",)}
 
 
+def test_a_pets_name_is_not_in_the_words_it_is_short_or_common_in(tmp_path: Path) -> None:
+    user = tmp_path / "mine.toml"
+    user.write_text('[variants]\ndog = ["초코", "콩"]\n', encoding="utf-8")
+    mine = Normalizer(user=user)
+    assert {mine.normalize(tag).canonical for tag in ("초코", "콩", "초코스타그램", "콩스타그램", "초코랑")} == {
+        ("dog",)
+    }
+    assert {mine.normalize(tag).canonical for tag in ("초코케이크", "콩국수", "콩나물국밥")} == {()}
+
+
 def test_an_excluded_tag_is_excluded_in_its_family_too(tmp_path: Path) -> None:
     user = tmp_path / "mine.toml"
     user.write_text('exclude = ["여행"]\n', encoding="utf-8")
-    assert Normalizer(user=user).normalize("여행스타그램").canonical == ()
+    mine = Normalizer(user=user)
+    assert mine.normalize("여행").rule == "excluded"
+    assert mine.normalize("여행스타그램").canonical == ()
 
 
 def test_a_key_of_two_words_is_written_so_that_it_can_be_read(tmp_path: Path) -> None:

@@ -15,13 +15,18 @@ from hashtagger.normalize import Normalizer, extract_tags, normalize
         ("#럽스타그램", ("couple",), "variant"),
         ("멍스타그렘", ("dog",), "family"),
         ("장미그램", ("flower",), "family"),
+        ("gangajistagram", ("dog",), "family"),
         ("seoul_dog_life", ("dog",), "compound"),
         ("제주카페투어", ("cafe",), "compound"),
         ("大阪カフェ", ("cafe",), "compound"),
         ("집사맞팔", ("cat",), "compound"),
         ("울프하운드", ("dog",), "compound"),
         ("포인세티아", ("flower",), "variant"),
-        ("#신혼여행", ("wedding",), "variant"),
+        ("#신혼여행", ("travel", "wedding"), "compound"),
+        ("봄꽃구경", ("flower", "spring"), "compound"),
+        ("애견카페", ("cafe", "dog"), "compound"),
+        ("책육아스타그램", ("parenting", "reading"), "family"),
+        ("꾸안꾸", ("fashion",), "variant"),
         ("ㄱㅗㅇㅑㅇㅇㅣ", ("cat",), "jamo"),
         ("가앙아지", ("dog",), "drawl"),
         ("rkddkwl", ("dog",), "keyboard"),
@@ -80,6 +85,19 @@ def test_the_rules_know_a_tag(tag: str, canonical: tuple[str, ...], rule: str) -
         "일산고양",
         "데이트폭력",
         "카파",
+        "아리랑",
+        "바이킹",
+        "프라이드",
+        "상냥",
+        "이견",
+        "이룩",
+        "쿠웨이트",
+        "썸네일",
+        "서울의봄",
+        "サムネイル",
+        "beatles",
+        "allocation",
+        "고등어",
     ],
 )
 def test_what_only_looks_like_a_label_stays_unmapped(tag: str) -> None:
@@ -95,6 +113,14 @@ def test_a_trap_does_not_hide_the_word_it_resembles() -> None:
     assert normalize("가을산행").canonical == ("hiking",)
     assert normalize("민준생일상").canonical == ("birthday",)
     assert normalize("이팝나무꽃").canonical == ("flower",)
+
+
+def test_a_lookalike_means_itself_with_a_suffix_and_hides_nothing_in_a_compound() -> None:
+    assert normalize("상냥스타그램").canonical == ()
+    assert normalize("바캉스네일").canonical == ("nail_art",)
+    assert normalize("블라썸네일").canonical == ("nail_art",)
+    assert normalize("둥이룩").canonical == ("fashion",)
+    assert normalize("고등어냥").canonical == ("cat",)
 
 
 def test_a_common_word_does_not_take_a_labels_last_syllable() -> None:

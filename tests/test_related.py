@@ -41,14 +41,30 @@ def test_a_rare_variant_is_answered_as_its_label_and_nonsense_not_at_all() -> No
 
 
 @pytest.mark.parametrize(
-    "tag", ["맞팔", "선팔하면맞팔", "좋아요반사", "#likeforlikes", "F4F", "소통해요", "협찬", "いいね返し"]
+    "tag",
+    ["맞팔", "선팔하면맞팔", "좋아요반사", "#likeforlikes", "F4F", "소통해요", "협찬", "전문의문의", "いいね返し"],
 )
 def test_spam(tag: str) -> None:
     assert is_spam(tag)
     assert related(tag) == []
 
 
-@pytest.mark.parametrize("tag", ["강아지", "일상", "좋은글", "봄", "likeness", "여행스타그램"])
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "강아지",
+        "일상",
+        "좋은글",
+        "봄",
+        "likeness",
+        "여행스타그램",
+        "전문의",
+        "의사소통",
+        "세일러문",
+        "공구함",
+        "반사판",
+    ],
+)
 def test_no_spam(tag: str) -> None:
     assert not is_spam(tag)
 
@@ -119,3 +135,4 @@ def test_related_build(tmp_path: Path) -> None:
     assert RelatedTable.load(output).of("강아지") == ["산책"]
     card = (tmp_path / "out.md").read_text(encoding="utf-8")
     assert "made up (17 posts, 2021-05-01 to 2021-05-09)" in card
+    assert "2016" not in card

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hashtagger.normalize import normalize
-from hashtagger.tagtext import clean, extract_tags
+from hashtagger.tagtext import clean, extract_tags, parts
 
 # Plain random text seldom holds what hurts: jamo of all kinds, fillers, joiners, marks, emoji, hashes.
 HARD = st.sampled_from("#＃﹟ㅋㅎㅠㅜㅡᄏ가강ᄀ\u1161\u11a8ㄱㅏ_ㅤ\u200d\ufe0f\u0301\u2800ﬁＡｶﾞ🐶🇰가がかﾞ\u3099é①ⓐ٣Ⅷİßǅ ̈.-")
@@ -48,6 +48,7 @@ def test_clean(tag: str, cleaned: str) -> None:
         ("#2021년 #ootd_데일리", ["2021년", "ootd_데일리"]),
         ("#멍스타그램🐶 좋아", ["멍스타그램🐶"]),
         ("#카페\u200b#여행", ["카페", "여행"]),
+        ("전화는 #\ufe0f\u20e3 로 #\u20e3 #강아지", ["강아지"]),
         (unicodedata.normalize("NFD", "#고양이 그림"), ["고양이"]),
         ("", []),
     ],
@@ -83,3 +84,7 @@ def test_found_tags_are_tags(text: str) -> None:
     for tag in extract_tags(text):
         assert tag
         assert not set(tag) & set("#＃ \n,.")
+
+
+def test_parts_are_clean_and_no_longer_glued():
+    assert list(parts(["#강아지#산책", "ＤＯＧ"])) == ["강아지", "산책", "dog"]

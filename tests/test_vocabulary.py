@@ -35,6 +35,12 @@ def test_packed_vocabularies_are_sound(name):
             assert text.strip()
 
 
+def test_a_key_is_in_its_vocabulary():
+    vocabulary = load_vocabulary("hashtags_ko")
+    assert "dog" in vocabulary
+    assert "강아지" not in vocabulary
+
+
 def test_a_file_of_ones_own(tmp_path):
     path = tmp_path / "fruit.toml"
     nfd = unicodedata.normalize("NFD", "사과")

@@ -8,63 +8,18 @@ _FINALS = ["", *"ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇ
 
 _KEYS = dict(
     zip(
-        "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣㄳㄵㄶㄺㄻㄼㄽㄾㄿㅀㅄ",
-        [
-            "r",
-            "R",
-            "s",
-            "e",
-            "E",
-            "f",
-            "a",
-            "q",
-            "Q",
-            "t",
-            "T",
-            "d",
-            "w",
-            "W",
-            "c",
-            "z",
-            "x",
-            "v",
-            "g",
-            "k",
-            "o",
-            "i",
-            "O",
-            "j",
-            "p",
-            "u",
-            "P",
-            "h",
-            "hk",
-            "ho",
-            "hl",
-            "y",
-            "n",
-            "nj",
-            "np",
-            "nl",
-            "b",
-            "m",
-            "ml",
-            "l",
-            "rt",
-            "sw",
-            "sg",
-            "fr",
-            "fa",
-            "fq",
-            "ft",
-            "fx",
-            "fv",
-            "fg",
-            "qt",
-        ],
+        "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎㅏㅐㅑㅒㅓㅔㅕㅖㅗㅛㅜㅠㅡㅣ",
+        "rRseEfaqQtTdwWczxvgkoiOjpuPhynbml",
         strict=True,
     )
 )
+_COMBINED = zip(
+    "ㅘㅙㅚㅝㅞㅟㅢㄳㄵㄶㄺㄻㄼㄽㄾㄿㅀㅄ",
+    "ㅗㅗㅗㅜㅜㅜㅡㄱㄴㄴㄹㄹㄹㄹㄹㄹㄹㅂ",
+    "ㅏㅐㅣㅓㅔㅣㅣㅅㅈㅎㄱㅁㅂㅅㅌㅍㅎㅅ",
+    strict=True,
+)
+_KEYS |= {jamo: _KEYS[first] + _KEYS[second] for jamo, first, second in _COMBINED}
 _JAMO = {keys: jamo for jamo, keys in _KEYS.items()}
 # Shift changes nothing on these keys, so a capital is the same jamo.
 _JAMO |= {key.upper(): jamo for key, jamo in _JAMO.items() if len(key) == 1 and key.upper() not in _JAMO}
@@ -133,7 +88,10 @@ def _typed_syllable(match: re.Match[str]) -> str:
 
 
 def join_jamo(text: str) -> str:
-    """Join letters typed apart: ``"ㄱㅕㄹㅎㅗㄴ"`` is ``"결혼"``; unless whole syllables come out, nothing changes."""
+    """Join letters typed apart: ``"ㄱㅕㄹㅎㅗㄴ"`` is ``"결혼"``; unless whole syllables come out, nothing changes.
+
+    Latin letters count as the jamo of their keys: ``"강dkwl"`` is ``"강아지"``.
+    """
     return from_keys(to_keys(text)) or text
 
 
@@ -154,19 +112,76 @@ def undrawl(text: str) -> str:
 
 
 _ROMAN = {
-    **{"ㄱ": "g|k", "ㄲ": "kk|gg|k|g", "ㄴ": "n", "ㄷ": "d|t", "ㄸ": "tt|dd|t|d", "ㄹ": "r|l", "ㅁ": "m", "ㅂ": "b|p"},
-    **{"ㅃ": "pp|bb|p|b", "ㅅ": "ss|sh|s", "ㅆ": "ss|s", "ㅇ": "", "ㅈ": "j|z|ch", "ㅉ": "jj|j", "ㅊ": "ch|c"},
-    **{"ㅋ": "kk|k|c", "ㅌ": "tt|t|d", "ㅍ": "pp|p|f", "ㅎ": "h|"},
-    **{"ㅏ": "ah|a", "ㅐ": "ae|ai|e|a", "ㅑ": "ya|ia", "ㅓ": "eo|uh|u|o", "ㅔ": "eh|ae|e", "ㅕ": "yeo|yuh|yo|yu|eo|io"},
-    **{"ㅖ": "ye|e", "ㅗ": "oh|o", "ㅘ": "wa", "ㅛ": "yo", "ㅜ": "oo|u|woo", "ㅠ": "yoo|yu", "ㅡ": "eu|oo|u|e"},
-    **{"ㅢ": "ui|eui|i", "ㅣ": "ee|i|y", "ㅒ": "yae|ye", "ㅙ": "wae|we", "ㅚ": "oe|we|oi", "ㅝ": "weo|wo|wu"},
-    **{"ㅞ": "we", "ㅟ": "wee|wi|ui"},
+    "ㄱ": "g|k",
+    "ㄲ": "kk|gg|k|g",
+    "ㄴ": "n",
+    "ㄷ": "d|t",
+    "ㄸ": "tt|dd|t|d",
+    "ㄹ": "r|l",
+    "ㅁ": "m",
+    "ㅂ": "b|p",
+    "ㅃ": "pp|bb|p|b",
+    "ㅅ": "ss|sh|s",
+    "ㅆ": "ss|s",
+    "ㅇ": "",
+    "ㅈ": "j|z|ch",
+    "ㅉ": "jj|j",
+    "ㅊ": "ch|c",
+    "ㅋ": "kk|k|c",
+    "ㅌ": "tt|t|d",
+    "ㅍ": "pp|p|f",
+    "ㅎ": "h|",
+    "ㅏ": "ah|a",
+    "ㅐ": "ae|ai|e|a",
+    "ㅑ": "ya|ia",
+    "ㅓ": "eo|uh|u|o",
+    "ㅔ": "eh|ae|e",
+    "ㅕ": "yeo|yuh|yo|yu|eo|io",
+    "ㅖ": "ye|e",
+    "ㅗ": "oh|o",
+    "ㅘ": "wa",
+    "ㅛ": "yo",
+    "ㅜ": "oo|u|woo",
+    "ㅠ": "yoo|yu",
+    "ㅡ": "eu|oo|u|e",
+    "ㅢ": "ui|eui|i",
+    "ㅣ": "ee|i|y",
+    "ㅒ": "yae|ye",
+    "ㅙ": "wae|we",
+    "ㅚ": "oe|we|oi",
+    "ㅝ": "weo|wo|wu",
+    "ㅞ": "we",
+    "ㅟ": "wee|wi|ui",
 }
 _ROMAN_FINAL = {
-    **{"": "", "ㄱ": "ck|kk|k|g|c", "ㄲ": "ck|kk|k|gg|g", "ㄴ": "nn|n", "ㄹ": "ll|l|r", "ㅁ": "mm|m", "ㅂ": "p|b"},
-    **{"ㅅ": "t|s", "ㅇ": "ng", "ㅈ": "t|j", "ㅊ": "t|ch", "ㄳ": "k|ks", "ㄵ": "n|nj", "ㄶ": "n|nh", "ㄷ": "t|d"},
-    **{"ㄺ": "k|lk|l", "ㄻ": "m|lm", "ㄼ": "l|lb", "ㄽ": "l|ls", "ㄾ": "l|lt", "ㄿ": "p|lp", "ㅀ": "l|lh"},
-    **{"ㅄ": "p|ps", "ㅆ": "t|s|ss", "ㅋ": "k", "ㅌ": "t", "ㅍ": "p", "ㅎ": "t|h|"},
+    "": "",
+    "ㄱ": "ck|kk|k|g|c",
+    "ㄲ": "ck|kk|k|gg|g",
+    "ㄴ": "nn|n",
+    "ㄹ": "ll|l|r",
+    "ㅁ": "mm|m",
+    "ㅂ": "p|b",
+    "ㅅ": "t|s",
+    "ㅇ": "ng",
+    "ㅈ": "t|j",
+    "ㅊ": "t|ch",
+    "ㄳ": "k|ks",
+    "ㄵ": "n|nj",
+    "ㄶ": "n|nh",
+    "ㄷ": "t|d",
+    "ㄺ": "k|lk|l",
+    "ㄻ": "m|lm",
+    "ㄼ": "l|lb",
+    "ㄽ": "l|ls",
+    "ㄾ": "l|lt",
+    "ㄿ": "p|lp",
+    "ㅀ": "l|lh",
+    "ㅄ": "p|ps",
+    "ㅆ": "t|s|ss",
+    "ㅋ": "k",
+    "ㅌ": "t",
+    "ㅍ": "p",
+    "ㅎ": "t|h|",
 }
 
 

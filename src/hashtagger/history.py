@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from hashtagger.lexicon import fold, read_language
 from hashtagger.normalize import Normalizer
 from hashtagger.related import KEPT, is_spam, packed
-from hashtagger.tagtext import clean
+from hashtagger.tagtext import parts
 from hashtagger.vocabulary import Label, Vocabulary
 
 if TYPE_CHECKING:
@@ -68,13 +68,13 @@ class History:
         """Take what a user wrote before in any of its forms; for many photos, make the History once.
 
         Args:
-            past: A History, posts, the tags of each post (oldest first), or the tags alone.
+            past: A History, posts, the tags of each post (oldest first), the tags alone, or a single tag.
         """
         from hashtagger.posts.post import Post
 
         if isinstance(past, History):
             return past
-        entries = list(past)
+        entries = [past] if isinstance(past, str) else list(past)
         if all(isinstance(entry, str) for entry in entries):
             return cls.from_tags([entries])  # type: ignore[list-item]
         if all(isinstance(entry, Post) for entry in entries):
@@ -88,7 +88,7 @@ class History:
         suffixes = tuple(read_language()["suffixes"])
         names: set[str] = set()
         keys: set[str] = set()
-        for part in (part for tag in tags for part in clean(tag).split("#")):
+        for part in parts(tags):
             name = fold(part)
             if not name:
                 continue

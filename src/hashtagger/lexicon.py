@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -12,12 +11,8 @@ from typing import Any, NamedTuple
 from hashtagger.errors import VocabularyError
 from hashtagger.i18n import _
 from hashtagger.tagtext import clean
+from hashtagger.toml import read_toml
 from hashtagger.vocabulary import Label, Vocabulary
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _LANGUAGE = Path(__file__).parent / "data" / "tag_language.toml"
 
@@ -54,7 +49,7 @@ class Lexicon:
         label_lengths: The same of the label words.
         stems: What stands for a label only before a suffix.
         suffixes: What people hang behind tags (스타그램, 그램 ...).
-        lookalikes: Whole tags that are no misspellings.
+        lookalikes: Whole tags that mean themselves, whatever is read in them or they seem to misspell.
         endings: Particles and fond endings.
         tags: Folded canonical tags and their keys.
     """
@@ -75,7 +70,7 @@ class Lexicon:
         # A canonical tag is its own, whatever other label lists it.
         self.exact.update(self.tags)
         if user is not None:
-            self._add_user(Path(user), vocabulary)
+            self._add_user(Path(user), vocabulary, frozenset(language["neutral"]))
         self.label_words = frozenset(word for word, entry in self.words.items() if entry.keys)
         self.lengths = _lengths(self.words)
         self.label_lengths = _lengths(self.label_words)
@@ -90,23 +85,25 @@ class Lexicon:
             (SHY, _strings(label, "shy")),
             (WEAK, _strings(label, "weak")),
         ):
-            if where == ANYWHERE and "shy" in label.details:
-                listed = words
             for word in map(fold, listed):
                 known = self.words.get(word)
                 keys = known.keys if known else ()
-                self.words[word] = Word(_LABEL_COST if len(word) > 1 else _SHORT_COST, (*keys, label.key), where)
+                keys = tuple(dict.fromkeys((*keys, label.key)))
+                self.words[word] = Word(_LABEL_COST if len(word) > 1 else _SHORT_COST, keys, where)
         for stem in (label.tag, *_strings(label, "stems")):
             _add(self.stems, fold(stem), label.key)
 
-    def _add_user(self, path: Path, vocabulary: Vocabulary) -> None:
+    def _add_user(self, path: Path, vocabulary: Vocabulary, neutral: frozenset[str]) -> None:
         variants, excluded = _read_user(path)
         for key, tags in variants.items():
             for tag in map(fold, tags):
+                self.exact[tag] = self.stems[tag] = (vocabulary[key].key,)
+                # A dog named 콩 or 초코 is not in 콩국수 or 초코케이크.
+                if len(tag) == 1 or tag in neutral:
+                    continue
                 # A name of one's own (봄이) is no chance word, nor is what begins with it.
                 for word in [word for word, known in self.words.items() if word.startswith(tag) and not known.keys]:
                     del self.words[word]
-                self.exact[tag] = (vocabulary[key].key,)
                 self.words[tag] = Word(_LABEL_COST, (key,), ANYWHERE)
         for tag in map(fold, excluded):
             self.exact[tag] = ()
@@ -159,21 +156,18 @@ def _strings(label: Label, name: str) -> list[str]:
 @lru_cache(maxsize=1)
 def read_language() -> Mapping[str, list[str]]:
     """Read the words and suffixes of Korean tags, and the tags that only fish for attention."""
-    table: Mapping[str, list[str]] = tomllib.loads(_LANGUAGE.read_text(encoding="utf-8"))
-    return table
+    return read_toml(_LANGUAGE, VocabularyError)
 
 
 def _read_user(path: Path) -> tuple[dict[str, list[str]], list[str]]:
+    table = read_toml(path, VocabularyError)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         variants, excluded = table.get("variants", {}), table.get("exclude", [])
         for name, tags in (*variants.items(), ("exclude", excluded)):
             if not isinstance(tags, list) or not all(isinstance(tag, str) and fold(tag) for tag in tags):
                 raise TypeError(_("{name} is no list of tags").format(name=name))
         return variants, excluded
-    except OSError as error:
-        raise VocabularyError(f"{path}: {error.strerror}") from error
-    except (ValueError, TypeError, AttributeError) as error:
+    except (TypeError, AttributeError) as error:
         raise VocabularyError(
             _("{path}: not a TOML file of your own tags: {error}").format(path=path, error=error)
         ) from error

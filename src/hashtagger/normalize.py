@@ -141,9 +141,11 @@ class Normalizer:
         text = cleaned.replace("_", "")
         keys = self._lexicon.exact.get(text)
         if keys is not None:
-            return keys, ("exact" if text in self._lexicon.tags else "variant") if keys else "excluded"
-        word = self._lexicon.words.get(text)
-        if word is not None and not word.keys:
+            if len(keys) == 1:
+                return keys, "exact" if text in self._lexicon.tags else "variant"
+            # What speaks for two labels (신혼여행) is a name of neither.
+            return keys, "compound" if keys else "excluded"
+        if self._means_itself(text):
             return _NOTHING
         family = self._family(text)
         if family is not None:
@@ -152,6 +154,10 @@ class Normalizer:
         if keys:
             return keys, "compound"
         return self._judge_latin(text, typed) if text.isascii() else self._judge_other(text)
+
+    def _means_itself(self, text: str) -> bool:
+        word = self._lexicon.words.get(text)
+        return text in self._lexicon.lookalikes or (word is not None and not word.keys)
 
     def _judge_latin(self, text: str, typed: str) -> _Verdict:
         typed = typed.strip("#_ ")
@@ -216,7 +222,7 @@ class Normalizer:
                 keys = lexicon.stems.get(stem) or lexicon.exact.get(stem)
                 if keys:
                     return keys
-                if stem in lexicon.words and not lexicon.words[stem].keys:
+                if self._means_itself(stem):
                     return ()
                 if ended:
                     continue  # a longer suffix ends it: 그램 must not leave 부동산스타

@@ -29,14 +29,16 @@ _PRIOR = 2.0  # authors imagined who use a tag beside nothing, so that a rare ta
 @lru_cache(maxsize=1)
 def _spam() -> tuple[re.Pattern[str], frozenset[str]]:
     language = read_language()
-    return re.compile("|".join(map(re.escape, language["spam"]))), frozenset(language["spam_tags"])
+    # Only pieces are a group, so that what is no spam (전문의) is passed over with the piece in it (문의).
+    no_spam, pieces = ("|".join(map(re.escape, language[name])) for name in ("no_spam", "spam"))
+    return re.compile(f"{no_spam}|({pieces})"), frozenset(language["spam_tags"])
 
 
 def is_spam(tag: str) -> bool:
     """Tell whether a tag only fishes for followers, likes or customers (맞팔, likeforlikes, 협찬)."""
     name = fold(tag)
     pieces, whole = _spam()
-    return name in whole or pieces.search(name) is not None
+    return name in whole or any(match[1] for match in pieces.finditer(name))
 
 
 class Spellings:
@@ -136,18 +138,18 @@ def learn(posts: Sequence[Sequence[str]], normalizer: Normalizer, card: Mapping[
         folded.append(list(names))
     authors = group_by_author(folded)
     wrote = Counter(authors)
-    uses: Counter[str] = Counter()
+    uses: dict[str, float] = defaultdict(float)
     for names_of, author in zip(folded, authors, strict=True):
         for name in names_of:
-            uses[name] += 1 / wrote[author]  # type: ignore[assignment]
+            uses[name] += 1 / wrote[author]
     worth = {name for name, use in uses.items() if use >= _LEAST and " " not in name and not is_spam(name)}
-    beside: dict[str, Counter[str]] = defaultdict(Counter)
+    beside: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for names_of, author in zip(folded, authors, strict=True):
         kept = [name for name in names_of if name in worth]
         for name in kept:
             row = beside[name]
             for other in kept:
-                row[other] += 1 / wrote[author]  # type: ignore[assignment]
+                row[other] += 1 / wrote[author]
     spellings = Spellings(normalizer)
     rows = {}
     for name in sorted(worth, key=lambda name: (-uses[name], name)):
@@ -183,8 +185,6 @@ def write_card(table: RelatedTable, path: Path) -> None:
 - How: share among the authors who use a tag, less the share among the rest; see `hashtagger.related.learn`
 - Left out: tags that fish for followers, likes or customers, and spellings of one tag but the most used
 - Measured by: `benchmarks/related.py`, on posts of other authors
-- Known limits: the tags of 2016 to 2021, most of them of May 2021, and of people who searched-for tags attract:
-  what is said of pets, food, nails and sport is much, of anything else little
 """,
         encoding="utf-8",
     )

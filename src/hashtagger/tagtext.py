@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator
 
 _PLAIN = re.compile("[#＃]?([가-힣a-z0-9]+)")
 _HASHES = "#＃﹟♯"
@@ -63,8 +64,14 @@ def clean(tag: str) -> str:
     return unicodedata.normalize("NFC", _SPLIT.sub("", tag).strip())
 
 
+def parts(tags: Iterable[str]) -> Iterator[str]:
+    """Clean tags (:func:`clean`) and take glued ones apart."""
+    return (part for tag in tags for part in clean(tag).split("#"))
+
+
 _CAPTION_TAG = re.compile(
-    "[#＃]"
+    # A keycap is an emoji, though it begins like a tag.
+    "[#＃](?!\ufe0f?\u20e3)"
     # What ends a tag on Instagram: space, another hash, and punctuation; not emoji, joiners or letters of any script.
     "([^\\s#＃!-/:-@\\[-\\^`{-~\u00a1-\u00a9\u00ab-\u00b4\u00b6-\u00b9\u00bb-\u00bf"
     "\u2000-\u200a\u2010-\u203b\u203d-\u2048\u204a-\u205f\u3000-\u3004\u3008-\u3020\u3030"

@@ -27,7 +27,7 @@ class TypoIndex:
     Korean is compared letter by letter (jamo), so 강아치 is one edit from 강아지.
 
     Args:
-        words: What may be meant; of two that are as near, the first given is meant.
+        words: What may be meant; of two that are as near, either is.
     """
 
     def __init__(self, words: Iterable[str]) -> None:

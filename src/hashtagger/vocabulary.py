@@ -1,7 +1,6 @@
 """Vocabulary and Label: the closed list of labels that one model can say, read from a TOML file."""
 
 import os
-import sys
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,11 +10,7 @@ from typing import Any
 
 from hashtagger.errors import VocabularyError
 from hashtagger.i18n import _
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from hashtagger.toml import read_toml
 
 _PACKED = Path(__file__).parent / "vocabularies"
 _REQUIRED = ("key", "tag", "name")
@@ -44,7 +39,7 @@ class Label:
 class Vocabulary:
     """An ordered list of labels; a model's output ``i`` is ``labels[i]``.
 
-    Iterating gives the labels, ``vocabulary["dog"]`` the label of a key.
+    Iterating gives the labels, ``vocabulary["dog"]`` the label of a key, ``"dog" in vocabulary`` whether there is one.
     """
 
     name: str
@@ -66,6 +61,9 @@ class Vocabulary:
 
     def __iter__(self) -> Iterator[Label]:
         return iter(self.labels)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.keys
 
     def __getitem__(self, key: str) -> Label:
         for label in self.labels:
@@ -123,10 +121,7 @@ def load_vocabulary(vocabulary: "str | os.PathLike[str] | Vocabulary" = "hashtag
 
 @lru_cache(maxsize=32)
 def _read(path: Path, _modified: int) -> Vocabulary:
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise VocabularyError(f"{path}: {error}") from error
+    table = read_toml(path, VocabularyError)
     entries = table.get("labels")
     if not (isinstance(entries, list) and entries and all(isinstance(entry, dict) for entry in entries)):
         raise VocabularyError(_("{path}: no [[labels]]").format(path=path))
