@@ -68,6 +68,8 @@ wheel: .venv/dev
 	$(BIN)/python -m build --wheel
 
 .venv/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
+		{ echo "hashtagger takes Python 3.10 to 3.13: make PYTHON=python3.12 demo" >&2; exit 1; }
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python's venv module is missing: sudo apt install python3-venv" >&2; exit 1; }
 	@$(BIN)/pip install --quiet --upgrade pip
 	@touch $@

@@ -30,7 +30,7 @@ def _(message: str) -> str:
 
 def language() -> str:
     """Tell which language messages come out in: ``"ko"`` or ``"en"``."""
-    return _spoken.get() or ("ko" if _gettext.find(DOMAIN, LOCALE_DIR) else "en")
+    return _spoken.get() or ("ko" if "ko" in Path(_gettext.find(DOMAIN, LOCALE_DIR) or "").parts[-3:] else "en")
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The command line. Each command is a module of this package with a click command named `command`."""
 
+import errno
 import importlib
 import pkgutil
 import sys
@@ -38,6 +39,11 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except HashtaggerError as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader of our output has gone: click ends quietly
+                raise
+            cause = error.strerror or str(error)
+            raise click.ClickException(f"{error.filename}: {cause}" if error.filename else cause) from error
 
 
 @click.group(
