@@ -5,8 +5,7 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from hashtagger.images import find_photos
 from hashtagger.models.device import cpu_name
@@ -32,6 +31,7 @@ def _named(package: str) -> str:
 
 def make_photos(folder: Path, count: int, size: tuple[int, int] = CAMERA) -> list[Path]:
     """Cut photos of one size (width, height) from scikit-learn's two, with a sensor's grain, and save them as JPEG."""
+    import numpy as np
     import sklearn.datasets
     from PIL import Image
 
@@ -49,6 +49,16 @@ def make_photos(folder: Path, count: int, size: tuple[int, int] = CAMERA) -> lis
         paths.append(folder / f"{number}.jpg")
         Image.fromarray(pixels).save(paths[-1], quality=_QUALITY)
     return paths
+
+
+def count_macs(network: Any, size: int) -> float:
+    """Multiplications of a network of torch for one photo of ``size`` pixels."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        network(torch.zeros(1, 3, size, size))
+    return counter.get_total_flops() / 2
 
 
 def link(photos: Sequence[Path], folder: Path, count: int) -> Path:

@@ -22,7 +22,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from common import count_macs
 
 from hashtagger.models import create_model
 from hashtagger.models.device import computes_bfloat16, cpu_name
@@ -35,6 +35,8 @@ _SIDE = 2048
 """Of the square matrices whose product's rate is measured on the CPU."""
 _SIDE_GPU = 8192
 _LABELS = 20
+_FLOORS = ("bfloat16", "int8")
+"""Kinds whose rate is a floor: torch multiplies matrices of float32 slower than convolutions do."""
 
 
 def main() -> None:
@@ -52,6 +54,10 @@ def main() -> None:
     print("| matrix multiply | GMAC/s |\n|---|---|")
     for name, rate in rates.items():
         print(f"| {name} | {rate / 1e9:.0f} |")
+    print(
+        "\nThe floor is the multiplications over these rates; float32 has none, as its convolutions beat the rate of "
+        "its matrices."
+    )
     for size in options.sizes:
         on_cpu(size, options.batches, options.seconds, rates)
     if torch.cuda.is_available():
@@ -70,9 +76,9 @@ def on_cpu(size: int, batches: list[int], seconds: float, rates: dict[str, float
         export_onnx(network, ModelConfig("drn_c_26", "", tuple(map(str, range(_LABELS))), size), exact)
         quantize(exact, int8, [pixels(2, size)])
         runtimes = {
-            "DRN-C-26, plain eager float32": (eager(network), "float32"),
+            "DRN-C-26, plain eager float32": (eager(network), ""),
             f"DRN-C-26, our torch runtime ({ours})": (torch_runtime(network, "cpu"), ours),
-            "DRN-C-26, onnx float32": (onnx_runtime(exact), "float32"),
+            "DRN-C-26, onnx float32": (onnx_runtime(exact), ""),
             "DRN-C-26, onnx int8": (onnx_runtime(int8), "int8"),
         }
     others = {name: create_model(name, num_classes=_LABELS).eval() for name in ("resnet34", "resnet50")}
@@ -85,7 +91,7 @@ def on_cpu(size: int, batches: list[int], seconds: float, rates: dict[str, float
         taken = side_by_side({name: run for name, (run, _) in runtimes.items()}, pixels(batch, size), seconds)
         plain = next(iter(taken.values()))
         for name, (_, kind) in runtimes.items():
-            floor = f"{taken[name] / batch / (macs / rates[kind]):.2f}" if rates.get(kind) else ""
+            floor = f"{taken[name] / batch / (macs / rates[kind]):.2f}" if kind in _FLOORS else ""
             print(f"| {name} | {batch} | {taken[name] / batch * 1e3:.2f} | {plain / taken[name]:.2f} | {floor} |")
 
 
@@ -131,12 +137,6 @@ def eager(network: torch.nn.Module) -> Callable[[np.ndarray], np.ndarray]:
 
 def pixels(batch: int, size: int) -> np.ndarray:
     return np.random.default_rng(0).uniform(-2, 2, (batch, 3, size, size)).astype(np.float32)
-
-
-def count_macs(network: torch.nn.Module, size: int) -> float:
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        network(torch.zeros(1, 3, size, size))
-    return counter.get_total_flops() / 2
 
 
 def cpu_rates(seconds: float) -> dict[str, float]:

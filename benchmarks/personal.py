@@ -24,7 +24,7 @@ from hashtagger.lexicon import fold
 from hashtagger.normalize import Normalizer
 from hashtagger.related import is_spam, learn
 from hashtagger.tagposts import TagPost, read_tag_posts
-from hashtagger.tagtext import clean
+from hashtagger.tagtext import parts
 from hashtagger.vocabulary import load_vocabulary
 
 VOCABULARY = load_vocabulary()
@@ -44,7 +44,7 @@ class Asked(NamedTuple):
 
 
 def names(post: TagPost) -> frozenset[str]:
-    return frozenset(name for tag in post.tags for part in clean(tag).split("#") if (name := fold(part)))
+    return frozenset(name for part in parts(post.tags) if (name := fold(part)))
 
 
 def asked_posts(posts: list[TagPost], sets: list[frozenset[str]], normalizer: Normalizer, least: float) -> list[Asked]:

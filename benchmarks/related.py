@@ -17,7 +17,7 @@ from hashtagger.lexicon import fold
 from hashtagger.normalize import Normalizer
 from hashtagger.related import is_spam, learn
 from hashtagger.tagposts import TagPost, read_tag_posts
-from hashtagger.tagtext import clean
+from hashtagger.tagtext import parts
 from hashtagger.vocabulary import load_vocabulary
 
 VOCABULARY = load_vocabulary()
@@ -26,7 +26,7 @@ Lists = dict[str, list[str]]
 
 
 def names(post: TagPost) -> list[str]:
-    return list(dict.fromkeys(name for tag in post.tags for part in clean(tag).split("#") if (name := fold(part))))
+    return list(dict.fromkeys(name for part in parts(post.tags) if (name := fold(part))))
 
 
 def by_class(posts: list[TagPost]) -> dict[str, Counter[str]]:

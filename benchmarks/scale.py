@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from common import camera_photos, link, machine
+from common import camera_photos, count_macs, link, machine
 
 from hashtagger.models.weights import find_weights, load_weights
 from hashtagger.scale.run import tag_photos
@@ -42,21 +42,21 @@ def main() -> None:
         )
         rates = {}
         for workers in options.workers:
-            rates[workers], row_bytes = rate(folder, engine="ray", workers=workers)
+            rates[workers] = rate(folder, engine="ray", workers=workers)
             times = rates[workers] / rates[options.workers[0]]
             print(f"| Ray, one-core workers: {workers} | {rates[workers]:.1f} | {times:.2f} |", flush=True)
-        here, _ = rate(folder, engine="local")
+        here = rate(folder, engine="local")
         print(f"| local, all cores | {here:.1f} | {here / rates[options.workers[0]]:.2f} |")
         most = max(rates)
-        cost(options, rates[most] / most, decoding_rate(photos), size, row_bytes)
+        cost(options, rates[most] / most, decoding_rate(photos), size)
 
 
-def rate(folder: Path, **engine: Any) -> tuple[float, float]:
-    """Photos a second between the first part and the last, and bytes a row of the table."""
+def rate(folder: Path, **engine: Any) -> float:
+    """Photos a second between the first part and the last."""
     moments: list[tuple[float, int]] = []
     output = folder / "tags.parquet"
     output.unlink(missing_ok=True)
-    report = tag_photos(
+    tag_photos(
         [str(folder / "many")],
         output,
         batch=_BATCH,
@@ -65,7 +65,7 @@ def rate(folder: Path, **engine: Any) -> tuple[float, float]:
     )
     done = [moment for moment in moments if moment[1] > 0]
     (begin, first), (end, last) = done[0], done[-1]
-    return (last - first) / (end - begin), output.stat().st_size / report.photos
+    return (last - first) / (end - begin)
 
 
 def decoding_rate(photos: list[Path]) -> float:
@@ -79,11 +79,11 @@ def decoding_rate(photos: list[Path]) -> float:
     return len(photos) / (time.perf_counter() - begin)
 
 
-def cost(options: argparse.Namespace, per_core: float, decoded: float, size: float, row_bytes: float) -> None:
+def cost(options: argparse.Namespace, per_core: float, decoded: float, size: float) -> None:
     n = options.target
     model, config = load_weights(find_weights())
     core_hours, decoding_hours = n / per_core / 3600, n / decoded / 3600
-    flops = 2 * multiplications(model, config.image_size)
+    flops = 2 * count_macs(model, config.image_size)
     gpu_hours = n * flops / (options.gpu_rate * 1e12) / 3600
     terabytes = n * size / 1e12
     print(f"\n| {n:,.0f} photos | how | amount | dollars |\n|---|---|---|---|")
@@ -104,7 +104,6 @@ def cost(options: argparse.Namespace, per_core: float, decoded: float, size: flo
         f"{n / 1e6 * options.request_price:,.0f} |"
     )
     print(f"| keeping the photos, a month | | {terabytes:,.0f} TB | {terabytes * 1000 * options.storage_price:,.0f} |")
-    print(f"| the table | {row_bytes:.0f} bytes a row, measured | {n * row_bytes / 1e9:,.1f} GB | |")
     cores, gpus = core_hours / 24, decoding_hours / max(gpu_hours, 1e-9)
     print(
         f"\nIn one day: {cores:,.0f} cores, reading {n * size / 86_400 / 1e9:.1f} GB/s. A GPU is fed by {gpus:,.0f} "
@@ -112,15 +111,6 @@ def cost(options: argparse.Namespace, per_core: float, decoded: float, size: flo
         f"{options.core_price} dollars a core-hour, {options.gpu_price} a GPU-hour, {options.storage_price} a GB and "
         f"month, {options.request_price} a million reads; workers add up as on this machine."
     )
-
-
-def multiplications(model: Any, size: int) -> float:
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(torch.zeros(1, 3, size, size))
-    return counter.get_total_flops() / 2
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 import io
 import os
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -111,6 +113,12 @@ def test_16_bit_and_float_samples_are_scaled(flower):
         assert np.abs(pixels(load_image(image))[:, :, 0] - grey).max() <= 1
 
 
+def test_a_dark_16_bit_photo_stays_dark():
+    dark = Image.fromarray(np.full((8, 8), 200, np.uint16))
+    for image in (dark, saved(dark, "PNG")):
+        assert pixels(load_image(image)).max() == 1
+
+
 def test_first_frame_of_an_animation_and_first_picture_of_an_mpo(flower):
     dark = Image.new("RGB", flower.size)
     for format_ in ("GIF", "WEBP", "PNG", "TIFF", "MPO"):
@@ -123,6 +131,19 @@ def test_heic(flower):
     pillow_heif.register_heif_opener()
     content = saved(flower, "HEIF", quality=90)
     assert np.abs(pixels(load_image(content)) - pixels(flower)).mean() < 8
+
+
+def test_heic_in_threads_at_once(flower, tmp_path):
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    flower.save(tmp_path / "phone.heic", format="HEIF")
+    code = (
+        "import sys, PIL.Image; PIL.Image.init()\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from hashtagger.images import load_image\n"
+        "with ThreadPoolExecutor(4) as pool: list(pool.map(load_image, [sys.argv[1]] * 8))\n"
+    )
+    # Only a process that has read none yet can stumble.
+    subprocess.run([sys.executable, "-c", code, tmp_path / "phone.heic"], check=True)
 
 
 def test_hint_shrinks_a_large_jpeg_to_no_less_than_twice(sample_photos):

@@ -1,5 +1,7 @@
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 from PIL import Image
@@ -81,6 +83,14 @@ def test_links_lead_to_the_place_or_search_for_the_name():
 def test_gps_of_a_photo(tmp_path, sample_photos, place, references):
     found = taken_at(with_gps(tmp_path / "x.jpg", sample_photos["palace"], *place, references))
     assert found == pytest.approx(place, abs=1e-6)
+
+
+def test_gps_of_a_heic_that_is_the_first_photo(tmp_path, sample_photos):
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    path = with_gps(tmp_path / "phone.heic", sample_photos["palace"], *SEOUL)
+    code = "import sys; from hashtagger.landmarks import taken_at; print(taken_at(sys.argv[1]))"
+    said = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True).stdout
+    assert said == "37.5665, 126.9780\n"
 
 
 def test_gps_that_is_none(tmp_path, sample_photos):

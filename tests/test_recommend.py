@@ -65,6 +65,9 @@ def test_top_k_and_threshold(recommender, sample_photos):
     for wrong in ({"top_k": 0}, {"threshold": 1.5}, {"threshold": -0.1}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             recommender.recommend(flower, **wrong)
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            next(recommender.recommend_each([flower], **wrong))
+    assert len({*every, *every}) == len(every)
 
 
 def test_scores_are_probabilities_in_vocabulary_order(recommender, sample_photos):
@@ -143,7 +146,7 @@ def test_wrong_vocabulary_weights_device_runtime(tmp_path):
         Recommender(weights=tmp_path / "absent.safetensors")
     two = tmp_path / "two.toml"
     two.write_text("".join(f'[[labels]]\nkey = "{k}"\ntag = "{k}"\nname = "{k}"\n' for k in "ab"))
-    with pytest.raises(WeightsError, match="no weights for vocabulary 'two'"):
+    with pytest.raises(WeightsError, match=rf"no weights for vocabulary 'two'.* --vocabulary {two} --out"):
         Recommender(two)
     with pytest.raises(WeightsError, match="its 20 classes .* are not the 2 of two"):
         Recommender(two, weights=find_weights())
@@ -151,6 +154,11 @@ def test_wrong_vocabulary_weights_device_runtime(tmp_path):
         Recommender(device="tpu9")
     with pytest.raises(HashtaggerError, match="no runtime 'abacus'"):
         Recommender(runtime="abacus")
+
+
+def test_a_vocabulary_may_be_given_itself(sample_photos):
+    palace = sample_photos["palace"]
+    assert hashtagger.recommend(palace, vocabulary=load_vocabulary()) == hashtagger.recommend(palace)
 
 
 def test_history_shifts_scores_and_spelling(recommender, sample_photos):

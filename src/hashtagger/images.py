@@ -1,5 +1,7 @@
 """One way in for a photo: whatever it comes as, it leaves as an upright RGB image."""
 
+import functools
+import glob
 import io
 import os
 import sys
@@ -74,6 +76,13 @@ def load_image(image: ImageLike, *, shorter_side: int | None = None) -> "Image":
     )
 
 
+def matches(place: str) -> list[str]:
+    """List what a glob matches, sorted; a name that exists, holds no wildcard or matches nothing stays as it is."""
+    if os.path.exists(place) or not glob.has_magic(place):  # noqa: PTH110  (Path raises at too long a name)
+        return [place]
+    return sorted(glob.glob(place, recursive=True)) or [place]  # noqa: PTH207  (Path.glob takes no absolute pattern)
+
+
 def find_photos(folder: Path) -> list[Path]:
     """List the photos below a folder, sorted by path; hidden files and folders are passed over.
 
@@ -96,7 +105,7 @@ def find_photos(folder: Path) -> list[Path]:
 def _decode(file: Path | Any, name: str, shorter_side: int | None) -> "Image":
     from PIL import Image, UnidentifiedImageError
 
-    _register_heic()
+    register_heic()
     try:
         if isinstance(file, Image.Image):
             return _to_rgb(file, name)
@@ -143,9 +152,9 @@ def _why_unidentified(file: Path | Any) -> str:
     return _("not a photo")
 
 
-def _register_heic() -> None:
-    if "pillow_heif" in sys.modules:
-        return
+@functools.cache
+def register_heic() -> None:
+    """Let Pillow read HEIC, where the extra for it is installed; safe to call from several threads at once."""
     try:
         import pillow_heif
     except ImportError:
@@ -204,7 +213,9 @@ def _to_8_bit(image: "Image") -> "Image":
 
     samples = np.asarray(image, dtype=np.float32)
     top = float(samples.max(initial=0.0))
-    if image.mode == "F":
+    if image.mode.startswith("I;16"):
+        scale = 65535.0
+    elif image.mode == "F":
         scale = 1.0 if top <= 1.0 else top
     else:
         scale = 255.0 if top <= 255 else 65535.0 if top <= 65535 else top

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from hashtagger.errors import HashtaggerError, ImageError, MissingExtraError
 from hashtagger.i18n import _
+from hashtagger.images import register_heic
 from hashtagger.vocabulary import Label, Vocabulary
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def taken_at(photo: "str | os.PathLike[str]") -> Position | None:
     """
     from PIL import Image
 
+    register_heic()
     try:
         with Image.open(photo) as image:
             return _gps(image)

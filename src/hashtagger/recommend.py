@@ -8,8 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from hashtagger.errors import ImageError, WeightsError
-from hashtagger.i18n import _
+from hashtagger.errors import ImageError
 from hashtagger.images import ImageLike, load_image
 from hashtagger.vocabulary import Label, Vocabulary, load_vocabulary
 
@@ -38,7 +37,7 @@ class Recommendation:
     tag: str
     score: float
     label: Label = field(repr=False)
-    related: list[str] = field(default_factory=list, repr=False)
+    related: list[str] = field(default_factory=list, repr=False, hash=False)
 
     @property
     def key(self) -> str:
@@ -86,7 +85,8 @@ class Recommender:
         from hashtagger.models.weights import find_weights, read_config
 
         wanted = None if vocabulary is None else load_vocabulary(vocabulary)
-        self._weights = find_weights(wanted.name if wanted else "hashtags_ko") if weights is None else Path(weights)
+        name = vocabulary.name if isinstance(vocabulary, Vocabulary) else vocabulary or "hashtags_ko"
+        self._weights = find_weights(name) if weights is None else Path(weights)
         onnx = runtime == "onnx" or self._weights.suffix == ".onnx"
         self.device = find_device("cpu" if onnx and device == "auto" else device)
         self.choice = choose(self._weights, self.device, runtime, packed=weights is None)
@@ -105,12 +105,6 @@ class Recommender:
 
         from hashtagger.models.weights import load_weights
 
-        if self._weights.suffix == ".onnx":
-            raise WeightsError(
-                _("{path}: an ONNX file only recommends; give the .safetensors it was made from").format(
-                    path=self._weights
-                )
-            )
         model, _config = load_weights(self._weights)
         return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -164,6 +158,25 @@ class Recommender:
         powers: np.ndarray[Any, Any] = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
 
+    def score_readable(
+        self, prepared: "Iterable[np.ndarray[Any, Any] | ImageError]"
+    ) -> "Iterator[np.ndarray[Any, Any] | ImageError]":
+        """Score together those photos of a batch that could be read.
+
+        Args:
+            prepared: What :meth:`prepare` made of each photo, or the ImageError that it raised.
+
+        Yields:
+            For each, in order, float32 (labels,), as :meth:`scores`, or the same ImageError.
+        """
+        import numpy as np
+
+        batch = list(prepared)
+        readable = [pixels for pixels in batch if not isinstance(pixels, ImageError)]
+        rows = iter(self.score_pixels(np.stack(readable)) if readable else ())
+        for pixels in batch:
+            yield pixels if isinstance(pixels, ImageError) else next(rows)
+
     @overload
     def recommend(
         self,
@@ -204,10 +217,7 @@ class Recommender:
             ImageError: A photo cannot be read.
             ValueError: ``top_k`` is below 1 or ``threshold`` outside 0..1.
         """
-        if top_k < 1:
-            raise ValueError(f"top_k must be 1 or more, not {top_k}")
-        if threshold is not None and not 0 <= threshold <= 1:
-            raise ValueError(f"threshold must lie in 0..1, not {threshold}")
+        _check(top_k, threshold)
         many = isinstance(image, list | tuple)
         images: Sequence[Any] = image if isinstance(image, list | tuple) else [image]
         habits = _habits(history)
@@ -226,19 +236,15 @@ class Recommender:
 
         Yields:
             Each input with its recommendations, in order.
-        """
-        import numpy as np
 
+        Raises:
+            ValueError: As :meth:`recommend`.
+        """
+        _check(top_k, threshold)
         habits = _habits(history)
         for batch in _batches(images):
-            prepared = [self._try(image) for image in batch]
-            readable = [pixels for pixels in prepared if not isinstance(pixels, ImageError)]
-            rows = iter(self.score_pixels(np.stack(readable)) if readable else ())
-            for image, result in zip(batch, prepared, strict=True):
-                if isinstance(result, ImageError):
-                    yield image, result
-                else:
-                    yield image, self._choose(next(rows), top_k, threshold, habits)
+            for image, row in zip(batch, self.score_readable(map(self._try, batch)), strict=True):
+                yield image, row if isinstance(row, ImageError) else self._choose(row, top_k, threshold, habits)
 
     def heatmap(self, image: ImageLike, key: str) -> "np.ndarray[Any, Any]":
         """Show how much each place of a photo looks like a label; see :func:`hashtagger.explain.heatmap.heat_map`.
@@ -283,6 +289,13 @@ class Recommender:
         return chosen
 
 
+def _check(top_k: int, threshold: float | None) -> None:
+    if top_k < 1:
+        raise ValueError(f"top_k must be 1 or more, not {top_k}")
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise ValueError(f"threshold must lie in 0..1, not {threshold}")
+
+
 def _habits(history: "Past | None") -> "History | None":
     from hashtagger.history import History
 
@@ -296,18 +309,36 @@ def _batches(items: Iterable[T]) -> Iterator[list[T]]:
 
 
 @lru_cache(maxsize=4)
-def _shared(vocabulary: str) -> Recommender:
+def _shared(vocabulary: str | Vocabulary) -> Recommender:
     return Recommender(vocabulary)
 
 
+@overload
+def recommend(
+    image: list[Any] | tuple[Any, ...],
+    *,
+    top_k: int = ...,
+    threshold: float | None = ...,
+    history: "Past | None" = ...,
+    vocabulary: str | os.PathLike[str] | Vocabulary = ...,
+) -> list[list[Recommendation]]: ...
+@overload
+def recommend(
+    image: ImageLike,
+    *,
+    top_k: int = ...,
+    threshold: float | None = ...,
+    history: "Past | None" = ...,
+    vocabulary: str | os.PathLike[str] | Vocabulary = ...,
+) -> list[Recommendation]: ...
 def recommend(
     image: ImageLike | list[Any] | tuple[Any, ...],
     *,
     top_k: int = 5,
     threshold: float | None = None,
     history: "Past | None" = None,
-    vocabulary: str | os.PathLike[str] = "hashtags_ko",
-) -> Any:
+    vocabulary: str | os.PathLike[str] | Vocabulary = "hashtags_ko",
+) -> list[Recommendation] | list[list[Recommendation]]:
     """Recommend hashtags for a photo, or for each photo of a list, with the packed weights.
 
     The network is loaded at the first call and kept. See :meth:`Recommender.recommend` for the arguments.
@@ -320,4 +351,5 @@ def recommend(
         VocabularyError: There is no such vocabulary.
         WeightsError: There are no weights for it.
     """
-    return _shared(os.fspath(vocabulary)).recommend(image, top_k=top_k, threshold=threshold, history=history)
+    known = vocabulary if isinstance(vocabulary, Vocabulary) else os.fspath(vocabulary)
+    return _shared(known).recommend(image, top_k=top_k, threshold=threshold, history=history)

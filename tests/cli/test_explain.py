@@ -1,6 +1,7 @@
 """`hashtagger explain`, `features` and `detect`, with weights of a few kilobytes made for the test."""
 
 import json
+import sys
 
 import pytest
 import torch
@@ -89,6 +90,20 @@ def test_features_draws_channels_and_filters(run, sample_photos, tmp_path):
     for path in document["pictures"]:
         with Image.open(path) as picture:
             assert len(picture.convert("RGB").getcolors(1 << 24)) > 50
+
+
+@pytest.mark.parametrize(
+    ("command", "none"), [("explain", {"picture": None}), ("detect", {"picture": None}), ("features", {"pictures": []})]
+)
+def test_json_draws_only_what_is_asked_for_and_takes_no_matplotlib(
+    run, sample_photos, tmp_path, monkeypatch, command, none
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    result = run(command, sample_photos["flower"], "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout).items() >= none.items()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

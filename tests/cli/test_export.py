@@ -3,11 +3,14 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
 
 from hashtagger.cli import group
+from hashtagger.cli.export import _calibration
 from hashtagger.models import create_model
 from hashtagger.models.weights import (
     CHECKSUMS,
@@ -93,6 +96,16 @@ def test_the_packed_network_keeps_its_answers_in_int8(run, shared, tmp_path):
     assert said["photos"] == 36
     assert said["agreement"] >= 0.9
     assert out.stat().st_size < 0.6 * find_weights().stat().st_size
+
+
+@pytest.mark.parametrize(("photos", "step"), [(3, 1), (4, 1), (5, 2), (7, 2), (9, 3)])
+def test_calibration_photos_are_spread_over_the_whole_folder(monkeypatch, tmp_path, photos, step):
+    monkeypatch.setattr("hashtagger.cli.export._CALIBRATION", 4)
+    for shade in range(photos):
+        Image.new("L", (32, 32), 10 * shade).save(tmp_path / f"{shade}.png")
+    config = ModelConfig("drn_c_26", "", ("a", "b"), 32, mean=(0.0,) * 3, std=(1.0,) * 3)
+    seen = np.concatenate(list(_calibration(tmp_path, config))).mean(axis=(1, 2, 3)) * 25.5
+    assert seen.round().tolist() == list(range(0, photos, step))
 
 
 def test_users_mistakes(run, weights, labelled, tmp_path):

@@ -88,6 +88,13 @@ def test_landmark_as_json_and_map(run, landmarks, from_seoul, tmp_path):
     assert page.stat().st_size > 1000
 
 
+def test_without_a_sure_landmark_and_gps_there_is_no_map(run, sample_photos, tmp_path):
+    weights = network(tmp_path / "w.safetensors", "", ["hut", "barn"], "hut", threshold=0.999)
+    result = run("landmark", sample_photos["palace"], "--weights", weights, "--map", tmp_path / "map.html")
+    assert (result.exit_code, result.stderr) == (0, "No map: it is sure of no landmark, and the photo has no GPS.\n")
+    assert not (tmp_path / "map.html").exists()
+
+
 def test_a_label_set_of_ones_own_needs_no_places(run, sample_photos, from_seoul, tmp_path):
     weights = network(tmp_path / "w.safetensors", "", ["hut", "barn"], "hut")
     result = run("landmark", from_seoul, "--weights", weights)

@@ -5,6 +5,7 @@ import torch
 from hashtagger.errors import ModelError
 from hashtagger.explain.features import first_filters, levels, strongest_channels
 from hashtagger.images import load_image
+from hashtagger.models import create_model
 
 
 def test_filters_are_small_pictures_with_grey_for_zero(narrow):
@@ -40,6 +41,30 @@ def test_the_strongest_channels_come_first(narrow, config, sample_photos, level,
 def test_a_level_that_is_not_there_is_answered_with_those_that_are(narrow, config, sample_photos, level):
     with pytest.raises(ModelError, match=rf"drn_d_22 has no level {level}; it has: 1 \(layer1\), .*8 \(layer8\)"):
         strongest_channels(narrow, config, load_image(sample_photos["flower"]), level)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "places"),
+    [
+        ("vit_tiny_patch16_224", {"img_size": 64, "embed_dim": 32, "depth": 1, "num_heads": 2}, [(4, 4)]),
+        (
+            "swin_tiny_patch4_window7_224",
+            {"img_size": 64, "embed_dim": 16, "depths": (1, 1), "num_heads": (1, 2), "window_size": 4},
+            [(16, 16), (8, 8)],
+        ),
+    ],
+)
+def test_levels_of_transformers(config, sample_photos, name, arguments, places):
+    network = create_model(name, num_classes=3, **arguments).eval()
+    for level, size in enumerate(places, start=1):
+        found = strongest_channels(network, config, load_image(sample_photos["palace"]), level, count=5)
+        assert [channel.values.shape for channel in found] == [size] * 5
+
+
+def test_a_network_without_levels_says_so(config, sample_photos):
+    network = create_model("sequential_cnn", num_classes=3, depth=1, width=4).eval()
+    with pytest.raises(ModelError, match="no layer to look at"):
+        strongest_channels(network, config, load_image(sample_photos["flower"]), 1)
 
 
 def test_nothing_stays_hooked(narrow, config, sample_photos):

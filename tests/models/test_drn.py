@@ -125,7 +125,9 @@ def test_output_stride_16_keeps_every_second_place(name, last):
         assert timm.create_model(name, num_classes=5, output_stride=16).forward_class_map(x).shape == (1, 5, 6, 4)
 
 
-def test_another_output_stride_is_refused_in_one_line():
+def test_what_cannot_be_made_is_refused_in_one_line():
+    with pytest.raises(ModelError, match="drn_d_24 cannot be made so: No pretrained weights"):
+        create_model("drn_d_24", pretrained=True)
     with pytest.raises(ModelError, match="drn_c_26 cannot be made so: output_stride 32 is neither 8 nor 16"):
         create_model("drn_c_26", output_stride=32)
 

@@ -13,7 +13,7 @@ from hashtagger.errors import HashtaggerError, WeightsError
 from hashtagger.models import create_model, device
 from hashtagger.models.export import export_onnx, export_program
 from hashtagger.models.onnxfile import read_metadata
-from hashtagger.models.quantize import quantize, write_config
+from hashtagger.models.quantize import fit_ranges, quantize, write_config
 from hashtagger.models.runtimes import Choice, choose, fold, onnx_runtime, open_runtime, torch_runtime
 from hashtagger.models.weights import (
     CHECKSUMS,
@@ -100,6 +100,32 @@ def test_int8_is_near_and_small(files):
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.99
     # Each photo by itself gives what it gives among others.
     np.testing.assert_allclose(onnx_runtime(folder / "x.int8.onnx")(pixels[:1]), found[:1], atol=1e-5)
+
+
+def test_ranges_of_networks_whose_tensors_are_not_all_of_photos():
+    """As a transformer's: shapes, photos folded into rows, and one value for all."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    nodes = [
+        helper.make_node("Shape", ["pixels"], ["shape"]),
+        helper.make_node("Reshape", ["pixels", "to"], ["rows"]),
+        helper.make_node("MatMul", ["rows", "weight"], ["products"]),
+        helper.make_node("ReduceMean", ["pixels"], ["mean"], keepdims=1),
+    ]
+    constants = {"to": np.array([-1, 64]), "weight": np.ones((64, 2), np.float32)}
+    graph = helper.make_graph(
+        nodes,
+        "folded",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["photos", 3, 8, 8])],
+        [helper.make_tensor_value_info("products", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    ranges = fit_ranges(onnx.shape_inference.infer_shapes(model), [np.ones((n, 3, 8, 8), np.float32) for n in (4, 3)])
+    assert set(ranges) == {"pixels", "rows", "products", "mean"}
+    assert ranges["products"] == pytest.approx((0, 64), rel=0.01)
+    assert ranges["mean"] == pytest.approx((0, 1), rel=0.01)
 
 
 def test_cpus_that_would_overflow_multiply_int8_the_slow_way(files, monkeypatch):

@@ -68,9 +68,30 @@ def test_cache_folder_is_searched(saved, tmp_path, monkeypatch):
     assert find_weights("abc") == path
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, None])
+def test_values_that_the_type_cannot_hold_are_refused(saved, dtype):
+    model, path = saved
+    before = path.read_bytes()
+    with torch.no_grad():
+        model.fc.bias[0] = 1e5
+    with pytest.raises(WeightsError, match=r"abc\.safetensors: fc\.bias has values too large for torch\.float16"):
+        save_weights(path, model, CONFIG, dtype)
+    assert path.read_bytes() == before
+    save_weights(path, model, CONFIG, torch.float32)
+    assert load_weights(path)[0].fc.bias[0] == 1e5
+
+
+@pytest.mark.parametrize("text", ["null", "[1]", '{"keys": 5}', "{}"])
+def test_what_is_no_config_is_a_value_error(text):
+    with pytest.raises(ValueError, match="\\w"):
+        ModelConfig.from_json(text)
+
+
 def test_no_weights_is_one_clear_line():
     with pytest.raises(WeightsError, match=r"no weights for vocabulary 'nothing': .*\*-nothing\.safetensors"):
         find_weights("nothing")
+    with pytest.raises(WeightsError, match=r"'fruit': .* --vocabulary my/fruit\.toml --out RUN"):
+        find_weights("my/fruit.toml")
 
 
 def test_checksum_catches_a_changed_byte(saved):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from hashtagger.errors import MissingExtraError, TaggingError
+from hashtagger.scale.cluster import cores_per_gpu
 from hashtagger.scale.run import tag_photos
 
 pytest.importorskip("ray", reason="needs the extra ray")
@@ -52,6 +53,21 @@ def descendants(pid):
             found[child] = line
             waiting.append(child)
     return found
+
+
+@pytest.mark.parametrize(
+    ("machines", "cores"),
+    [
+        ([{"CPU": 16.0, "GPU": 2.0}], 8),
+        ([{"CPU": 96.0}, {"CPU": 8.0, "GPU": 4.0}], 2),  # cores of a machine without GPUs serve no GPU
+        ([{"CPU": 64.0, "GPU": 1.0}, {"CPU": 9.0, "GPU": 2.0}], 4),
+        ([{"CPU": 2.0, "GPU": 8.0}], 1),
+        ([], 1),
+    ],
+)
+def test_a_workers_cores_are_those_of_its_machine(machines, cores):
+    dead = {"Alive": False, "Resources": {"CPU": 1.0, "GPU": 1.0}}
+    assert cores_per_gpu([dead, *({"Alive": True, "Resources": own} for own in machines)]) == cores
 
 
 @pytest.fixture(scope="module")

@@ -61,8 +61,16 @@ def test_a_folder_that_cannot_be_listed_is_named(folder, monkeypatch):
 
 
 def test_files_and_globs_keep_their_order(folder):
-    given = [str(folder / "b.jpg"), str(folder / "**" / "*.webp"), str(folder / "[1].jpg"), "absent.jpg", "no*.jpg"]
-    expected = [folder / "b.jpg", folder / "sub/deep/d.webp", folder / "[1].jpg", "absent.jpg", "no*.jpg"]
+    long = "name" * 100 + "*.jpg"
+    given = [
+        str(folder / "b.jpg"),
+        str(folder / "**" / "*.webp"),
+        str(folder / "[1].jpg"),
+        "absent.jpg",
+        "no*.jpg",
+        long,
+    ]
+    expected = [folder / "b.jpg", folder / "sub/deep/d.webp", folder / "[1].jpg", "absent.jpg", "no*.jpg", long]
     assert list(list_photos(given)) == list(map(str, expected))
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from hashtagger.errors import MissingExtraError, TaggingError, WeightsError
 from hashtagger.scale.run import tag_photos
+from hashtagger.scale.storage import remove
 
 
 def read(path):
@@ -216,6 +217,13 @@ def test_other_file_systems(whole, pile, weights):
     assert memory.ls("/out", detail=False) == ["/out/tags.jsonl"]
 
 
+def test_a_removal_that_was_cut_short_is_ended_on_other_file_systems():
+    memory = fsspec.filesystem("memory")
+    memory.pipe_file("/cut/tags.csv.parts/job.json", b"{}")
+    remove("memory://cut/tags.csv.parts", "job.json")
+    assert not memory.exists("/cut/tags.csv.parts")
+
+
 def test_names_that_are_no_text(pile, weights, tmp_path, sample_photos):
     name = os.fsencode(tmp_path) + b"/\xb2\xc9.jpg"
     try:
@@ -231,6 +239,7 @@ def test_names_that_are_no_text(pile, weights, tmp_path, sample_photos):
 def test_users_mistakes(pile, weights, tmp_path, monkeypatch):
     (tmp_path / "empty").mkdir()
     for inputs, output, error, said in (
+        ([str(pile)], "csv", TaggingError, r"csv: tags are written to \.parquet, \.jsonl or \.csv"),
         ([str(pile)], "tags.xlsx", TaggingError, r"tags\.xlsx: tags are written to \.parquet, \.jsonl or \.csv"),
         ([str(tmp_path / "empty")], "tags.csv", TaggingError, "no photos in .*empty"),
     ):

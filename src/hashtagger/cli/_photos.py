@@ -1,10 +1,9 @@
 """Arguments that name photos: files, folders, globs."""
 
-import glob
 import os.path
 from pathlib import Path
 
-from hashtagger.images import find_photos
+from hashtagger.images import find_photos, matches
 
 
 def expand(arguments: tuple[str, ...]) -> list[str]:
@@ -15,12 +14,8 @@ def expand(arguments: tuple[str, ...]) -> list[str]:
     """
     photos: dict[str, None] = {}
     for argument in arguments:
-        if not os.path.exists(argument) and glob.has_magic(argument):  # noqa: PTH110  (Path raises at too long a name)
-            matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207  (Path.glob takes no absolute pattern)
-        else:
-            matches = []
-        for match in matches or [argument]:
-            if os.path.isdir(match):  # noqa: PTH112  (the same)
+        for match in matches(argument):
+            if os.path.isdir(match):  # noqa: PTH112  (Path raises at too long a name)
                 photos.update(dict.fromkeys(map(str, find_photos(Path(match)))))
             else:
                 photos[match] = None

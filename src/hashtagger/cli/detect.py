@@ -30,7 +30,7 @@ from hashtagger.i18n import _
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help=_("Picture to write (.png, .webp, .pdf, ...); by default PHOTO-detect.png, here."),
+    help=_("Picture to write (.png, .webp, .pdf, ...); by default PHOTO-detect.png, here, and with --json none."),
 )
 @click.option("--vocabulary", help=_("Name or TOML file of the label set; by default that of the weights."))
 @click.option("--weights", type=click.Path(), help=_("Weights file; by default the packed one."))
@@ -61,11 +61,12 @@ def command(
         found = detect(recommender.model, recommender.config, image, index, method, threshold)  # type: ignore[arg-type]
     except ImageError as error:
         raise ImageError(f"{photo}: {error}") from error
-    path = out or Path(f"{Path(photo).stem}-detect.png")
-    draw_detections(image, f"#{label.tag}", found, path)
+    path = out if out or as_json else Path(f"{Path(photo).stem}-detect.png")
+    if path:
+        draw_detections(image, f"#{label.tag}", found, path)
     if as_json:
         boxes = [{"box": list(one.box), "score": round(one.score, 4)} for one in found]
-        document = {"photo": photo, "tag": label.tag, "key": label.key, "boxes": boxes, "picture": str(path)}
+        document = {"photo": photo, "tag": label.tag, "key": label.key, "boxes": boxes, "picture": path and str(path)}
         click.echo(json.dumps(document, ensure_ascii=False, indent=2))
         return
     click.echo(click.style(f"#{label.tag}", fg="cyan"))

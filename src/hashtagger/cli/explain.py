@@ -17,7 +17,7 @@ from hashtagger.i18n import _
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help=_("Picture to write (.png, .webp, .pdf, ...); by default PHOTO-explain.png, here."),
+    help=_("Picture to write (.png, .webp, .pdf, ...); by default PHOTO-explain.png, here, and with --json none."),
 )
 @click.option("--vocabulary", help=_("Name or TOML file of the label set; by default that of the weights."))
 @click.option("--weights", type=click.Path(), help=_("Weights file; by default the packed one."))
@@ -35,15 +35,15 @@ def command(
     image = load_image(photo)
     scores = dict(zip(recommender.vocabulary.labels, map(float, recommender.scores([image])[0]), strict=True))
     labels = labels or [max(scores, key=scores.__getitem__)]
-    path = out or Path(f"{Path(photo).stem}-explain.png")
-    draw_heat(
-        image,
-        [(f"#{label.tag}  {scores[label]:.0%}", recommender.heatmap(image, label.key)) for label in labels],
-        path,
-    )
+    path = out if out or as_json else Path(f"{Path(photo).stem}-explain.png")
+    if path:
+        titles = (f"#{label.tag}  {scores[label]:.0%}" for label in labels)
+        maps = (recommender.heatmap(image, label.key) for label in labels)
+        draw_heat(image, list(zip(titles, maps, strict=True)), path)
     if as_json:
         said = [{"tag": label.tag, "key": label.key, "score": round(scores[label], 4)} for label in labels]
-        click.echo(json.dumps({"photo": photo, "tags": said, "picture": str(path)}, ensure_ascii=False, indent=2))
+        document = {"photo": photo, "tags": said, "picture": path and str(path)}
+        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
         return
     for label in labels:
         click.echo(f"  {scores[label]:4.0%}  " + click.style(f"#{label.tag}", fg="cyan"))

@@ -24,7 +24,12 @@ _BATCH = 8
 
 @click.command(help=_("Write a network for other runtimes: to OUT, an .onnx file, or a .pt2 program of torch.export."))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--vocabulary", default="hashtags_ko", show_default=True, help=_("Name or TOML file of the label set."))
+@click.option(
+    "--vocabulary",
+    default="hashtags_ko",
+    show_default=True,
+    help=_("Without --weights: name or TOML file of the label set whose packed weights are written."),
+)
 @click.option("--weights", type=click.Path(path_type=Path), help=_("Weights file; by default the packed one."))
 @click.option(
     "--format", "kind", type=click.Choice(["onnx", "pt2"]), default="onnx", show_default=True, help=_("What to write.")
@@ -58,7 +63,8 @@ def command(
         raise click.UsageError(_("--int8 goes with --calibrate PHOTOS and --format onnx"))
     if not out.parent.is_dir():
         raise WeightsError(_("{path}: no such folder").format(path=out.parent))
-    path = weights or find_weights(load_vocabulary(vocabulary).name)
+    load_vocabulary(vocabulary)
+    path = weights or find_weights(vocabulary)
     network, config = load_weights(path)
     if calibrate:
         _export_int8(network, config, out, calibrate)
@@ -107,7 +113,7 @@ def _calibration(folder: Path, config: "ModelConfig") -> "Iterator[np.ndarray[An
 
     photos = find_photos(folder)
     batch = []
-    for photo in photos[:: max(1, len(photos) // _CALIBRATION)][:_CALIBRATION]:
+    for photo in photos[:: max(1, -(-len(photos) // _CALIBRATION))]:
         try:
             batch.append(preprocess(load_image(photo, shorter_side=config.image_size), config))
         except ImageError as error:

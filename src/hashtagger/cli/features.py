@@ -17,7 +17,8 @@ from hashtagger.i18n import _
     "--out",
     type=click.Path(path_type=Path),
     help=_(
-        "Picture of the channels (.png, .webp, ...), by default PHOTO-level4.png, here; the filters come beside it."
+        "Picture of the channels (.png, .webp, ...), by default PHOTO-level4.png, here, and with --json none; the "
+        "filters come beside it."
     ),
 )
 @click.option("--vocabulary", help=_("Name or TOML file of the label set; by default that of the weights."))
@@ -35,25 +36,28 @@ def command(
     recommender = Recommender(vocabulary, weights)
     image = load_image(photo)
     channels = strongest_channels(recommender.model, recommender.config, image, level)
-    filters = first_filters(recommender.model)
-    path = out or Path(f"{Path(photo).stem}-level{level}.png")
-    filters_path = path.with_name(f"{path.stem}-filters{path.suffix}")
     network = recommender.config.architecture
     title = _("{network}, level {level}: the {n} strongest channels").format(
         network=network, level=level, n=len(channels)
     )
-    draw_channels(image, channels, title, path)
-    draw_filters(filters, _("{network}: filters of the first layer").format(network=network), filters_path)
+    pictures = []
+    if out or not as_json:
+        path = out or Path(f"{Path(photo).stem}-level{level}.png")
+        filters_path = path.with_name(f"{path.stem}-filters{path.suffix}")
+        filters = first_filters(recommender.model)
+        draw_channels(image, channels, title, path)
+        draw_filters(filters, _("{network}: filters of the first layer").format(network=network), filters_path)
+        pictures = [str(path), str(filters_path)]
     if as_json:
         document = {
             "photo": photo,
             "level": level,
             "channels": [{"channel": one.number, "strength": round(one.strength, 4)} for one in channels],
-            "pictures": [str(path), str(filters_path)],
+            "pictures": pictures,
         }
         click.echo(json.dumps(document, ensure_ascii=False, indent=2))
         return
     click.echo(title)
     click.echo("  " + "  ".join(f"{one.number}: {one.strength:.2f}" for one in channels))
-    click.echo(str(path))
-    click.echo(str(filters_path))
+    for picture in pictures:
+        click.echo(picture)

@@ -50,7 +50,9 @@ def command(
         click.echo(json.dumps({"photo": photo, "landmarks": landmarks, "gps": gps}, ensure_ascii=False, indent=2))
     else:
         show(found, gps)
-    if map_path:
+    if map_path and not found and taken is None:
+        click.echo(_("No map: it is sure of no landmark, and the photo has no GPS."), err=True)
+    elif map_path:
         write_map([one.label for one in found], taken, map_path)
         click.echo(str(map_path), err=True)
 

@@ -1,12 +1,15 @@
 import json
 import sys
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from hashtagger.cli._photos import expand
 from hashtagger.errors import ImageError
 from hashtagger.i18n import _
+
+if TYPE_CHECKING:
+    from hashtagger.recommend import Recommendation
 
 _RELATED_SHOWN = 5
 
@@ -53,23 +56,28 @@ def command(
         if isinstance(found, ImageError):
             failed += 1
             click.echo(_("Error: {message}").format(message=found), err=True)
-            documents.append({"photo": path, "error": str(found), "tags": []})
-            continue
-        documents.append(
-            {
-                "photo": path,
-                "tags": [{"tag": r.tag, "key": r.key, "score": round(r.score, 4), "related": r.related} for r in found],
-            }
-        )
-        if not as_json:
-            click.echo(click.style(path, bold=True))
-            for r in found:
-                beside = " ".join(f"#{tag}" for tag in r.related[:_RELATED_SHOWN])
-                click.echo(f"  {r.score:4.0%}  {click.style(str(r), fg='cyan')}  {click.style(beside, dim=True)}")
-            if not found:
-                click.echo("  " + _("(nothing it is sure of; --threshold 0 shows its guesses)"))
+        if as_json:
+            documents.append(_document(path, found))
+        elif not isinstance(found, ImageError):
+            _show(path, found)
     if as_json:
         click.echo(json.dumps(documents, ensure_ascii=False, indent=2))
     if failed:
         click.echo(_("{failed} of {n} photos could not be read").format(failed=failed, n=len(paths)), err=True)
         sys.exit(1)
+
+
+def _document(path: str, found: "list[Recommendation] | ImageError") -> dict[str, Any]:
+    if isinstance(found, ImageError):
+        return {"photo": path, "error": str(found), "tags": []}
+    tags = [{"tag": r.tag, "key": r.key, "score": round(r.score, 4), "related": r.related} for r in found]
+    return {"photo": path, "tags": tags}
+
+
+def _show(path: str, found: "list[Recommendation]") -> None:
+    click.echo(click.style(path, bold=True))
+    for r in found:
+        beside = " ".join(f"#{tag}" for tag in r.related[:_RELATED_SHOWN])
+        click.echo(f"  {r.score:4.0%}  {click.style(str(r), fg='cyan')}  {click.style(beside, dim=True)}")
+    if not found:
+        click.echo("  " + _("(nothing it is sure of; --threshold 0 shows its guesses)"))

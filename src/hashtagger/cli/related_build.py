@@ -9,6 +9,7 @@ from hashtagger.i18n import _
 @click.argument("posts", type=click.Path(path_type=Path))
 @click.option(
     "--output",
+    "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
     help=_("Where to write the table; its card goes beside it."),

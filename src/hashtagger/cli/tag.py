@@ -17,7 +17,7 @@ from hashtagger.i18n import _
     )
 )
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option("--output", required=True, help=_("Table to write: .parquet, .jsonl or .csv, a path or URL."))
+@click.option("--output", "--out", required=True, help=_("Table to write: .parquet, .jsonl or .csv, a path or URL."))
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),

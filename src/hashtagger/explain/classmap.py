@@ -50,6 +50,26 @@ def grid_size(size: tuple[int, int], shorter: float, stride: int = STRIDE) -> tu
     return width, height
 
 
+def whole_photo(model: "nn.Module", config: ModelConfig, image: "Image") -> "Tensor":
+    """Make of a whole photo what any network takes: in the photo's form, or squeezed to the square of a transformer."""
+    side = config.image_size
+    size = (side, side) if hasattr(model, "patch_embed") else grid_size(image.size, side)
+    return network_input(config, image, *size)
+
+
+def as_map(model: Any, features: "Tensor", channels: int) -> "Tensor":
+    """Turn a layer's output into (batch, channels, rows, columns), whichever way round it comes.
+
+    What has no places stays as it is.
+    """
+    if features.ndim == 3 and hasattr(model, "patch_embed"):
+        patches = features[:, getattr(model, "num_prefix_tokens", 0) :]
+        return patches.unflatten(1, model.patch_embed.grid_size).permute(0, 3, 1, 2)
+    if features.ndim == 4 and features.shape[1] != channels == features.shape[3]:
+        return features.permute(0, 3, 1, 2)
+    return features
+
+
 def network_input(config: ModelConfig, image: "Image", width: int, height: int, box: Any = None) -> "Tensor":
     """Resize a photo, or the part of it in ``box`` (xyxy), and normalize it: float32 (1, 3, height, width)."""
     import torch

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hashtagger.errors import ModelError
-from hashtagger.explain.classmap import grid_size, network_input
+from hashtagger.explain.classmap import as_map, whole_photo
 from hashtagger.i18n import _
 from hashtagger.models.weights import ModelConfig
 
@@ -67,11 +67,17 @@ def strongest_channels(
         count: At most so many channels.
 
     Raises:
-        ModelError: The network has no such level, or the level no places.
+        ModelError: The network has no levels or none of that number, or the level no places.
     """
     import torch
 
     names = levels(model)
+    if not names:
+        raise ModelError(
+            _("{name}: no layer to look at; networks of timm with feature_info have one").format(
+                name=config.architecture
+            )
+        )
     if not 1 <= level <= len(names):
         raise ModelError(
             _("{name} has no level {level}; it has: {known}").format(
@@ -85,13 +91,13 @@ def strongest_channels(
         # A copy, as the next layers may work in place.
         lambda _module, _inputs, output: seen.append(output.detach().float().cpu().clone())
     )
-    pixels = network_input(config, image, *grid_size(image.size, config.image_size))
+    pixels = whole_photo(model, config, image)
     try:
         with torch.inference_mode():
             model(pixels.to(next(model.parameters()).device))
     finally:
         hook.remove()
-    features = seen[0]
+    features = as_map(model, seen[0], model.feature_info[level - 1]["num_chs"])  # type: ignore[index,arg-type]
     if features.ndim != 4:
         raise ModelError(_("{name}: level {level} has no places to draw").format(name=config.architecture, level=level))
     strength = features[0].mean((1, 2))

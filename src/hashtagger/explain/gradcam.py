@@ -1,10 +1,9 @@
 """Heat maps of networks that have no class map of their own, with the grad-cam library."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hashtagger.errors import MissingExtraError, ModelError
-from hashtagger.explain.classmap import grid_size, network_input
+from hashtagger.explain.classmap import as_map, whole_photo
 from hashtagger.i18n import _
 from hashtagger.models.weights import ModelConfig
 
@@ -37,10 +36,12 @@ def grad_cam(model: "nn.Module", config: ModelConfig, image: "Image", index: int
             _("a heat map of a network other than DRN takes grad-cam: pip install 'hashtagger[explain]'")
         ) from error
     layer = target_layer(model)
-    side = config.image_size
-    width, height = (side, side) if hasattr(model, "patch_embed") else grid_size(image.size, side)
-    pixels = network_input(config, image, width, height).to(next(model.parameters()).device)
-    with GradCAM(model, [layer], reshape_transform=_as_map(model)) as cam, torch.enable_grad():
+    pixels = whole_photo(model, config, image).to(next(model.parameters()).device)
+
+    def transform(features: "Tensor") -> "Tensor":
+        return as_map(model, features, model.num_features)  # type: ignore[arg-type]
+
+    with GradCAM(model, [layer], reshape_transform=transform) as cam, torch.enable_grad():
         heat = cam(pixels, [ClassifierOutputTarget(index)])
     resized = torch.nn.functional.interpolate(
         torch.from_numpy(heat)[:, None], (image.height, image.width), mode="bilinear", align_corners=False
@@ -68,18 +69,3 @@ def target_layer(model: Any) -> "nn.Module":
                 name=type(model).__name__
             )
         ) from error
-
-
-def _as_map(model: Any) -> "Callable[[Tensor], Tensor]":
-    """Turn a layer's output into (batch, channels, rows, columns), whichever way round it comes."""
-    prefix = getattr(model, "num_prefix_tokens", 0)
-
-    def transform(features: "Tensor") -> "Tensor":
-        if features.ndim == 3:
-            patches = features[:, prefix:]
-            return patches.unflatten(1, model.patch_embed.grid_size).permute(0, 3, 1, 2)
-        if features.shape[-1] == model.num_features:
-            return features.permute(0, 3, 1, 2)
-        return features
-
-    return transform

@@ -21,7 +21,7 @@ def create_model(architecture: str, **kwargs: Any) -> "nn.Module":
         **kwargs: What ``timm.create_model`` takes: ``num_classes``, ``pretrained``, ...
 
     Raises:
-        ModelError: There is no network of that name, or it does not take these arguments.
+        ModelError: There is no network of that name, it does not take these arguments, or it has no pretrained weights.
     """
     import timm
 
@@ -38,7 +38,7 @@ def create_model(architecture: str, **kwargs: Any) -> "nn.Module":
         )
     try:
         model: nn.Module = timm.create_model(architecture, **kwargs)
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError, RuntimeError) as error:
         raise ModelError(
             _("network {name} cannot be made so: {cause}").format(name=architecture, cause=error)
         ) from error

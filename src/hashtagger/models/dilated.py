@@ -1,11 +1,10 @@
 """Dilated Residual Networks: DRN-A, DRN-C and DRN-D.
 
-Yu, Koltun and Funkhouser, "Dilated Residual Networks", CVPR 2017 (arXiv:1705.09914).
+Yu, Koltun and Funkhouser, "Dilated Residual Networks", CVPR 2017 (arXiv:1705.09914), and DRN-D of their code.
 
-A residual network whose last two levels keep the resolution of the fourth and grow their dilation
-instead, so the features leave at an eighth of the input's size rather than a thirty-second. The
-classifier is linear and comes after average pooling, so the same weights applied before the pooling
-say for each place of the photo what it looks like: :meth:`DRN.forward_class_map`.
+A residual network whose last two strides are replaced by dilation, so the features leave at an eighth of the
+input's size rather than a thirty-second. The classifier is linear and comes after average pooling, so the same
+weights applied before the pooling say for each place of the photo what it looks like: :meth:`DRN.forward_class_map`.
 
 - **A** is a ResNet with dilation in place of two strides; its maps show a grid.
 - **C** removes the grid: a convolutional stem without max pooling, and two levels of falling dilation

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hashtagger.errors import MissingExtraError
 from hashtagger.i18n import _
 from hashtagger.models.runtimes import fold
-from hashtagger.models.weights import METADATA_KEY, ModelConfig
+from hashtagger.models.weights import METADATA_KEY, ModelConfig, replacing
 
 if TYPE_CHECKING:
     from torch import nn
@@ -56,9 +56,8 @@ def export_onnx(network: "nn.Module", config: ModelConfig, out: "str | os.PathLi
             verbose=False,
         )
     program.model.metadata_props[METADATA_KEY] = config.to_json()
-    partial = _partial(Path(out))
-    program.save(partial, external_data=False)
-    partial.replace(out)
+    with replacing(Path(out)) as partial:
+        program.save(partial, external_data=False)
 
 
 def export_program(network: "nn.Module", config: ModelConfig, out: "str | os.PathLike[str]") -> None:
@@ -78,9 +77,8 @@ def export_program(network: "nn.Module", config: ModelConfig, out: "str | os.Pat
     program = torch.export.export(fold(network), (pixels,), dynamic_shapes=({0: photos},))
     content = io.BytesIO()
     torch.export.save(program, content, extra_files={METADATA_KEY: config.to_json()})
-    partial = _partial(Path(out))
-    partial.write_bytes(content.getvalue())
-    partial.replace(out)
+    with replacing(Path(out)) as partial:
+        partial.write_bytes(content.getvalue())
 
 
 def _example(config: ModelConfig) -> tuple[Any, Any]:
@@ -88,7 +86,3 @@ def _example(config: ModelConfig) -> tuple[Any, Any]:
     import torch
 
     return torch.zeros(2, 3, config.image_size, config.image_size), torch.export.Dim("photos")
-
-
-def _partial(out: Path) -> Path:
-    return out.with_name(out.name + ".partial")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hashtagger.models.export import require_onnx
-from hashtagger.models.weights import METADATA_KEY, ModelConfig
+from hashtagger.models.weights import METADATA_KEY, ModelConfig, replacing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +60,8 @@ def quantize(network: Path, out: Path, batches: Sequence["Array"]) -> None:
         extra_options={},
     )
     quantizer.quantize_model()
-    quantizer.model.save_model_to_file(str(out), False)
+    with replacing(out) as partial:
+        quantizer.model.save_model_to_file(str(partial), False)
 
 
 def fit_ranges(model: Any, batches: Iterable["Array"]) -> dict[str, tuple["np.float32", "np.float32"]]:
@@ -81,7 +82,8 @@ def write_config(path: Path, config: ModelConfig) -> None:
 
     model = onnx.load(path)
     onnx.helper.set_model_props(model, {METADATA_KEY: config.to_json()})
-    onnx.save(model, path)
+    with replacing(path) as partial:
+        onnx.save(model, partial)
 
 
 def _watch(model: Any, batches: Iterable["Array"]) -> tuple[dict[str, list["Array"]], dict[str, tuple[float, float]]]:
@@ -106,7 +108,10 @@ def _watch(model: Any, batches: Iterable["Array"]) -> tuple[dict[str, list["Arra
     extremes: dict[str, tuple[float, float]] = {}
     for batch in batches:
         for name, tensor in zip([entry, *names], [batch, *session.run(None, {entry: batch})], strict=True):
-            values = tensor.reshape(len(batch), -1)
+            if tensor.dtype.kind != "f":
+                continue  # a shape, or what is computed from one
+            # What holds something for each photo may have any form; what does not is as one photo's.
+            values = tensor.reshape(1 if tensor.size % len(batch) else len(batch), -1)
             samples.setdefault(name, []).append(values[:, draw.integers(values.shape[1], size=_SAMPLES)])
             low, high = extremes.get(name, (0.0, 0.0))
             extremes[name] = (min(low, float(values.min())), max(high, float(values.max())))

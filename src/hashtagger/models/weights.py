@@ -8,7 +8,8 @@ A file is safetensors, or ONNX for onnxruntime. Its metadata says all that is ne
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,11 +72,11 @@ class ModelConfig:
             ValueError: The text is not such a config.
         """
         values = json.loads(text)
-        known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
-        for name in ("keys", "mean", "std", "tags"):
-            if name in known:
-                known[name] = tuple(known[name])
         try:
+            known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
+            for name in ("keys", "mean", "std", "tags"):
+                if name in known:
+                    known[name] = tuple(known[name])
             return cls(**known)
         except TypeError as error:
             raise ValueError(str(error)) from error
@@ -88,26 +89,31 @@ def cache_folder() -> Path:
     return Path(platformdirs.user_cache_dir("hashtagger")) / "weights"
 
 
-def find_weights(vocabulary: str = "hashtags_ko") -> Path:
+def find_weights(vocabulary: "str | os.PathLike[str]" = "hashtags_ko") -> Path:
     """Find the weights of a vocabulary: the packed ones, else those in :func:`cache_folder`.
 
     They are named ``ARCHITECTURE-VOCABULARY.safetensors``; of several, the first by name is taken.
 
+    Args:
+        vocabulary: Its name or its file.
+
     Raises:
         WeightsError: There are none.
     """
+    given = os.fspath(vocabulary)
+    name = Path(given).name.removesuffix(".toml")
     folders = [_PACKED if _PACKED.is_dir() else _CHECKOUT, cache_folder()]
     for folder in folders:
-        for path in sorted(folder.glob(f"*-{vocabulary}.safetensors")):
+        for path in sorted(folder.glob(f"*-{name}.safetensors")):
             return path
     known = {path.stem.partition("-")[2] for folder in folders for path in folder.glob("*-*.safetensors")}
     raise WeightsError(
         _(
             "no weights for vocabulary {name!r}: none are packed, and {folder} has no *-{name}.safetensors (there are "
             'weights for: {known}); collect photos and train your own: hashtagger collect "#TAG" photos/ '
-            "--vocabulary {name}, hashtagger train photos/ --vocabulary {name} --out RUN, then "
+            "--vocabulary {given}, hashtagger train photos/ --vocabulary {given} --out RUN, then "
             "--weights RUN/weights.safetensors"
-        ).format(name=vocabulary, folder=folders[-1], known=", ".join(sorted(known)) or "-")
+        ).format(name=name, given=given, folder=folders[-1], known=", ".join(sorted(known)) or "-")
     )
 
 
@@ -220,7 +226,7 @@ def load_weights(path: "str | os.PathLike[str]") -> "tuple[nn.Module, ModelConfi
         The network in eval mode and float32 on the CPU, and its config.
 
     Raises:
-        WeightsError: The file is missing, damaged, or does not fit the network it names.
+        WeightsError: The file is missing, damaged, an ONNX file, or does not fit the network it names.
         ModelError: It names a network that does not exist.
     """
     from safetensors.torch import load_file
@@ -229,6 +235,10 @@ def load_weights(path: "str | os.PathLike[str]") -> "tuple[nn.Module, ModelConfi
 
     path = Path(path)
     config = read_config(path)
+    if path.suffix == ".onnx":
+        raise WeightsError(
+            _("{path}: an ONNX file only recommends; give the .safetensors it was made from").format(path=path)
+        )
     verify(path)
     model = build_model(config.architecture, num_classes=len(config.keys), **config.model_args)
     load_state(model, load_file(path), f"{path} ({config.architecture})")
@@ -271,16 +281,30 @@ def save_weights(
         model: The network.
         config: What the file shall say of itself.
         dtype: Type of the floating-point tensors in the file, float16 by default.
+
+    Raises:
+        WeightsError: A value is too large for ``dtype``.
     """
     import torch
     from safetensors.torch import save
 
     dtype = dtype or torch.float16
-    tensors = {
-        key: (tensor.to(dtype) if tensor.is_floating_point() else tensor).contiguous().cpu().clone()
-        for key, tensor in model.state_dict().items()
-    }
     path = Path(path)
+    tensors = {}
+    for key, tensor in model.state_dict().items():
+        saved = tensor.to(dtype) if tensor.is_floating_point() else tensor
+        if not torch.equal(saved.isfinite(), tensor.isfinite()):
+            raise WeightsError(
+                _("{path}: {key} has values too large for {dtype}").format(path=path, key=key, dtype=dtype)
+            )
+        tensors[key] = saved.contiguous().cpu().clone()
+    with replacing(path) as partial:
+        partial.write_bytes(save(tensors, metadata={METADATA_KEY: config.to_json()}))
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give where to write a file that takes its place when it is whole."""
     partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(save(tensors, metadata={METADATA_KEY: config.to_json()}))
+    yield partial
     partial.replace(path)

@@ -5,7 +5,7 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,7 +112,7 @@ def tag_parts(job: "Job", parts: "Sequence[Part]", workers: int | None) -> Itera
     DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     cpus, gpus = (int(ray.cluster_resources().get(name, 0)) for name in ("CPU", "GPU"))
-    threads = max(1, cpus // gpus) if gpus else 1
+    threads = cores_per_gpu(ray.nodes()) if gpus else 1
     done = ray.data.from_items([{"part": part.number} for part in parts], override_num_blocks=len(parts)).map_batches(
         _Worker,
         fn_constructor_args=(job, threads, os.fspath(Path.cwd())),
@@ -133,6 +133,16 @@ def tag_parts(job: "Job", parts: "Sequence[Part]", workers: int | None) -> Itera
                 path=job.folder, n=len(absent)
             )
         )
+
+
+def cores_per_gpu(machines: Iterable[Mapping[str, Any]]) -> int:
+    """Count the cores that every GPU's worker can have: no worker fits two machines.
+
+    Args:
+        machines: As ``ray.nodes()`` gives them.
+    """
+    resources = (machine["Resources"] for machine in machines if machine["Alive"])
+    return max(1, min((int(own.get("CPU", 0) // own["GPU"]) for own in resources if own.get("GPU")), default=1))
 
 
 class _Worker:

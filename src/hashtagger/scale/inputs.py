@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hashtagger.errors import TaggingError
-from hashtagger.images import SUFFIXES
+from hashtagger.images import SUFFIXES, matches
 from hashtagger.scale.storage import cause, is_url, locate
 
 if TYPE_CHECKING:
@@ -36,12 +36,9 @@ def list_photos(inputs: Iterable[str]) -> Iterator[str]:
             yield from _lines(given[1:])
         elif is_url(given):
             yield from _remote(given)
-        elif not Path(given).exists() and glob.has_magic(given):
-            matches = sorted(glob.glob(given, recursive=True))  # noqa: PTH207  (Path.glob takes no absolute pattern)
-            for match in matches or [given]:
-                yield from _local(match)
         else:
-            yield from _local(given)
+            for match in matches(given):
+                yield from _local(match)
 
 
 def is_absolute(given: str) -> bool:
@@ -53,7 +50,9 @@ def _local(place: str) -> Iterator[str]:
     def refuse(error: OSError) -> None:
         raise TaggingError(f"{error.filename}: {error.strerror}") from error
 
-    return _walk(os.walk(place, onerror=refuse)) if Path(place).is_dir() else iter([place])
+    if not os.path.isdir(place):  # noqa: PTH112  (Path raises at too long a name)
+        return iter([place])
+    return _walk(os.walk(place, onerror=refuse))
 
 
 def _remote(url: str) -> Iterator[str]:
@@ -66,14 +65,14 @@ def _remote(url: str) -> Iterator[str]:
     container = "".join(url.partition("::")[1:])
     try:
         if glob.has_magic(path):
-            matches = sorted(fs.glob(path, detail=True).items())
-            found = chain.from_iterable(
+            entries = sorted(fs.glob(path, detail=True).items())
+            found: Iterator[str] = chain.from_iterable(
                 _walk(_folders(fs, match)) if about["type"] == "directory" else [match]
-                for match, about in matches
+                for match, about in entries
                 if not match.rpartition("/")[2].startswith(".")
             )
         elif fs.isdir(path):
-            found = chain(_walk(_folders(fs, path)))
+            found = _walk(_folders(fs, path))
         else:
             return iter([url])
     # Every file system fails in its own way.

@@ -9,7 +9,6 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from hashtagger.errors import ImageError, TaggingError
 from hashtagger.i18n import _
-from hashtagger.posts.mojibake import escaped
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -96,11 +95,6 @@ def open_photo(photo: str) -> Path | BinaryIO:
         raise ImageError(f"{photo}: {cause(error)}") from error
 
 
-def shown(photo: str) -> str:
-    """Give a photo's path as text that any table can hold, whatever bytes its name is made of."""
-    return escaped(photo)
-
-
 def exists(location: str) -> bool:
     """Tell whether there is a file or folder.
 
@@ -126,5 +120,6 @@ def names_in(folder: str) -> set[str]:
 def remove(folder: str, last: str = "") -> None:
     """Remove a folder with all that is in it, the file ``last`` after all others."""
     fs, path = locate(folder)
-    fs.rm([f"{path}/{name}" for name in names_in(folder) - {last}], recursive=True)
+    if others := [f"{path}/{name}" for name in names_in(folder) - {last}]:
+        fs.rm(others, recursive=True)
     fs.rm(path, recursive=True)

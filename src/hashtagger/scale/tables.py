@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from pathlib import PurePosixPath
 from typing import IO, Any
 
 from hashtagger.errors import MissingExtraError, TaggingError
@@ -44,7 +45,7 @@ def write_table(rows: Iterable[Row], file: IO[bytes], path: str) -> None:
 
 
 def _ending(path: str) -> str:
-    return path.rpartition(".")[2].lower()
+    return PurePosixPath(path).suffix.removeprefix(".").lower()
 
 
 def _write_jsonl(rows: Iterable[Row], file: IO[bytes]) -> None:

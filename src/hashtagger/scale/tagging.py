@@ -7,7 +7,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hashtagger.errors import ImageError
-from hashtagger.scale.storage import open_photo, shown
+from hashtagger.posts.mojibake import escaped
+from hashtagger.scale.storage import open_photo
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +43,6 @@ def tag(recommender: "Recommender", photos: Iterable[str], *, batch: int, thread
     Yields:
         A row for each photo, in order.
     """
-    import numpy as np
 
     def prepare(photo: str) -> "np.ndarray[Any, Any] | ImageError":
         try:
@@ -52,13 +52,13 @@ def tag(recommender: "Recommender", photos: Iterable[str], *, batch: int, thread
 
     prepared = ahead(prepare, photos, threads=threads, window=2 * batch)
     while group := list(islice(prepared, batch)):
-        readable = [pixels for _photo, pixels in group if not isinstance(pixels, ImageError)]
-        scores = iter(recommender.score_pixels(np.stack(readable)) if readable else ())
-        for photo, pixels in group:
-            if isinstance(pixels, ImageError):
-                yield {"photo": shown(photo), "tags": [], "best": None, "error": shown(str(pixels))}
+        scored = recommender.score_readable(pixels for _photo, pixels in group)
+        for (photo, _pixels), scores in zip(group, scored, strict=True):
+            # A name may be made of any bytes, a table holds text.
+            if isinstance(scores, ImageError):
+                yield {"photo": escaped(photo), "tags": [], "best": None, "error": escaped(str(scores))}
             else:
-                yield _row(shown(photo), next(scores), recommender)
+                yield _row(escaped(photo), scores, recommender)
 
 
 def ahead(function: Callable[[A], B], items: Iterable[A], *, threads: int, window: int) -> Iterator[tuple[A, B]]:
