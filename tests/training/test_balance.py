@@ -17,7 +17,7 @@ def photos(folders):
 def test_small_classes_are_filled_up_and_large_ones_left(photos, recipe, tmp_path):
     recipe = dataclasses.replace(recipe, balance_to=15)
     other = Photo(photos[0].path, OTHER, "train")
-    new = write_variations([*photos, other], recipe, tmp_path)
+    new = write_variations([*photos, other], recipe, tmp_path, anew=True)
     assert Counter(photo.key for photo in new) == {"palace": 5}
     assert {photo.split for photo in new} == {"train"}
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(photo.path for photo in new)
@@ -30,19 +30,35 @@ def test_small_classes_are_filled_up_and_large_ones_left(photos, recipe, tmp_pat
 
 def test_variations_vary_and_a_second_run_gives_the_same(photos, recipe, tmp_path):
     recipe = dataclasses.replace(recipe, balance_to=25)
-    first = write_variations(photos, recipe, tmp_path / "a")
+    first = write_variations(photos, recipe, tmp_path / "a", anew=True)
     palaces = [photo for photo in first if photo.key == "palace"]
     assert len(palaces) == 15
     assert len({photo.path.read_bytes() for photo in palaces}) == 15
     (tmp_path / "b" / "palace").mkdir(parents=True)
     for photo in palaces[:4]:
         (tmp_path / "b" / "palace" / photo.path.name).write_bytes(photo.path.read_bytes())
-    second = write_variations(photos, recipe, tmp_path / "b")
+    second = write_variations(photos, recipe, tmp_path / "b", anew=False)
     assert [photo.path.read_bytes() for photo in second] == [photo.path.read_bytes() for photo in first]
+
+
+def test_files_of_a_run_that_was_stopped_are_written_over(photos, recipe, tmp_path):
+    recipe = dataclasses.replace(recipe, balance_to=21)
+    flowers = [photo for photo in photos if photo.key == "flower"]
+    (first,) = write_variations(flowers, recipe, tmp_path, anew=True)
+    whole = first.path.read_bytes()
+    first.path.write_bytes(whole[:300])
+    write_variations(flowers, recipe, tmp_path, anew=True)
+    assert first.path.read_bytes() == whole
+    # Another photo of the same name.
+    palace = next(photo for photo in photos if photo.key == "palace" and photo.path.stem == flowers[0].path.stem)
+    changed = [dataclasses.replace(flowers[0], path=palace.path), *flowers[1:]]
+    (second,) = write_variations(changed, recipe, tmp_path, anew=True)
+    assert second.path == first.path
+    assert second.path.read_bytes() != whole
 
 
 def test_what_cannot_be_read_is_not_varied(recipe, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"")
     recipe = dataclasses.replace(recipe, balance_to=3)
-    assert write_variations([Photo(Path(broken), "dog", "train")], recipe, tmp_path / "out") == []
+    assert write_variations([Photo(Path(broken), "dog", "train")], recipe, tmp_path / "out", anew=True) == []

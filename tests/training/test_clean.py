@@ -124,6 +124,9 @@ def test_a_photo_that_is_listed_twice_is_no_twin_of_itself(folders, weights, tmp
     found = [(entry["kind"], entry["file"]) for entry in findings_of(tmp_path / "out")]
     assert len(found) == len(set(found))
     assert apply_findings(manifest, tmp_path / "out")["kept"] == 60
+    relabelled = {"file": entries[0]["file"], "action": "relabel", "suggestion": "palace"}
+    (tmp_path / "out" / "findings.jsonl").write_text(json.dumps(relabelled), encoding="utf-8-sig")
+    assert apply_findings(manifest, tmp_path / "out")["relabelled"] == 2
 
 
 def test_names_of_files_that_are_no_text_are_found_and_applied(folders, weights, tmp_path):
@@ -201,6 +204,19 @@ def test_findings_that_cannot_be_applied_are_refused(folders, tmp_path, line):
         apply_findings(folders, tmp_path)
     (tmp_path / "findings.jsonl").write_text('{"file": "a", "action": "keep"}\n' + line, encoding="utf-8")
     with pytest.raises(TrainingError, match="line 2"):
+        apply_findings(folders, tmp_path)
+    assert not (tmp_path / "manifest.jsonl").exists()
+
+
+def test_findings_of_other_data_are_refused(folders, tmp_path, capsys):
+    lines = [json.dumps({"file": f"flower/{name}.png", "action": "drop"}) for name in ("gone", "00")]
+    findings = tmp_path / "findings.jsonl"
+    findings.write_text("\n".join(lines), encoding="utf-8")
+    assert apply_findings(folders, tmp_path)["dropped"] == 1
+    assert f"1 photos of the findings are not in {folders}" in capsys.readouterr().err
+    (tmp_path / "manifest.jsonl").unlink()
+    findings.write_text(lines[0], encoding="utf-8")
+    with pytest.raises(TrainingError, match="these findings are of other photos than"):
         apply_findings(folders, tmp_path)
     assert not (tmp_path / "manifest.jsonl").exists()
 

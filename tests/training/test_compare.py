@@ -9,7 +9,9 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from hashtagger.cli import group
-from hashtagger.errors import ModelError, TrainingError
+from hashtagger.errors import ModelError, TrainingError, WeightsError
+from hashtagger.models import create_model
+from hashtagger.models.weights import ModelConfig, save_weights
 from hashtagger.training import recipe as recipes
 from hashtagger.training import sweep as sweeps
 from hashtagger.training.compare import compare, count_macs
@@ -94,11 +96,20 @@ def test_what_cannot_be_trained_is_said_before_anything_is(folders, quick, tmp_p
     for recipe, error, said in (
         (dataclasses.replace(quick, model="no_such_net"), ModelError, "no network 'no_such_net'"),
         (dataclasses.replace(quick, model="inception_v3", model_options={}), TrainingError, "inception_v3 .* 32 px"),
+        (dataclasses.replace(quick, teachers=("absent.safetensors",)), WeightsError, "no such weights file"),
     ):
         with pytest.raises(error, match=said) as raised:
             compare(folders, tmp_path / "out", {"good": quick, "bad": recipe}, devices="cpu")
         assert "\n" not in str(raised.value)
         assert not (tmp_path / "out").exists()
+    start = tmp_path / "start.safetensors"
+    options = dict(quick.model_options)
+    network = create_model("sequential_cnn", num_classes=2, **options)
+    save_weights(start, network, ModelConfig("sequential_cnn", "", ("flower", "palace"), 32, model_args=options))
+    tries = {"good": quick, "bad": dataclasses.replace(quick, model="resnet18", model_options={})}
+    with pytest.raises(WeightsError, match="of another network"):
+        compare(folders, tmp_path / "out", tries, init=start, devices="cpu")
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_command_prints_one_table(folders, quick, tmp_path):

@@ -1,12 +1,23 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
+from lightning.fabric.utilities.distributed import DistributedSamplerWrapper
+from torch.utils.data import DataLoader
 
 from hashtagger.errors import TrainingError
-from hashtagger.training.dataset import Photo, read_photos, split_photos, write_manifest
+from hashtagger.training.augment import Augment
+from hashtagger.training.dataset import (
+    Photo,
+    read_photos,
+    split_photos,
+    steps_per_epoch,
+    training_loader,
+    write_manifest,
+)
 from hashtagger.training.recipe import Recipe
 from hashtagger.training.train import train as lightning_train
 
@@ -43,7 +54,8 @@ def test_two_processes_learn_what_one_learns(folders, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"")
     photos = split_photos(read_photos(folders), 0.3, seed=0)
     data = tmp_path / "photos.jsonl"
-    write_manifest([*photos, Photo(tmp_path / "broken.png", "flower", "val")], data)
+    broken = Photo(tmp_path / "broken.png", "flower", "val")
+    write_manifest([*photos, broken], data)
     one = train(data, tmp_path / "one", 20, "cpu", tmp_path / "one.toml")
     two = train(data, tmp_path / "two", 10, "2", tmp_path / "two.toml")
     assert one["global_step"] == two["global_step"] == 3
@@ -54,9 +66,21 @@ def test_two_processes_learn_what_one_learns(folders, tmp_path):
             network = one["state_dict"]["network." + name.removeprefix("average.")]
             moved = max(moved, float((network - tensor).abs().max()))
     assert moved > 1e-3, "nothing was learned"
+    # The second process meets it, and the first writes it down.
+    assert list(two["problems"]) == list(one["problems"]) == [f"{broken.path}: empty"]
     for row, same in zip(one["history"], two["history"], strict=True):
         assert abs(row["val_loss"] - same["val_loss"]) < 1e-4
         assert row["val_top1"] == same["val_top1"]
+
+
+@pytest.mark.parametrize(
+    ("photos", "batch", "devices"), [(21, 10, 1), (21, 10, 2), (100, 32, 2), (30, 4, 3), (5, 8, 2)]
+)
+def test_the_learning_rate_falls_over_the_steps_that_there_are(photos, batch, devices, recipe):
+    loader = training_loader([Photo(Path("a"), "dog")] * photos, Augment(recipe, 24), batch=batch, balance=0.5, seed=0)
+    shared = DistributedSamplerWrapper(loader.sampler, num_replicas=devices, rank=0)
+    each = DataLoader(loader.dataset, batch_size=loader.batch_size, sampler=shared)
+    assert steps_per_epoch(photos, batch, devices) == len(each)
 
 
 def test_what_lightning_refuses_is_one_line(folders, tmp_path, recipe):

@@ -1,16 +1,19 @@
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from safetensors.torch import load_file
 
 from hashtagger.cli import group
 from hashtagger.errors import MissingExtraError, TrainingError
-from hashtagger.models.weights import CHECKSUMS, load_weights, save_weights
+from hashtagger.models.weights import CHECKSUMS, find_weights, load_weights, save_weights
+from hashtagger.training import plots
 from hashtagger.training.clean import clean
 from hashtagger.training.dataset import read_photos
-from hashtagger.training.evaluate import evaluate
+from hashtagger.training.evaluate import _by_label, evaluate
 from hashtagger.training.recipe import Recipe
 from hashtagger.training.train import train
 
@@ -115,6 +118,58 @@ def test_calibration_goes_into_the_weights_and_nothing_else_changes(weights, man
     precision = abstention["at_weights_threshold"]["precision"]
     assert precision is None or precision["value"] >= 0.9
     assert evaluate(manifest, tmp_path / "again", path)["sets"]["val"] == report["sets"]["val"]
+
+
+def test_calibration_keeps_the_type_of_the_weights(weights, manifest, tmp_path):
+    path = tmp_path / "wide.safetensors"
+    network, config = load_weights(weights)
+    with torch.no_grad():
+        network.fc.bias.add_(1e-5)
+    save_weights(path, network, config, dtype=torch.float32)
+    before = load_file(path)
+    evaluate(manifest, tmp_path / "out", path, calibrate="val")
+    after = load_file(path)
+    assert {tensor.dtype for tensor in after.values()} == {torch.float32, torch.int64}
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_packed_weights_are_not_calibrated(manifest, tmp_path):
+    before = find_weights().stat().st_mtime_ns
+    arguments = ["evaluate", str(manifest), "--out", str(tmp_path / "out"), "--calibrate", "val"]
+    result = CliRunner().invoke(group, arguments)
+    assert result.exit_code == 1
+    assert "takes one of your own: --weights FILE" in result.stderr
+    assert find_weights().stat().st_mtime_ns == before
+
+
+def test_an_onnx_file_is_refused_in_one_line(manifest, tmp_path):
+    file = find_weights().with_suffix(".int8.onnx")
+    result = CliRunner().invoke(group, ["evaluate", str(manifest), "--weights", str(file), "--out", str(tmp_path)])
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].endswith("give the .safetensors it was made from")
+
+
+def test_the_interval_of_a_rare_label_comes_from_draws_that_hold_it():
+    truth = np.array([0] * 3 + [1] * 97)
+    said = np.array([0] * 3 + [1] * 96 + [2])
+    labels = _by_label(truth, said, ["rare", "common", "absent"])
+    assert list(labels) == ["rare", "common"]
+    for rate in ("precision", "recall", "f1"):
+        assert labels["rare"][rate] == {"value": 1, "low": 1, "high": 1}
+    # What is never said of photos that are there stays wrong.
+    missed = _by_label(truth, np.ones_like(truth), ["rare", "common", "absent"])["rare"]
+    assert missed["precision"] == missed["recall"] == {"value": 0, "low": 0, "high": 0}
+
+
+def test_figures_name_labels_by_their_tags(folders, weights, tmp_path, monkeypatch):
+    """Those in the file, where no vocabulary is at hand."""
+    path = tmp_path / "tagged.safetensors"
+    network, config = load_weights(weights)
+    save_weights(path, network, dataclasses.replace(config, vocabulary="garden", tags=("꽃밭", "궁궐")))
+    shown = []
+    monkeypatch.setattr(plots, "draw_labels", lambda _sets, tags, _path: shown.append(tags))
+    evaluate(folders, tmp_path / "out", path)
+    assert shown == [{"flower": "꽃밭", "palace": "궁궐"}]
 
 
 def test_calibration_takes_the_split_that_is_named(weights, manifest, folders, tmp_path):

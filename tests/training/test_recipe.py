@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import pytest
 
@@ -14,11 +15,26 @@ def test_packed_recipes_load_and_survive_being_written(name, tmp_path):
     assert load_recipe(path) == recipe
 
 
-def test_options_of_the_model_survive_being_written(tmp_path, recipe):
-    recipe = dataclasses.replace(recipe, teachers=("a.safetensors", "b.safetensors"))
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"teachers": ("a.safetensors", "b.safetensors")},
+        {"vocabulary": "C:\\사과 🍎\\fruit.toml"},
+        {"model_options": {"in_chans": 3, "scriptable": True, "cfg": {"first size": [1.5, 2], "act": "relu"}}},
+        {"clip": math.inf, "learning_rate": 1e-7},
+    ],
+)
+def test_whatever_a_recipe_says_survives_being_written(tmp_path, recipe, changes):
+    recipe = dataclasses.replace(recipe, **changes)
     path = tmp_path / "recipe.toml"
     path.write_text(recipe.to_toml(), encoding="utf-8")
     assert load_recipe(path) == recipe
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text("batch = 3", encoding="utf-8-sig")
+    assert load_recipe(path) == Recipe(batch=3)
 
 
 def test_size_at_goes_through_the_stages():

@@ -66,6 +66,19 @@ def test_a_fresh_vocabulary_is_trained_and_used_without_touching_code(gardens, q
     assert {tag["tag"] for tag in json.loads(result.stdout)[0]["tags"]} == {"꽃밭", "울타리", "궁궐"}
 
 
+def test_folders_of_korean_names_are_labels_and_hashtags_by_default(folders, tmp_path, sample_photos):
+    for key, name in (("flower", "꽃밭"), ("palace", "우리궁궐")):
+        shutil.copytree(folders / key, tmp_path / "photos" / name)
+    out = tmp_path / "run"
+    small = ["--model", "sequential_cnn", "--size", "32", "--epochs", "1", "--devices", "cpu"]
+    arguments = ["train", str(tmp_path / "photos"), *small, "--report", "--out", str(out)]
+    result = CliRunner().invoke(group, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    arguments = ["recommend", "--json", "--threshold", "0", "--weights", str(out / "weights.safetensors")]
+    result = CliRunner().invoke(group, [*arguments, str(sample_photos["flower"])], catch_exceptions=False)
+    assert {tag["tag"] for tag in json.loads(result.stdout)[0]["tags"]} == {"꽃밭", "우리궁궐"}
+
+
 def test_other_keys_and_labels_of_few_photos_teach_what_fits_none(gardens, quick, tmp_path):
     data, vocabulary = gardens
     recipe = dataclasses.replace(quick, vocabulary=str(vocabulary))

@@ -22,9 +22,9 @@ from hashtagger.training import sweep as sweeps
 )
 @click.option(
     "--recipe",
-    default="hashtags_ko_cpu",
+    default="from_scratch",
     show_default=True,
-    help=_("Name ({names}) or TOML file of the recipe.").format(names=", ".join(recipes.available())),
+    help=_("With --models: name ({names}) or TOML file of the recipe.").format(names=", ".join(recipes.available())),
 )
 @click.option(
     "--vocabulary",

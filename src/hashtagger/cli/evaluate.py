@@ -10,13 +10,18 @@ from hashtagger.i18n import _
 
 @click.command(help=_("Measure a network on the photos of DATA (class folders or a manifest) and write a report."))
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--vocabulary", default="hashtags_ko", show_default=True, help=_("Name or TOML file of the label set."))
+@click.option(
+    "--vocabulary",
+    default="hashtags_ko",
+    show_default=True,
+    help=_("Without --weights: name or TOML file of the label set whose packed weights are measured."),
+)
 @click.option("--weights", type=click.Path(path_type=Path), help=_("Weights file; by default the packed one."))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help=_("Folder of the report."))
 @click.option(
     "--calibrate",
     metavar="SPLIT",
-    help=_("Fit temperature and threshold on this split (all: no splits) and write them into the weights file."),
+    help=_("Fit temperature and threshold on this split (all: no splits) and write them into the file of --weights."),
 )
 @click.option("--json", "as_json", is_flag=True, help=_("Print the report as one JSON document."))
 def command(data: Path, vocabulary: str, weights: Path | None, out: Path, calibrate: str | None, as_json: bool) -> None:

@@ -51,7 +51,7 @@ def adapt(
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option(
     "--recipe",
-    default="hashtags_ko_cpu",
+    default="from_scratch",
     show_default=True,
     help=_("Name ({names}) or TOML file of the recipe.").format(names=", ".join(available())),
 )
@@ -63,7 +63,11 @@ def adapt(
 @click.option("--epochs", help=_("Epochs in all, or one number for each size: 8,3."))
 @click.option("--size", help=_("Sides in pixels that training goes through: 64,96,128."))
 @click.option("--init", type=click.Path(path_type=Path), help=_("Weights file to start from."))
-@click.option("--resume", is_flag=True, help=_("Go on from the last checkpoint in the run's folder."))
+@click.option(
+    "--resume",
+    is_flag=True,
+    help=_("Go on from the last checkpoint in OUT, by the recipe and with the photos that lie there."),
+)
 @click.option("--devices", default="auto", show_default=True, help=_("auto, cpu, a number of devices, or 0,1."))
 @click.option(
     "--nodes",

@@ -14,16 +14,18 @@ from hashtagger.training.recipe import Recipe
 _QUALITY = 95
 
 
-def write_variations(photos: Sequence[Photo], recipe: Recipe, folder: Path) -> list[Photo]:
+def write_variations(photos: Sequence[Photo], recipe: Recipe, folder: Path, *, anew: bool) -> list[Photo]:
     """Write, for each label of fewer than ``recipe.balance_to`` photos, variations until there are as many.
 
     They vary as photos do in training by the recipe, at its largest size. Give photos of one side of a split
-    alone: a variation of a photo that validates tells what it is asked. Files that are there already stay.
+    alone: a variation of a photo that validates tells what it is asked.
 
     Args:
         photos: Photos of key ``other`` are passed over.
         recipe: Says how many, and how they vary.
         folder: Gets a class folder for each filled label; made if missing.
+        anew: Write over the files that are there: a run that was stopped at its start may have left torn ones, or
+            those of other photos. Otherwise they stay.
 
     Returns:
         The variations, each with its photo's split, source and further labels.
@@ -33,10 +35,10 @@ def write_variations(photos: Sequence[Photo], recipe: Recipe, folder: Path) -> l
     for photo in photos:
         if photo.key != OTHER:
             by_key.setdefault(photo.key, []).append(photo)
-    return [new for key, own in by_key.items() for new in _fill(own, recipe, augment, folder / key)]
+    return [new for key, own in by_key.items() for new in _fill(own, recipe, augment, folder / key, anew)]
 
 
-def _fill(own: list[Photo], recipe: Recipe, augment: Augment, folder: Path) -> list[Photo]:
+def _fill(own: list[Photo], recipe: Recipe, augment: Augment, folder: Path, anew: bool) -> list[Photo]:
     import torch
     from PIL import Image
 
@@ -46,7 +48,7 @@ def _fill(own: list[Photo], recipe: Recipe, augment: Augment, folder: Path) -> l
     while len(variations) < missing and sources:
         photo = sources[len(variations) % len(sources)]
         path = folder / f"{len(variations):05}-{photo.path.stem}.jpg"
-        if not path.exists():
+        if anew or not path.exists():
             try:
                 image = load_image(photo.path, shorter_side=2 * augment.size)
             except ImageError:

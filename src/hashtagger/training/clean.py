@@ -122,11 +122,12 @@ def apply_findings(data: "str | os.PathLike[str]", out: "str | os.PathLike[str]"
         ``kept``, ``dropped`` and ``relabelled`` photos, and ``manifest``, the file.
 
     Raises:
-        TrainingError: There are no findings, or they say something that cannot be done.
+        TrainingError: There are no findings, they are of other data, or say something that cannot be done.
     """
     root, entries = read_entries(data)
     out = Path(out)
     target = out / MANIFEST
+    found: set[str] = set()
     dropped: set[str] = set()
     relabelled: dict[str, str] = {}
     for number, finding in _read_findings(out / FINDINGS):
@@ -137,16 +138,26 @@ def apply_findings(data: "str | os.PathLike[str]", out: "str | os.PathLike[str]"
                     path=out / FINDINGS, number=number
                 )
             )
+        found.add(file)
         if action == "drop":
             dropped.add(file)
         elif action == "relabel":
             relabelled[file] = str(suggestion)
     if target.exists() and root.resolve() == out.resolve():
         raise TrainingError(_("{path}: is the data's own manifest; choose another folder").format(path=target))
+    absent = found - {entry["file"] for entry in entries}
+    if found and absent == found:
+        raise TrainingError(
+            _("{path}: these findings are of other photos than {data}").format(path=out / FINDINGS, data=data)
+        )
+    if absent:
+        print(_("{n} photos of the findings are not in {data}").format(n=len(absent), data=data), file=sys.stderr)
     kept = []
+    changed = 0
     for entry in entries:
         file = entry["file"]
         if file not in dropped:
+            changed += file in relabelled
             entry = {**entry, "key": relabelled.get(file, entry["key"])}
             kept.append({**entry, "file": _relative(root / file, out)})
     lines = "".join(json.dumps(entry) + "\n" for entry in kept)
@@ -154,7 +165,7 @@ def apply_findings(data: "str | os.PathLike[str]", out: "str | os.PathLike[str]"
     return {
         "kept": len(kept),
         "dropped": len(entries) - len(kept),
-        "relabelled": len(relabelled.keys() - dropped),
+        "relabelled": changed,
         "manifest": str(target),
     }
 
@@ -170,7 +181,7 @@ def _read_findings(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     if not path.is_file():
         raise TrainingError(_("{path}: no findings; run without --apply first").format(path=path))
     # Names of files may hold what str.splitlines takes for the end of a line.
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), start=1):
         if line.strip():
             try:
                 finding = json.loads(line)

@@ -6,19 +6,22 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hashtagger.errors import TrainingError
 from hashtagger.i18n import _
 from hashtagger.models import create_model
-from hashtagger.models.weights import load_weights
+from hashtagger.models.weights import load_weights, read_config
 from hashtagger.training import metrics
 from hashtagger.training.compare_report import write_comparison
 from hashtagger.training.dataset import OTHER, read_photos
 from hashtagger.training.evaluate import predict, with_interval
 from hashtagger.training.extra import require
 from hashtagger.training.recipe import Recipe
-from hashtagger.training.train import PHOTOS, train
+from hashtagger.training.train import PHOTOS, fitting_tensors, train
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _BATCH = 32
 _PASSES = 10
@@ -54,7 +57,7 @@ def compare(
     Raises:
         TrainingError: The photos, a recipe or the folder cannot be used, or a network does not take its size.
         ModelError: A network does not exist.
-        WeightsError: ``init`` is not a weights file of each try's network.
+        WeightsError: ``init`` is not a weights file of each try's network, or a teacher's cannot be read.
         MissingExtraError: Lightning or Matplotlib is not installed.
     """
     require("lightning", "matplotlib")
@@ -64,6 +67,10 @@ def compare(
     for name, recipe in tries.items():
         for size in recipe.sizes:
             count_macs(recipe, size=size)
+        if init:
+            fitting_tensors(_on_paper(recipe, 2), Path(init), ())
+        for teacher in recipe.teachers:
+            read_config(teacher)
         if (out / name).exists():
             raise TrainingError(_("{path}: is there already; choose another folder").format(path=out / name))
     rows = []
@@ -126,19 +133,26 @@ def count_macs(recipe: Recipe, labels: int = 2, size: int | None = None) -> int:
     from torch.utils.flop_counter import FlopCounterMode
 
     size = size or recipe.final_size
-    with torch.device("meta"):
-        network = create_model(recipe.model, num_classes=labels, **dict(recipe.model_options)).eval()
-        try:
-            with torch.no_grad(), FlopCounterMode(display=False) as counter:
-                network(torch.empty(1, 3, size, size))
-        except (RuntimeError, AssertionError) as error:
-            raise TrainingError(
-                _("{network} does not take photos of {size} px: {cause}").format(
-                    network=recipe.model, size=size, cause=str(error).splitlines()[0]
-                )
-            ) from error
+    network = _on_paper(recipe, labels).eval()
+    try:
+        with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+            network(torch.empty(1, 3, size, size))
+    except (RuntimeError, AssertionError) as error:
+        raise TrainingError(
+            _("{network} does not take photos of {size} px: {cause}").format(
+                network=recipe.model, size=size, cause=str(error).splitlines()[0]
+            )
+        ) from error
     # One multiplication and one addition are two operations.
     return int(counter.get_total_flops()) // 2
+
+
+def _on_paper(recipe: Recipe, labels: int) -> "nn.Module":
+    """The recipe's network without any numbers in it."""
+    import torch
+
+    with torch.device("meta"):
+        return create_model(recipe.model, num_classes=labels, **dict(recipe.model_options))
 
 
 def median_seconds(run: Callable[[], Any]) -> float:

@@ -5,19 +5,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hashtagger.i18n import _
+from hashtagger.training.report import interval, markdown_table
+
 Row = Mapping[str, Any]
-
-
-def _interval(measured: Mapping[str, float]) -> str:
-    return f"{measured['value']:.3f} [{measured['low']:.3f}, {measured['high']:.3f}]"
-
 
 _COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "name": ("try", str),
     "image_size": ("px", str),
-    "top1": ("top-1", _interval),
-    "top3": ("top-3", _interval),
-    "macro_f1": ("macro-F1", _interval),
+    "top1": ("top-1", interval),
+    "top3": ("top-3", interval),
+    "macro_f1": ("macro-F1", interval),
     "loss": ("loss", "{:.3f}".format),
     "parameters": ("parameters", "{:,}".format),
     "macs": ("MMACs", lambda count: f"{count / 1e6:,.1f}"),
@@ -43,8 +41,11 @@ def write_comparison(rows: Sequence[Row], out: Path) -> None:
 
 def to_markdown(rows: Sequence[Row]) -> str:
     """The rows as a table, figures with their 95% intervals."""
-    lines = [[title for title, _form in _COLUMNS.values()], ["---"] * len(_COLUMNS), *map(_cells, rows)]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+    return "\n".join(markdown_table(_titles(), map(_cells, rows))) + "\n"
+
+
+def _titles() -> list[str]:
+    return [title for title, _form in _COLUMNS.values()]
 
 
 def _cells(row: Row) -> list[str]:
@@ -69,11 +70,10 @@ def draw_table(rows: Sequence[Row], path: Path) -> None:
     with house_style():
         figure, (axes,) = panels(1, width=17, height=0.6 + 0.32 * len(rows))
         axes.axis("off")
-        titles = [title for title, _form in _COLUMNS.values()]
-        table = axes.table([_cells(row) for row in rows], colLabels=titles, loc="center", cellLoc="center")
+        table = axes.table([_cells(row) for row in rows], colLabels=_titles(), loc="center", cellLoc="center")
         table.auto_set_font_size(False)
         table.set_fontsize(8)
-        table.auto_set_column_width(list(range(len(titles))))
+        table.auto_set_column_width(list(range(len(_COLUMNS))))
         figure.savefig(path, dpi=120)
 
 
@@ -87,6 +87,8 @@ def draw_scatter(rows: Sequence[Row], path: Path) -> None:
             value, low, high = (row["top1"][name] for name in ("value", "low", "high"))
             axes.errorbar(row["latency_ms"], value, [[value - low], [high - value]], marker="o", capsize=3)
             axes.annotate(row["name"], (row["latency_ms"], value), (6, 4), textcoords="offset points", fontsize=8)
-        axes.set(xscale="log", xlabel="latency, ms (network alone, one photo)", ylabel="top-1, 95% interval")
+        axes.set(
+            xscale="log", xlabel=_("latency, ms (network alone, one photo)"), ylabel=_("top-1 with its interval (95%)")
+        )
         axes.margins(x=0.2)
         figure.savefig(path, dpi=120)

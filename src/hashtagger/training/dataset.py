@@ -105,7 +105,7 @@ def read_entries(data: "str | os.PathLike[str]") -> tuple[Path, list[dict[str, A
 def _read_manifest(manifest: Path) -> Iterable[dict[str, Any]]:
     try:
         # Names of files may hold what str.splitlines takes for the end of a line.
-        lines = manifest.read_text(encoding="utf-8").split("\n")
+        lines = manifest.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise TrainingError(f"{manifest}: {error}") from error
     for number, line in enumerate(lines, start=1):
@@ -152,10 +152,17 @@ def choose_keys(photos: Sequence[Photo], vocabulary: str, *, found_only: bool = 
 
 
 def set_aside(photos: Sequence[Photo], other: Sequence[str], min_photos: int) -> list[Photo]:
-    """Make photos of key :data:`OTHER` of those with a key in ``other`` or with one of fewer than ``min_photos``."""
+    """Take the label from photos with a key in ``other`` or with one of fewer than ``min_photos``.
+
+    Such a photo is of the first of its further labels that stays a label, else of :data:`OTHER`.
+    """
     counts = Counter(photo.key for photo in photos)
-    aside = {*other, *(key for key, count in counts.items() if count < min_photos)}
-    return [replace(photo, key=OTHER) if photo.key in aside else photo for photo in photos]
+    stay = {key for key, count in counts.items() if count >= min_photos} - {*other, OTHER}
+
+    def settled(photo: Photo) -> Photo:
+        return replace(photo, key=next((key for key in (photo.key, *photo.also) if key in stay), OTHER))
+
+    return [photo if photo.key == OTHER else settled(photo) for photo in photos]
 
 
 def write_manifest(photos: Sequence[Photo], path: Path) -> None:
@@ -203,14 +210,12 @@ def split_photos(photos: Sequence[Photo], val_share: float, *, seed: int, group_
 
 
 def _join(groups: Sequence[int], names: Sequence[str]) -> list[int]:
-    """Merge groups that share a name."""
+    """Merge groups, each numbered by its first member, that share a name."""
     from hashtagger.training.duplicates import merge
 
     first: dict[str, int] = {}
-    pairs = [(first.setdefault(name, index), index) for index, name in enumerate(names)]
-    start: dict[int, int] = {}
-    pairs += [(start.setdefault(group, index), index) for index, group in enumerate(groups)]
-    return merge(len(groups), pairs)
+    named = ((first.setdefault(name, index), index) for index, name in enumerate(names))
+    return merge(len(groups), [*((group, index) for index, group in enumerate(groups)), *named])
 
 
 def targets(photos: Sequence[Photo], keys: Sequence[str], *, loss: str, also_share: float = 0.0) -> "torch.Tensor":
@@ -225,7 +230,7 @@ def targets(photos: Sequence[Photo], keys: Sequence[str], *, loss: str, also_sha
     column = {key: number for number, key in enumerate(keys)}
     rows = torch.zeros(len(photos), len(keys))
     for row, photo in zip(rows, photos, strict=True):
-        also = [column[key] for key in photo.also if key in column and key != photo.key]
+        also = [column[key] for key in dict.fromkeys(photo.also) if key in column and key != photo.key]
         if loss == "sigmoid":
             row[[column[key] for key in (photo.key,) if key in column] + also] = 1.0
         elif photo.key not in column:
@@ -329,9 +334,9 @@ def _seed_worker(seed: int, worker: int) -> None:
     torch.manual_seed(seed * 64 + worker)
 
 
-def steps_per_epoch(photos: int, batch: int) -> int:
-    """Full batches in an epoch, at least one."""
-    return max(1, math.floor(photos / batch))
+def steps_per_epoch(photos: int, batch: int, devices: int = 1) -> int:
+    """Full batches in an epoch, at least one; several devices share them out."""
+    return math.ceil(max(1, photos // batch) / devices)
 
 
 def reading_loader(

@@ -1,10 +1,13 @@
 """Near-duplicate photos, found by perceptual hash."""
 
+import sys
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hashtagger.errors import ImageError
+from hashtagger.i18n import _
 from hashtagger.images import load_image
 
 if TYPE_CHECKING:
@@ -31,26 +34,27 @@ def perceptual_hash(image: "Image") -> int:
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
-def hash_files(paths: Iterable[Path]) -> "list[int | ImageError]":
-    """Hash each file; one that cannot be read gives the error in place of its hash."""
-    return [_hash_file(path) for path in paths]
-
-
-def _hash_file(path: Path) -> int | ImageError:
+def _hash_file(path: Path) -> int | None:
     try:
-        return perceptual_hash(load_image(path, shorter_side=64))
-    except ImageError as error:
-        return error
+        return _hash_once(path, path.stat().st_mtime_ns)
+    except (ImageError, OSError):
+        return None
 
 
-def near_pairs(hashes: "Sequence[int | Any]", near: int = NEAR) -> list[tuple[int, int]]:
+@cache
+def _hash_once(path: Path, _modified: int) -> int:
+    # Networks that are compared split the same photos, each anew.
+    return perceptual_hash(load_image(path, shorter_side=64))
+
+
+def near_pairs(hashes: Sequence[int | None], near: int = NEAR) -> list[tuple[int, int]]:
     """List the pairs of positions, first before second, whose hashes differ in ``near`` bits or fewer.
 
-    What is not a hash, or is that of an empty photo (one colour all over), has no duplicates.
+    What has no hash, or that of an empty photo (one colour all over), has no duplicates.
     """
     import numpy as np
 
-    positions = np.array([i for i, value in enumerate(hashes) if isinstance(value, int) and 1 < value.bit_count() < 63])
+    positions = np.array([i for i, value in enumerate(hashes) if value is not None and 1 < value.bit_count() < 63])
     if not len(positions):
         return []
     values = np.array([hashes[i] for i in positions], dtype=np.uint64)
@@ -80,5 +84,8 @@ def merge(count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
 
 
 def duplicate_groups(paths: Sequence[Path]) -> list[int]:
-    """Give each photo the number of its group of near-duplicates."""
-    return merge(len(paths), near_pairs(hash_files(paths)))
+    """Give each photo the number of its group of near-duplicates: the position of the first; progress to stderr."""
+    from tqdm import tqdm
+
+    hashes = [_hash_file(path) for path in tqdm(paths, desc=_("photos compared"), file=sys.stderr)]
+    return merge(len(paths), near_pairs(hashes))

@@ -22,6 +22,7 @@ from hashtagger.vocabulary import load_vocabulary
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from torch import nn
 
     Array = np.ndarray[Any, Any]
@@ -81,13 +82,14 @@ def evaluate(
         weights: Weights file; by default the packed one of ``vocabulary``.
         vocabulary: Name or file of the vocabulary whose packed weights are measured.
         calibrate: Fit temperature and threshold on the photos of this split (``"all"`` where there are no
-            splits) and write them, with the main figures, into the weights file.
+            splits) and write them, with the main figures, into the weights file, which must be given.
 
     Returns:
         What ``report.json`` says.
 
     Raises:
-        TrainingError: No photos to measure on, or of labels that the network does not have; or no such split.
+        TrainingError: No photos to measure on, or of labels that the network does not have; no such split, or no
+            weights file to write into.
         WeightsError: The weights cannot be read.
         MissingExtraError: Matplotlib is not installed.
     """
@@ -96,6 +98,8 @@ def evaluate(
     from hashtagger.training.report import write_report
 
     require("matplotlib")
+    if calibrate and not weights:
+        raise TrainingError(_("calibrating writes into the weights file, so it takes one of your own: --weights FILE"))
     path = Path(weights) if weights else find_weights(load_vocabulary(vocabulary).name)
     network, config = load_weights(path)
     photos = [photo for photo in read_photos(data) if photo.split != "train"]
@@ -140,9 +144,18 @@ def evaluate(
     }
     write_report(report, sets, config, Path(out))
     if calibrate:
-        save_weights(path, network, dataclasses.replace(config, figures=main_figures(report)))
+        config = dataclasses.replace(config, figures=main_figures(report))
+        save_weights(path, network, config, dtype=_float_type(path))
         renew_checksum(path)
     return report
+
+
+def _float_type(path: Path) -> "torch.dtype":
+    """The widest type of a weights file's floating-point tensors."""
+    from safetensors.torch import load_file
+
+    types = {tensor.dtype for tensor in load_file(path).values() if tensor.is_floating_point()}
+    return max(types, key=lambda dtype: dtype.itemsize)
 
 
 def predict(network: "nn.Module", config: ModelConfig, photos: Sequence[Photo]) -> tuple[Answers, list[str]]:
@@ -259,25 +272,28 @@ def _abstention(answers: Answers, other: Answers, config: ModelConfig) -> dict[s
 def _by_label(truth: "Array", said: "Array", keys: Sequence[str]) -> dict[str, Any]:
     import numpy as np
 
+    found = np.unique(truth)
+
     def rates(truth: "Array", said: "Array") -> "Array":
-        return np.stack(metrics.precision_recall_f1(metrics.confusion(truth, said, len(keys))))
+        table = metrics.confusion(truth, said, len(keys))
+        # A resample without a photo of the label says nothing of it.
+        return np.where(table.sum(axis=1) > 0, metrics.precision_recall_f1(table), np.nan)[:, found]
 
     values = rates(truth, said)
     low, high = metrics.bootstrap(rates, [truth, said])
     return {
-        key: {
+        keys[number]: {
             "photos": int((truth == number).sum()),
             **{
                 name: {
-                    "value": float(values[row, number]),
-                    "low": float(low[row, number]),
-                    "high": float(high[row, number]),
+                    "value": float(values[row, column]),
+                    "low": float(low[row, column]),
+                    "high": float(high[row, column]),
                 }
                 for row, name in enumerate(("precision", "recall", "f1"))
             },
         }
-        for number, key in enumerate(keys)
-        if (truth == number).any()
+        for column, number in enumerate(found)
     }
 
 

@@ -62,15 +62,14 @@ def outliers(features: "Array", keys: Sequence[str], limit: float = 4.0) -> list
         (number of the photo, distance in robust standard deviations), farthest first.
     """
     import numpy as np
+    from sklearn.neighbors import NearestNeighbors
 
     chosen = _of_large_labels(keys)
-    unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-9)
     found = []
     for key in {keys[i] for i in chosen}:
         members = np.array([i for i in chosen if keys[i] == key])
-        similar = unit[members] @ unit[members].T
-        np.fill_diagonal(similar, -np.inf)
-        distance = 1 - np.sort(similar, axis=1)[:, -min(10, len(members) - 1) :].mean(axis=1)
+        nearest = NearestNeighbors(n_neighbors=min(10, len(members) - 1), metric="cosine").fit(features[members])
+        distance = nearest.kneighbors()[0].mean(axis=1)
         middle = np.median(distance)
         spread = max(1.4826 * float(np.median(np.abs(distance - middle))), 1e-6)
         found += [(int(members[i]), float((distance[i] - middle) / spread)) for i in range(len(members))]

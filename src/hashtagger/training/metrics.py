@@ -116,7 +116,7 @@ def bootstrap(
     """95% interval of a measure under resampling of the photos (percentile bootstrap; Efron 1979).
 
     Args:
-        measure: Takes the arrays, gives a number or an array of them.
+        measure: Takes the arrays, gives a number or an array of them; NaN where a resample says nothing.
         arrays: Their first axis is the photos'; all are resampled alike.
         draws: Resamplings.
         seed: Of the draws.
@@ -132,5 +132,5 @@ def bootstrap(
     for _draw in range(draws):
         chosen = generator.integers(0, count, count)
         values.append(measure(*(array[chosen] for array in arrays)))
-    low, high = np.percentile(np.array(values), [2.5, 97.5], axis=0)
+    low, high = np.nanpercentile(np.array(values), [2.5, 97.5], axis=0)
     return low, high

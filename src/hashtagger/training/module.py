@@ -5,6 +5,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import lightning as L  # noqa: N812 (its own documents' name for it)
@@ -196,12 +197,15 @@ class Tagger(L.LightningModule):
             self.after_epoch(self)
 
     def _gathered_answers(self) -> tuple[Tensor, Tensor]:
-        """Logits and numbers of all validation photos, those of other devices too, each photo once."""
+        """Logits and numbers of all validation photos, those of other devices too, each photo once; problems too."""
         logits = torch.cat([logits for logits, _index in self.answers])
         index = torch.cat([index for _logits, index in self.answers])
         if self.trainer.world_size > 1:
             logits = self.all_gather(logits).flatten(0, 1)  # type: ignore[union-attr]
             index = self.all_gather(index).flatten()  # type: ignore[union-attr]
+            of_each: list[Any] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(of_each, self.problems)
+            self.problems = dict.fromkeys(chain(*of_each))
         row = {number: place for place, number in enumerate(index.tolist()) if number >= 0}
         if not row:
             raise TrainingError(
@@ -235,7 +239,7 @@ class Tagger(L.LightningModule):
         ]
         optimizer: torch.optim.Optimizer
         if recipe.optimizer == "sgd":
-            optimizer = torch.optim.SGD(groups, recipe.learning_rate, recipe.momentum, nesterov=True)
+            optimizer = torch.optim.SGD(groups, recipe.learning_rate, recipe.momentum, nesterov=recipe.momentum > 0)
         elif recipe.optimizer == "adam":
             optimizer = torch.optim.Adam(groups, recipe.learning_rate)
         else:
@@ -245,7 +249,7 @@ class Tagger(L.LightningModule):
                 optimizer, "max", 0.5, recipe.patience, min_lr=recipe.floor
             )
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": halving, "monitor": "val_top1"}}
-        per_epoch = steps_per_epoch(len(self.train_photos), recipe.batch * self.trainer.world_size)
+        per_epoch = steps_per_epoch(len(self.train_photos), recipe.batch, self.trainer.world_size)
         course = partial(warmup_cosine, warmup=recipe.warmup * per_epoch, total=recipe.total_epochs * per_epoch)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, course)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

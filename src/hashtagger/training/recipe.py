@@ -189,11 +189,16 @@ class Recipe:
 
     def to_toml(self) -> str:
         """Write the recipe as a TOML file that :func:`load_recipe` reads back."""
-        values = {name: value for name, value in dataclasses.asdict(self).items() if name != "model_options"}
-        # JSON's strings, numbers, truth values and lists of them are TOML too.
-        lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
-        options = [f"{name} = {json.dumps(value)}" for name, value in self.model_options.items()]
-        return "\n".join([*lines, "", "[model_options]", *options, ""])
+        return "".join(f"{name} = {_toml(value)}\n" for name, value in dataclasses.asdict(self).items())
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(name)} = {_toml(entry)}" for name, entry in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    # JSON has no infinity; its strings, whole numbers and truth values are TOML too.
+    return repr(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
 
 
 def available() -> list[str]:
@@ -229,7 +234,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         TrainingError: It cannot be read.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise TrainingError(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -256,7 +261,7 @@ def with_model(recipe: Recipe, model: str) -> Recipe:
 
 
 def _value(path: Path, name: str, value: Any) -> Any:
-    defaults = {entry.name: getattr(_DEFAULT, entry.name) for entry in dataclasses.fields(Recipe)}
+    defaults = vars(_DEFAULT)
     if name not in defaults:
         raise TrainingError(_("{path}: a recipe has no {name!r}").format(path=path, name=name))
     expected = type(defaults[name])

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hashtagger.errors import VocabularyError
+from hashtagger.i18n import _
+from hashtagger.models.labels import labels_of
 from hashtagger.models.weights import ModelConfig
 from hashtagger.training import plots
-from hashtagger.vocabulary import load_vocabulary
 
 if TYPE_CHECKING:
     from hashtagger.training.evaluate import Answers
@@ -38,22 +38,13 @@ def write_report(report: Mapping[str, Any], sets: "Mapping[str, Answers]", confi
     # Names of files may be of bytes that are no text.
     (out / "report.md").write_text(to_markdown(report), encoding="utf-8", errors="backslashreplace")
     plots.draw_reliability(report["sets"], out / "reliability.png")
-    tags = _tags(config)
+    tags = {label.key: label.tag for label in labels_of(config, report["weights"])}
     plots.draw_confusion(report["sets"], list(tags.values()), out / "confusion.png")
     plots.draw_labels(report["sets"], tags, out / "labels.png")
     curves = {name: _curve(answers, config) for name, answers in sets.items()}
     plots.draw_coverage(curves, config.threshold, out / "coverage.png")
     for name, answers in sets.items():
         plots.draw_mistakes(_mistakes(answers, config), out / f"mistakes-{name}.png")
-
-
-def _tags(config: ModelConfig) -> dict[str, str]:
-    """What to call each label: its tag, or its key where the vocabulary is not at hand."""
-    try:
-        known = {label.key: label.tag for label in load_vocabulary(config.vocabulary)}
-    except VocabularyError:
-        known = {}
-    return {key: known.get(key, key) for key in config.keys}
 
 
 def _curve(answers: "Answers", config: ModelConfig) -> Any:
@@ -66,8 +57,9 @@ def _mistakes(answers: "Answers", config: ModelConfig, count: int = 30) -> list[
     """The wrong answers that the network was surest of: file, and what was true and what was said."""
     confidence, said, hits = answers.confidence(config.temperature), answers.logits.argmax(axis=1), answers.hits()
     worst = sorted((number for number, hit in enumerate(hits) if not hit), key=lambda number: -confidence[number])
+    words = _("said {key} {score:.2f}")
     return [
-        (photo.path, f"{photo.key}\nsaid {config.keys[said[number]]} {confidence[number]:.2f}")
+        (photo.path, f"{photo.key}\n" + words.format(key=config.keys[said[number]], score=confidence[number]))
         for number in worst[:count]
         for photo in [answers.photos[number]]
     ]
@@ -82,9 +74,9 @@ def to_markdown(report: Mapping[str, Any]) -> str:
         f"{report['architecture']} at {report['image_size']} px, temperature {report['temperature']:.3f}, threshold "
         f"{report['threshold']:.3f}. In brackets 95% intervals (bootstrap over photos).",
         "",
-        *_table(
+        *markdown_table(
             ["", *(f"{name} ({chosen['photos']:,} photos)" for name, chosen in sets.items())],
-            ([words, *(_figure(chosen[name]) for chosen in sets.values())] for name, words in _MEASURES.items()),
+            ([words, *(interval(chosen[name]) for chosen in sets.values())] for name, words in _MEASURES.items()),
         ),
         "",
         "## Saying nothing",
@@ -100,31 +92,33 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     ):
         columns = [chosen["abstention"][at] for chosen in sets.values()]
         rows = [["threshold", *(f"{column['threshold']:.3f}" for column in columns)]]
-        rows += [[words, *(_figure(column.get(name)) for column in columns)] for name, words in _ABSTENTION.items()]
-        lines += [*_table([title, *sets], rows), ""]
+        rows += [[words, *(interval(column.get(name)) for column in columns)] for name, words in _ABSTENTION.items()]
+        lines += [*markdown_table([title, *sets], rows), ""]
     for name, chosen in sets.items():
         lines += [f"## {name}: by label", ""]
         header = ["label", "photos", "precision", "recall", "F1"]
         rows = [
-            [key, str(row["photos"]), *(_figure(row[rate]) for rate in ("precision", "recall", "f1"))]
+            [key, str(row["photos"]), *(interval(row[rate]) for rate in ("precision", "recall", "f1"))]
             for key, row in chosen["labels"].items()
         ]
-        lines += [*_table(header, rows), ""]
+        lines += [*markdown_table(header, rows), ""]
         rows = [
-            [source or "unknown", str(row["photos"]), _figure(row["top1"]), _figure(row["top3"])]
+            [source or "unknown", str(row["photos"]), interval(row["top1"]), interval(row["top3"])]
             for source, row in chosen["sources"].items()
             if row["photos"] >= FEWEST
         ]
         if len(rows) > 1:
-            lines += [f"## {name}: by source", "", *_table(["source", "photos", "top-1", "top-3"], rows), ""]
+            lines += [f"## {name}: by source", "", *markdown_table(["source", "photos", "top-1", "top-3"], rows), ""]
     if report["problems"]:
         lines += ["## Photos that cannot be read", "", *(f"- {problem}" for problem in report["problems"]), ""]
     return "\n".join(lines)
 
 
-def _figure(figure: Mapping[str, float] | None) -> str:
-    return "–" if figure is None else f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
+def interval(measured: Mapping[str, float] | None) -> str:
+    """A measure with its 95% interval; a dash where there is none."""
+    return "–" if measured is None else f"{measured['value']:.3f} [{measured['low']:.3f}, {measured['high']:.3f}]"
 
 
-def _table(header: list[str], rows: Iterable[list[str]]) -> list[str]:
+def markdown_table(header: list[str], rows: Iterable[list[str]]) -> list[str]:
+    """The lines of a Markdown table."""
     return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]

@@ -11,7 +11,7 @@ import platform
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ from hashtagger.training.recipe import Recipe, load_recipe
 from hashtagger.vocabulary import load_vocabulary
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from hashtagger.training.module import Tagger
 
@@ -64,7 +64,7 @@ def train(
         data: Class folders or a manifest, as :func:`~hashtagger.training.dataset.read_photos` takes them.
         out: The run's folder; made if missing.
         recipe: How to train.
-        init: Weights file to start from; tensors that do not fit (another classifier) start fresh.
+        init: Weights file to start from; tensors that do not fit, and a classifier of other labels, start fresh.
         resume: Go on from the last checkpoint in ``out``, by the recipe and with the photos that lie there; a
             folder without one starts anew.
         devices: ``"auto"``, ``"cpu"``, a number of devices of each machine, or their numbers: ``"0,1"``. The recipe's
@@ -89,7 +89,7 @@ def train(
     if begun:
         recipe = load_recipe(out / "recipe.toml")
     # A run goes on with its own split: were it drawn anew, photos that were learned from might validate.
-    photos = set_aside(read_photos(out / PHOTOS if begun else data), recipe.other, recipe.min_photos)
+    photos = _learnable(read_photos(out / PHOTOS if begun else data), recipe, data)
     keys = choose_keys(photos, recipe.vocabulary, found_only=recipe.min_photos > 0)
     photos = split_photos(photos, recipe.val_share, seed=recipe.seed, group_by_source=recipe.group_by_source)
     sides = {
@@ -102,12 +102,16 @@ def train(
     unlearned = [key for key in keys if key not in {photo.key for photo in sides["train"]}]
     if unlearned:
         print(_("no photos to learn these labels from: {keys}").format(keys=", ".join(unlearned)), file=sys.stderr)
+    unused = sum(not photo.split for photo in photos)
+    if unused:
+        print(_("{n} photos have no split, as others have, and are not used").format(n=unused), file=sys.stderr)
     if not begun:
         (out / "checkpoints").mkdir(parents=True, exist_ok=True)
-        (out / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
+        # A path in it may be of bytes that are no text.
+        (out / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8", errors="surrogateescape")
         write_manifest(photos, out / PHOTOS)
     if recipe.balance_to:
-        sides["train"] += write_variations(sides["train"], recipe, out / "variations")
+        sides["train"] += write_variations(sides["train"], recipe, out / "variations", anew=not begun)
     with contextlib.redirect_stdout(sys.stderr):
         tagger = _fit(sides, recipe, keys, out, init, last if begun else None, _hardware(devices, nodes, strategy))
     if tagger.global_rank:
@@ -129,6 +133,27 @@ def train(
     }
     (out / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
     return run
+
+
+def _learnable(photos: Sequence[Photo], recipe: Recipe, data: "str | os.PathLike[str]") -> list[Photo]:
+    """Set aside what the recipe does not learn, and say which labels have too few photos for it."""
+    left = set_aside(photos, recipe.other, recipe.min_photos)
+    keys = {photo.key for photo in left} - {OTHER}
+    if not keys:
+        raise TrainingError(
+            _("{path}: no label with enough photos to learn (min_photos of the recipe: {n})").format(
+                path=data, n=recipe.min_photos
+            )
+        )
+    rare = sorted({photo.key for photo in photos} - {*keys, *recipe.other, OTHER})
+    if rare:
+        print(
+            _("labels of fewer than {n} photos (min_photos) are not learned: {keys}").format(
+                n=recipe.min_photos, keys=", ".join(rare)
+            ),
+            file=sys.stderr,
+        )
+    return left
 
 
 def _fit(
@@ -153,8 +178,8 @@ def _fit(
         recipe.model, num_classes=len(keys), drop_rate=recipe.drop_rate, **dict(recipe.model_options)
     )
     if init and not checkpoint:
-        fresh = init_weights(network, Path(init))
-        print(_("{n} tensors are not in {path} and start fresh").format(n=len(fresh), path=init))
+        fresh = init_weights(network, Path(init), keys)
+        print(_("{n} tensors take nothing from {path} and start fresh").format(n=len(fresh), path=init))
     vocabulary = load_vocabulary(recipe.vocabulary) if recipe.vocabulary else None
     config = ModelConfig(
         architecture=recipe.model,
@@ -204,28 +229,40 @@ def _fit(
     return tagger
 
 
-def init_weights(network: "nn.Module", path: Path) -> list[str]:
-    """Take over from a weights file all tensors whose name and shape fit.
+def init_weights(network: "nn.Module", path: Path, keys: tuple[str, ...]) -> list[str]:
+    """Take over from a weights file what :func:`fitting_tensors` finds in it.
 
     Returns:
         The names of the network's tensors that stay as they are.
 
     Raises:
-        WeightsError: The file is missing or damaged, or nothing in it fits.
+        WeightsError: As :func:`fitting_tensors`.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        given = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path}: {error}") from error
-    own = network.state_dict()
-    fitting = {name: given[name] for name in own if name in given and given[name].shape == own[name].shape}
-    if not fitting:
-        raise WeightsError(_("{path}: no tensor fits the network").format(path=path))
+    fitting = fitting_tensors(network, path, keys)
     network.load_state_dict(fitting, strict=False)
-    return [name for name in own if name not in fitting]
+    return [name for name in network.state_dict() if name not in fitting]
+
+
+def fitting_tensors(network: "nn.Module", path: Path, keys: tuple[str, ...]) -> "dict[str, Tensor]":
+    """Find what a network can start from: the tensors of a weights file whose name and shape fit.
+
+    A classifier of other labels than ``keys`` does not fit, whatever its shape.
+
+    Raises:
+        WeightsError: The file is missing, damaged or of another network, one that fewer than half of the tensors fit.
+    """
+    given, config = load_weights(path)
+    if config.keys != keys:
+        given.reset_classifier(0)  # type: ignore[operator]
+    tensors, own = given.state_dict(), network.state_dict()
+    fitting = {name: tensors[name] for name in own if name in tensors and tensors[name].shape == own[name].shape}
+    if 2 * len(fitting) < len(own):
+        raise WeightsError(
+            _("{path}: of another network: {found} of {expected} tensors fit").format(
+                path=path, found=len(fitting), expected=len(own)
+            )
+        )
+    return fitting
 
 
 def _load_teacher(path: str, config: ModelConfig) -> "tuple[nn.Module, ModelConfig]":
