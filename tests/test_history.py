@@ -28,6 +28,8 @@ def test_the_users_spelling_wins_once_it_is_a_habit() -> None:
     )
     assert History.from_tags([["댕댕이", "강아지"]] * 3).spelling(DOG) == "강아지"
     assert History.from_tags([["제주강아지"]] * 3).spelling(DOG) == "강아지"
+    spring = VOCABULARY["spring"]
+    assert History.from_tags([["봄나들이"]] * 3).spelling(spring) == "봄"
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,10 @@ class History:
             found = self._normalizer.normalize(part)
             keys.update(found.canonical[:1])
             if found.canonical and found.rule in _NAMES and not part.endswith(suffixes):
-                self._spellings[found.canonical[0]][part] += 1
+                own = self._normalizer.vocabulary[found.canonical[0]].tag
+                # What holds the label's tag and more (봄나들이) is a word about it.
+                if part == own or own not in part:
+                    self._spellings[found.canonical[0]][part] += 1
             if not is_spam(name):
                 names.add(name)
                 self._shown.setdefault(name, part)
