@@ -24,8 +24,7 @@ _spoken: ContextVar[str | None] = ContextVar("spoken", default=None)
 
 def _(message: str) -> str:
     """Translate an English message for the user; unknown ones come back as they are."""
-    spoken = _spoken.get()
-    return _gettext.dgettext(DOMAIN, message) if spoken is None else _catalogue(spoken).gettext(message)
+    return _catalogue(language()).gettext(message)
 
 
 def language() -> str:
@@ -50,4 +49,6 @@ def _catalogue(language: str) -> _gettext.NullTranslations:
 
 def use_for_click() -> None:
     """Let click's own words ("Usage", "Options", ...) come from our catalogue too."""
+    # gettext takes what the first language of "en:ko" lacks from the next, and English lacks all.
+    os.environ["LANGUAGE"] = language()
     _gettext.textdomain(DOMAIN)
