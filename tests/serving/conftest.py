@@ -71,7 +71,9 @@ class Client(httpx.Client):
 def running(settings: Settings) -> Iterator[Site]:
     app = create_app(settings)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
+        # On a busy machine a test may be idle for longer than uvicorn keeps a connection.
+        config = uvicorn.Config(app, log_level="warning", timeout_keep_alive=240, timeout_graceful_shutdown=2)
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=asyncio.run, args=[server.serve(sockets=[listener])])
         thread.start()
         try:

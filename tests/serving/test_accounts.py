@@ -64,6 +64,14 @@ def test_without_log_in_there_is_nothing(town, sample_photos):
         assert client.get("/library/imports", headers={"HX-Request": "true"}).headers["hx-redirect"] == "/login"
 
 
+def test_pages_that_are_not_there_lead_on_for_who_is_logged_in(town, mina):
+    text = mina.get("/nothing").text
+    assert 'href="/account"' in text
+    assert 'href="/library"' in text
+    with town.client() as client:
+        assert 'href="/library"' not in client.get("/nothing").text
+
+
 def test_sign_up_log_out_log_in(town, mina):
     assert mina.get("/").status_code == 200
     assert "mina" in mina.get("/account").text
@@ -243,7 +251,7 @@ def test_a_library_is_handed_out_as_a_zip(town, mina, juno, sample_photos):
     mina.send_form("/library/correct", posts=["1", "2"], add="꽃")
     mina.send_form("/library/sort", by=["date", "tag"])
     text = wait_for_plan(mina)
-    assert "Plan: 2 posts, 2 files" in text
+    assert "Plan (posts: 2, files: 2," in text
     (link,) = re.findall(r'href="(/library/sort/\d+/hashtagger.zip)"', text)
     before = sorted(town.settings.data_dir.rglob("*"))
     answer = mina.get(link)
@@ -261,7 +269,7 @@ def test_a_library_is_handed_out_as_a_zip(town, mina, juno, sample_photos):
     with zipfile.ZipFile(io.BytesIO(mina.get(link).content)) as archive:
         assert {archive.read(name) for name in archive.namelist()} == {photos["2021-02-04.jpg"]}
     mina.send_form("/library/sort", by=["tag"])
-    assert "Plan: 1 posts, 1 files" in wait_for_plan(mina)
+    assert "Plan (posts: 1, files: 1," in wait_for_plan(mina)
     assert mina.get(link).status_code == 404
     assert len(list((town.settings.data_dir / "users").rglob("*.jsonl"))) == 1
 

@@ -1,6 +1,7 @@
 import io
 import json
 import re
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -30,6 +31,11 @@ def test_a_photo_gets_chips_and_is_remembered(client, sample_photos):
     assert entry["photo"] == "flower.jpg"
     assert entry["tags"][0]["key"] == "flower"
     assert entry["chosen"][0] == "꽃"
+    chips = re.findall(r'aria-pressed="(\w+)" data-tag="([^"]+)"', answer.text)
+    assert {tag for pressed, tag in chips if pressed == "true"} == set(entry["chosen"])
+    assert all((pressed == "true") == (tag in entry["chosen"]) for pressed, tag in chips)
+    assert "Instagram takes 5 hashtags at most." in answer.text
+    assert '<button type="button" class="chip taken" data-heat=' in client.get("/history").text
 
 
 @pytest.mark.parametrize(("name", "words"), [("text", "not a photo"), ("broken", "damaged photo")])
@@ -71,6 +77,7 @@ def test_taken_tags_are_remembered_cleaned(client, sample_photos):
     put = client.put("/history/1/chosen", headers=headers, json=["#꽃", " 봄 ", "꽃", ""])
     assert put.status_code == 204
     assert client.get("/history/export.json").json()[0]["chosen"] == ["꽃", "봄"]
+    assert client.put("/history/1/chosen", headers=headers, json=["x"] * 30).status_code == 204
     assert client.put("/history/1/chosen", headers=headers, json=["x"] * 31).status_code == 422
     assert client.put("/history/1/chosen", headers=headers, json="x").status_code == 422
 
@@ -107,6 +114,71 @@ def test_deleted_while_it_is_looked_at_it_is_gone(client, site, sample_photos, m
     assert client.ask(sample_photos["flower"]).status_code == (404 if found else 415)
     assert client.get("/history/export.json").json() == []
     assert not list((site.settings.data_dir / "users/1/photos").rglob("*.jpg"))
+
+
+def test_deleted_while_it_is_made_smaller_it_leaves_no_copy(client, site, sample_photos, monkeypatch):
+    from hashtagger.serving import photos
+
+    client.ask(sample_photos["flower"])
+    headers, decode = {"X-CSRF-Token": client.csrf}, photos.decode
+
+    def delete_meanwhile(*args, **options):
+        image = decode(*args, **options)
+        client.post("/history/delete", headers=headers)
+        return image
+
+    monkeypatch.setattr(photos, "decode", delete_meanwhile)
+    assert client.get("/history/1/photo/large").status_code == 415
+    assert not [path for path in (site.settings.data_dir / "users").rglob("*") if path.is_file()]
+
+
+def test_photos_that_are_made_smaller_keep_no_page_waiting(client, sample_photos, monkeypatch):
+    from hashtagger.serving import photos
+
+    client.ask(sample_photos["flower"])
+    go, decode, begun = threading.Event(), photos.decode, threading.Semaphore(0)
+
+    def wait(*args, **options):
+        begun.release()
+        go.wait(60)
+        return decode(*args, **options)
+
+    monkeypatch.setattr(photos, "decode", wait)
+    with ThreadPoolExecutor(60) as crowd:
+        asked = [crowd.submit(client.get, "/history/1/photo/thumb") for _number in range(60)]
+        try:
+            for _number in range(12):
+                assert begun.acquire(timeout=60)
+            begun.acquire(timeout=1)  # no more begin, in time for the page
+            assert client.get("/api/health", timeout=20).status_code == 200
+        finally:
+            go.set()
+        assert {one.result().status_code for one in asked} == {200}
+
+
+def test_a_network_that_is_loaded_keeps_no_other_waiting(monkeypatch):
+    from hashtagger.serving.engine import Engine
+
+    loading, go = threading.Event(), threading.Event()
+
+    def load(name):
+        if name == "heroes":
+            loading.set()
+            go.wait(60)
+        return name
+
+    monkeypatch.setattr("hashtagger.serving.engine.Recommender", load)
+    engine = Engine()
+    engine.recommender("hashtags_ko")
+    with ThreadPoolExecutor(2) as crowd:
+        slow = crowd.submit(engine.recommender, "heroes")
+        try:
+            assert loading.wait(60)
+            assert crowd.submit(engine.recommender, "hashtags_ko").result(timeout=20) == "hashtags_ko"
+        finally:
+            go.set()
+        assert slow.result() == "heroes"
+    engine.close()
 
 
 def test_a_photo_deleted_while_it_comes_again_is_kept(client, site, sample_photos, monkeypatch):
@@ -282,7 +354,7 @@ class TestBrowser:
         assert "#" + chip.get_attribute("data-tag") not in copied
         assert len(copied) == before
 
-    def test_not_more_than_thirty(self, browse, photos):
+    def test_not_more_than_five(self, browse, photos):
         page = browse("/")
         page.set_input_files("#choose", photos["flower"])
         page.locator(".result").wait_for()
@@ -293,8 +365,8 @@ class TestBrowser:
               list.append(one); } }"""
         )
         page.evaluate("document.querySelectorAll('.chip[aria-pressed=false]').forEach(chip => chip.click())")
-        assert page.locator(".count").inner_text() == "30"
-        page.locator("#toast.bad", has_text="30").wait_for()
+        assert page.locator(".count").inner_text() == "5"
+        page.locator("#toast.bad", has_text="Instagram takes 5").wait_for()
 
     def test_paste_and_drop(self, browse, photos):
         page = browse("/")

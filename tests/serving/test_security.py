@@ -1,3 +1,4 @@
+import re
 import socket
 
 import pytest
@@ -160,6 +161,20 @@ def test_the_switch_of_languages_leads_nowhere_else(client):
     assert '<html lang="ko">' in client.get("/").text
 
 
+def test_the_switch_on_a_refusal_leads_to_the_first_page(client):
+    refused = client.send_form("/library/imports", path="/absent").text
+    switch = re.search(r'method="post" action="(/language[^"]+)"', refused)[1].replace("&amp;", "&")
+    assert client.send_form(switch).headers["location"] == "/"
+
+
+def test_what_was_typed_wrong_is_told_in_ones_language(site):
+    with site.client("ko") as client:
+        answer = client.get("/library", params={"q": "x" * 201})
+        assert answer.status_code == 422
+        assert "너무 길거나" in answer.text
+        assert "String" not in answer.text
+
+
 def test_loopback():
     assert all(map(is_loopback, ["127.0.0.1", "localhost", "::1", "[::1]", "127.9.9.9"]))
     assert not any(map(is_loopback, ["0.0.0.0", "::", "192.168.0.2", "example.org", ""]))
@@ -200,3 +215,11 @@ def test_a_database_that_cannot_be_used_is_one_line(monkeypatch, tmp_path):
         assert result.exit_code == 1
         assert result.stderr.startswith("Error: HASHTAGGER_DATABASE_URL: ")
         assert result.stderr.count("\n") == 1
+
+
+def test_a_data_folder_that_is_none_is_one_line(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HASHTAGGER_DATA_DIR", str(tmp_path / "file"))
+    result = CliRunner().invoke(group, ["serve", "--no-browser", "--port", "0"])
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: {tmp_path / 'file'}: File exists\n"

@@ -17,7 +17,7 @@ class TestUpload:
         number = self.begin(client)
         assert self.put(client, number, export.name, export.read_bytes()).status_code == 204
         client.send_form(f"/library/uploads/{number}/done")
-        assert "5 of them new" in wait_for_imports(client)
+        assert "new ones: 5)" in wait_for_imports(client)
         assert list((site.settings.data_dir / "uploads").iterdir()) == []
         assert self.put(client, number, "late.jpg", b"x").status_code == 404
 
@@ -26,15 +26,23 @@ class TestUpload:
         for name in ("flower", "palace"):
             assert self.put(client, number, f"휴가/{name}.jpg", sample_photos[name].read_bytes()).status_code == 204
         client.send_form(f"/library/uploads/{number}/done")
-        assert "2 of them new" in wait_for_imports(client)
+        assert "new ones: 2)" in wait_for_imports(client)
 
     def test_paths_that_climb_out(self, client, site):
         number = self.begin(client)
         before = sorted(site.settings.data_dir.parent.rglob("*"))
-        for path in ("../evil.jpg", "a/../../evil.jpg", "/etc/evil", "C:\\evil", "..\\evil", "a\0b", "", "."):
+        for path in ("../evil.jpg", "a/../../evil.jpg", "/etc/evil", "..\\evil", "a\0b", "", "."):
             assert self.put(client, number, path, b"x").status_code in (400, 422), path
         after = [path for path in site.settings.data_dir.parent.rglob("*") if path not in before]
         assert not [path for path in after if "evil" in path.name]
+
+    def test_colons_are_of_names_and_of_no_drive(self, client, site):
+        number = self.begin(client)
+        for path in ("여행 5:1/a.jpg", "C:\\a.jpg", "여행/D:a.jpg"):
+            assert self.put(client, number, path, b"x").status_code == 204, path
+        folder = site.settings.data_dir / "uploads" / str(number)
+        found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.jpg"))
+        assert found == ["C-/a.jpg", "여행 5-1/a.jpg", "여행/D-a.jpg"]
 
     def test_given_up(self, client, site):
         number = self.begin(client)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
-_BATCH = 16
 TOP_K = 5
 
 
@@ -60,10 +59,12 @@ class Engine:
         Raises:
             HashtaggerError: There is no such vocabulary, or there are no weights for it.
         """
-        with self._lock:
-            if vocabulary not in self._recommenders:
-                self._recommenders[vocabulary] = Recommender(vocabulary)
-            return self._recommenders[vocabulary]
+        # Who asks for one that is there does not wait for another to be loaded.
+        if vocabulary not in self._recommenders:
+            with self._lock:
+                if vocabulary not in self._recommenders:
+                    self._recommenders[vocabulary] = Recommender(vocabulary)
+        return self._recommenders[vocabulary]
 
     def recommend(self, vocabulary: str, image: "Image", history: History | None = None) -> list[Recommendation]:
         """Recommend tags for one decoded photo, as a user's history has it where one is given."""
@@ -79,7 +80,7 @@ class Engine:
     def _work(self) -> None:
         while True:
             jobs = [self._jobs.get()]
-            while len(jobs) < _BATCH and not self._jobs.empty():
+            while not self._jobs.empty():  # few: the server lets only so many photos be under way
                 jobs.append(self._jobs.get())
             asked = [job for job in jobs if job is not None]
             for kind in {(job.vocabulary, job.history) for job in asked}:

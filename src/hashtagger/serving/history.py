@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Body, HTTPException, Request, Response
+from fastapi import APIRouter, Body, Depends, HTTPException, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from sqlalchemy import delete as remove
 from sqlalchemy import select
@@ -13,14 +13,16 @@ from sqlalchemy.orm import Session
 from hashtagger.serving.heat import overlay
 from hashtagger.serving.pages import page
 from hashtagger.serving.photos import Size, decode
-from hashtagger.serving.services import Db, Id, Parts, Services, Someone
-from hashtagger.serving.settings import MOST_TAGS
+from hashtagger.serving.services import Db, Id, Parts, Services, Someone, mine
 from hashtagger.serving.store import Correction, Media, Recommended, User, storable
 from hashtagger.tagtext import clean
 from hashtagger.vocabulary import load_vocabulary
 
 router = APIRouter(prefix="/history")
 _PAGE = 48
+_MOST_CHOSEN = 30  # what the page takes now is fewer; what it took once is still saved
+
+Entry = Annotated[Recommended, Depends(mine(Recommended))]
 
 
 @router.get("")
@@ -68,19 +70,17 @@ def export(services: Parts, user: Someone) -> Response:
 
 
 @router.get("/{number}/photo/{size}")
-def photo(services: Parts, user: Someone, db: Db, number: Id, size: Size) -> Response:
+async def photo(services: Parts, user: Someone, db: Db, entry: Entry, size: Size) -> Response:
     """Give an entry's photo, small."""
-    entry = _entry(db, user, number)
     # The connection goes back: sending may take long.
     db.close()
-    path = services.photos(user.id).smaller(entry.digest, entry.suffix, size)
+    path = await services.heavily(services.photos(user.id).smaller, entry.digest, entry.suffix, size)
     return FileResponse(path, headers={"Cache-Control": "private, max-age=86400"})
 
 
 @router.get("/{number}/heat/{key}")
-async def heat(services: Parts, user: Someone, db: Db, number: Id, key: str) -> Response:
+async def heat(services: Parts, user: Someone, db: Db, entry: Entry, key: str) -> Response:
     """Give a picture to lay over an entry's photo that shows where a label is seen."""
-    entry = _entry(db, user, number)
     db.close()
     if key not in load_vocabulary(entry.vocabulary).keys:
         raise HTTPException(404)
@@ -88,9 +88,9 @@ async def heat(services: Parts, user: Someone, db: Db, number: Id, key: str) -> 
 
     def draw() -> bytes:
         source = photos.path(entry.digest, entry.suffix)
-        name = f"{entry.digest[:2]}/{entry.digest}.{entry.vocabulary}.{key}.png"
         path = photos.cached(
-            name,
+            source,
+            f"{entry.vocabulary}.{key}.png",
             lambda: overlay(services.engine.heatmap(entry.vocabulary, decode(source, shorter_side=480), key)),
         )
         return path.read_bytes()
@@ -101,21 +101,19 @@ async def heat(services: Parts, user: Someone, db: Db, number: Id, key: str) -> 
 
 @router.put("/{number}/chosen", status_code=204)
 def choose(
-    user: Someone,
     db: Db,
-    number: Id,
-    tags: Annotated[list[Annotated[str, Body(max_length=200)]], Body(max_length=MOST_TAGS)],
+    entry: Entry,
+    tags: Annotated[list[Annotated[str, Body(max_length=200)]], Body(max_length=_MOST_CHOSEN)],
 ) -> None:
     """Remember which tags were taken, in order."""
-    entry = _entry(db, user, number)
     entry.chosen = list(dict.fromkeys(tag for one in tags if (tag := clean(storable(one)))))
     db.commit()
 
 
 @router.post("/{number}/delete")
-def delete(services: Parts, user: Someone, db: Db, number: Id) -> Response:
+def delete(services: Parts, user: Someone, db: Db, entry: Entry) -> Response:
     """Delete one entry, and its photo where nothing else shows it."""
-    _delete(services, db, user, _entry(db, user, number))
+    _delete(services, db, user, entry)
     return Response()
 
 
@@ -133,14 +131,6 @@ def _delete(services: Services, db: Session, user: User, entry: Recommended) -> 
     db.delete(entry)
     db.commit()
     forget_photo(db, services, user.id, entry.digest, entry.suffix)
-
-
-def _entry(db: Session, user: User, number: int) -> Recommended:
-    """Find an entry of a user; another's is as if it were not there."""
-    entry = db.get(Recommended, number)
-    if entry is None or entry.user_id != user.id:
-        raise HTTPException(404)
-    return entry
 
 
 def forget_photo(db: Session, services: Services, user: int, digest: str, suffix: str) -> None:

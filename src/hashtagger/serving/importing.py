@@ -51,10 +51,11 @@ def run_import(services: Services, number: int, stopping: Callable[[], bool]) ->
                 if stopping():
                     return
                 _check_space(services)
-                _take(services, db, work, post, problems)
-                work.seen += 1
+                if _take(services, db, work, post, problems):
+                    work.seen += 1
                 db.commit()
-            problems = [*source.problems, *problems]
+            told = {one.location for one in source.problems}
+            problems = [*source.problems, *(one for one in problems if one.location not in told)]
             work.state = "done"
         except (HashtaggerError, OSError, BadZipFile) as error:
             work.state = "failed"
@@ -68,8 +69,14 @@ def run_import(services: Services, number: int, stopping: Callable[[], bool]) ->
             shutil.rmtree(work.path, ignore_errors=True)
 
 
-def _take(services: Services, db: Session, work: Import, post: SourcePost, problems: list[Problem]) -> None:
-    """Store one post with its files, and count it, where it is new to the library."""
+def _take(services: Services, db: Session, work: Import, post: SourcePost, problems: list[Problem]) -> bool:
+    """Store one post with its files, and count it, where it is new to the library.
+
+    Nothing is written before :meth:`Services.changing`: who holds that waits for no writer.
+
+    Returns:
+        Whether any of its files can be stored.
+    """
     photos = services.photos(work.user_id)
     kept: list[tuple[SourceMedia, Kept]] = []
 
@@ -87,13 +94,13 @@ def _take(services: Services, db: Session, work: Import, post: SourcePost, probl
         except (OSError, BadZipFile) as error:
             problems.append(Problem(media.location, getattr(error, "strerror", None) or str(error)))
     if not kept:
-        return
+        return False
     # A guessed time is that of a file, which is another for each copy.
     time = "" if post.time_is_guess else post.taken_at.isoformat()
     words = "\0".join([time, post.caption, *(file.digest for _media, file in kept)])
     key = hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()
     if db.scalar(select(Post.id).where(Post.user_id == work.user_id, Post.key == key)):
-        return
+        return True
     row = Post(
         user_id=work.user_id,
         key=key,
@@ -128,6 +135,7 @@ def _take(services: Services, db: Session, work: Import, post: SourcePost, probl
         db.add(row)
         work.added += 1
         db.commit()
+    return True
 
 
 def tag_rows(user: int, tags: "tuple[str, ...] | list[str]", *, by_model: bool = False) -> list[PostTag]:

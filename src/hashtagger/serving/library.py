@@ -1,22 +1,23 @@
 """The library: posts by month and by tag, searched by a tag in any spelling, their tags put right."""
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
-from sqlalchemy import ColumnElement, Select, delete, distinct, func, or_, select
+from sqlalchemy import ColumnElement, Select, delete, desc, distinct, func, or_, select, tuple_
 from sqlalchemy.orm import Session, selectinload
 
 from hashtagger.serving.history import forget_photo
 from hashtagger.serving.importing import meanings, tag_rows
 from hashtagger.serving.pages import page
 from hashtagger.serving.photos import Size
-from hashtagger.serving.services import Db, Id, Parts, Someone
+from hashtagger.serving.services import Db, Id, Parts, Someone, mine
 from hashtagger.serving.store import Correction, Media, Post, PostTag, User, storable
 from hashtagger.serving.uploads import recent
-from hashtagger.tagtext import clean, extract_tags
+from hashtagger.tagtext import clean
 
 router = APIRouter(prefix="/library")
 _PAGE = 60
@@ -70,23 +71,20 @@ def browse(
 
 
 @router.get("/posts/{number}")
-def show(request: Request, user: Someone, db: Db, number: Id) -> Response:
+def show(request: Request, user: Someone, db: Db, post: Annotated[Post, Depends(mine(Post))]) -> Response:
     """Show one post, large."""
-    post = _post(db, user, number)
-    here = (Post.taken_at, Post.id)
-    mine = select(Post.id).where(Post.user_id == user.id)
-    at = (post.taken_at, post.id)
-    newer = db.scalar(mine.where(_after(at)).order_by(*here).limit(1))
-    older = db.scalar(mine.where(_before(at)).order_by(*(column.desc() for column in here)).limit(1))
+    others = select(Post.id).where(Post.user_id == user.id)
+    place, here = tuple_(Post.taken_at, Post.id), (post.taken_at, post.id)
+    newer = db.scalar(others.where(place > here).order_by(Post.taken_at, Post.id).limit(1))
+    older = db.scalar(others.where(place < here).order_by(Post.taken_at.desc(), Post.id.desc()).limit(1))
     return page(request, "post.html", post=post, newer=newer, older=older)
 
 
 @router.get("/media/{number}/{size}")
-def media(services: Parts, user: Someone, db: Db, number: Id, size: Size) -> Response:
+async def media(
+    services: Parts, user: Someone, db: Db, found: Annotated[Media, Depends(mine(Media))], size: Size
+) -> Response:
     """Give a photo, small; of a video itself."""
-    found = db.get(Media, number)
-    if found is None or found.user_id != user.id:
-        raise HTTPException(404)
     # The connection goes back: sending may take long.
     db.close()
     photos = services.photos(user.id)
@@ -94,7 +92,8 @@ def media(services: Parts, user: Someone, db: Db, number: Id, size: Size) -> Res
     if found.kind == "video":
         path = photos.path(found.digest, found.suffix)
         return FileResponse(path, media_type=_VIDEO.get(found.suffix, "application/octet-stream"), headers=headers)
-    return FileResponse(photos.smaller(found.digest, found.suffix, size), headers=headers)
+    path = await services.heavily(photos.smaller, found.digest, found.suffix, size)
+    return FileResponse(path, headers=headers)
 
 
 @router.post("/correct")
@@ -112,13 +111,20 @@ def correct(
     query = select(Post).where(Post.user_id == user.id, Post.id.in_(posts)).options(selectinload(Post.tags))
     with services.changing(user.id):
         for post in db.scalars(query).all():
-            before = [tag.typed for tag in post.tags]
-            kept = [tag.typed for tag in post.tags if tag.tag not in removing]
-            after = list(dict.fromkeys([*kept, *adding]))
-            if list(dict.fromkeys(before)) != after:
+            kept = {row.tag: row for row in post.tags if row.tag not in removing}
+            new = [row for row in tag_rows(user.id, adding) if row.tag not in kept]
+            rows = [*kept.values(), *new]
+            before, after = [row.tag for row in post.tags], [row.tag for row in rows]
+            if before == after:
+                continue
+            gone = {row.typed for row in post.tags if row.tag in removing}
+            for position, row in enumerate(rows):
                 # Once a person has looked at them, no tag is the model's alone.
-                post.tags = [row for row in tag_rows(user.id, after) if row.tag not in removing]
-                db.add(Correction(user_id=user.id, post_id=post.id, before=list(dict.fromkeys(before)), after=after))
+                row.position, row.by_model = position, False
+                # What is left of a word that meant several stands for itself.
+                row.typed = row.tag if row.typed in gone else row.typed
+            post.tags = rows
+            db.add(Correction(user_id=user.id, post_id=post.id, before=before, after=after))
         db.commit()
     return RedirectResponse(_way_back(back), 303)
 
@@ -132,10 +138,10 @@ def remove(
     back: Annotated[str, Form(max_length=4000)] = "/library",
 ) -> Response:
     """Take posts out of the library, with its copies of their files; where they came from, files stay as they are."""
-    mine = (Post.user_id == user.id, Post.id.in_(posts))
+    chosen = (Post.user_id == user.id, Post.id.in_(posts))
     with services.changing(user.id):
-        files = db.execute(select(Media.digest, Media.suffix).join(Post).where(*mine).distinct()).all()
-        db.execute(delete(Post).where(*mine))
+        files = db.execute(select(Media.digest, Media.suffix).join(Post).where(*chosen).distinct()).all()
+        db.execute(delete(Post).where(*chosen))
         db.commit()
     for digest, suffix in files:
         forget_photo(db, services, user.id, digest, suffix)
@@ -148,8 +154,7 @@ def _way_back(back: str) -> str:
 
 def _words(text: str) -> list[str]:
     """Tags typed with or without ``#``, with spaces or commas between."""
-    text = storable(text)
-    words = extract_tags(text) if "#" in text else text.replace(",", " ").split()
+    words = re.split(r"[\s,#＃]+", storable(text))
     return list(dict.fromkeys(tag for word in words if (tag := clean(word))))[:30]
 
 
@@ -162,7 +167,7 @@ def _narrow(query: Select[Any], user: User, view: View, meant: list[str]) -> Sel
     if view.tag:
         query = query.where(tagged(PostTag.tag == view.tag))
     if view.other:
-        frequent = _counted(user).having(func.count(distinct(PostTag.post_id)) >= _FREQUENT).subquery()
+        frequent = _frequent(user).subquery()
         query = query.where(~tagged(PostTag.tag.in_(select(frequent.c.tag))))
     if view.q:
         word = clean(view.q)
@@ -172,15 +177,16 @@ def _narrow(query: Select[Any], user: User, view: View, meant: list[str]) -> Sel
     return query
 
 
-def _counted(user: User) -> Any:
+def _frequent(user: User) -> Any:
+    """Tags of two posts or more, and of how many."""
     posts = func.count(distinct(PostTag.post_id)).label("posts")
-    return select(PostTag.tag, posts).where(PostTag.user_id == user.id).group_by(PostTag.tag)
+    counted = select(PostTag.tag, posts).where(PostTag.user_id == user.id).group_by(PostTag.tag)
+    return counted.having(posts >= _FREQUENT)
 
 
 def _tags(db: Session, user: User) -> tuple[list[tuple[str, int]], int]:
-    """Tags of two posts or more, frequent ones first; and how many posts have none of them."""
-    posts = func.count(distinct(PostTag.post_id))
-    query = _counted(user).having(posts >= _FREQUENT).order_by(posts.desc(), PostTag.tag).limit(_TAGS_SHOWN)
+    """The frequent tags, most frequent first; and how many posts have none of them."""
+    query = _frequent(user).order_by(desc("posts"), PostTag.tag).limit(_TAGS_SHOWN)
     others = _narrow(select(Post).where(Post.user_id == user.id), user, View(other=True), [])
     number = db.scalar(select(func.count()).select_from(others.subquery()))
     return [(row.tag, row.posts) for row in db.execute(query)], number or 0
@@ -193,18 +199,3 @@ def _months(db: Session, user: User) -> dict[str, list[tuple[str, int]]]:
     for month, count in db.execute(query.order_by(Post.month.desc())):
         years.setdefault(month[:4], []).append((month, count))
     return years
-
-
-def _after(at: tuple[object, int]) -> ColumnElement[bool]:
-    return or_(Post.taken_at > at[0], (Post.taken_at == at[0]) & (Post.id > at[1]))
-
-
-def _before(at: tuple[object, int]) -> ColumnElement[bool]:
-    return or_(Post.taken_at < at[0], (Post.taken_at == at[0]) & (Post.id < at[1]))
-
-
-def _post(db: Session, user: User, number: int) -> Post:
-    post = db.get(Post, number)
-    if post is None or post.user_id != user.id:
-        raise HTTPException(404)
-    return post

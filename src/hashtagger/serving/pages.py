@@ -1,10 +1,12 @@
 """Templates, rendered in the language of the request."""
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
@@ -48,15 +50,11 @@ def page(request: Request, template: str, status: int = 200, /, **values: Any) -
 @cache
 def _asset(name: str) -> str:
     """Address of a static file that changes with its content, so that browsers may keep it."""
-    import hashlib
-
     digest = hashlib.sha256((_HERE / "static" / name).read_bytes()).hexdigest()[:12]
     return f"/static/{name}?{digest}"
 
 
 def _moment(time: datetime, zone: str) -> str:
-    from zoneinfo import ZoneInfo
-
     return time.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M")
 
 

@@ -92,19 +92,32 @@ class Photos:
         """Give a photo as an upright JPEG that browsers can show, made at the first call.
 
         Raises:
-            ImageError: It cannot be decoded.
+            ImageError: It cannot be decoded, or is deleted meanwhile.
         """
-        return self.cached(f"{digest[:2]}/{digest}.{size}.jpg", lambda: self._shrink(digest, suffix, SIDES[size]))
+        source = self.path(digest, suffix)
+        return self.cached(source, f"{size}.jpg", lambda: _shrink(source, SIDES[size]))
 
-    def cached(self, name: str, make: Callable[[], "Image"]) -> Path:
-        """Give a picture of the cache, made by ``make`` when it is not there."""
-        path = self.root / "cache" / name
+    def cached(self, source: Path, ending: str, make: Callable[[], "Image"]) -> Path:
+        """Give a picture made of a stored file, by ``make`` when it is not in the cache.
+
+        Args:
+            source: The stored file.
+            ending: What the picture's name has after the file's.
+            make: Makes it.
+
+        Raises:
+            ImageError: The file is deleted meanwhile.
+        """
+        path = self.root / "cache" / source.parent.name / f"{source.stem}.{ending}"
         if not path.exists():
             image = make()
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=path.parent, suffix=path.suffix, delete=False) as file:
                 image.save(file, quality=85)
             Path(file.name).replace(path)
+            if not source.exists():  # then forget() may have passed here already
+                path.unlink(missing_ok=True)
+                raise ImageError(_("there is nothing here"))
         return path
 
     def forget(self, digest: str, suffix: str) -> None:
@@ -113,10 +126,11 @@ class Photos:
         for path in (self.root / "cache" / digest[:2]).glob(f"{digest}.*"):
             path.unlink(missing_ok=True)
 
-    def _shrink(self, digest: str, suffix: str, side: int) -> "Image":
-        image = decode(self.path(digest, suffix), shorter_side=side)
-        image.thumbnail((side, side))
-        return image
+
+def _shrink(source: Path, side: int) -> "Image":
+    image = decode(source, shorter_side=side)
+    image.thumbnail((side, side))
+    return image
 
 
 def decode(path: Path, *, shorter_side: int | None = None, most_pixels: int | None = None) -> "Image":

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from typing import Any
 
+from anyio import to_thread
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
@@ -13,6 +14,7 @@ from starlette.exceptions import HTTPException
 from hashtagger.errors import HashtaggerError, ImageError
 from hashtagger.i18n import _
 from hashtagger.serving.pages import page
+from hashtagger.serving.services import NotLoggedInError, Services, logged_in
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -40,10 +42,6 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-class NotLoggedInError(Exception):
-    """Nobody is logged in where somebody must be."""
-
-
 def refuse(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
     """Answer that something cannot be done, in the form that who asks can use."""
     if request.url.path.startswith("/api/"):
@@ -64,6 +62,8 @@ def install(app: FastAPI) -> None:
         words = {404: _("there is nothing here"), 405: _("this cannot be done here")}
         plain = error.detail == HTTPStatus(error.status_code).phrase
         detail = words.get(error.status_code, error.detail) if plain else error.detail
+        if not hasattr(request.state, "user"):  # no endpoint was reached that asks who it is
+            await to_thread.run_sync(_recognize, request)
         return refuse(request, error.status_code, str(detail), dict(error.headers or {}))
 
     @app.exception_handler(RequestValidationError)
@@ -71,8 +71,11 @@ def install(app: FastAPI) -> None:
         first = error.errors()[0]
         if first["loc"][0] == "path":
             return refuse(request, 404, _("there is nothing here"))
-        where = ".".join(str(part) for part in first["loc"][1:])
-        return refuse(request, 422, f"{where}: {first['msg']}".removeprefix(": "))
+        detail = _("something here is missing, too long or not of the kind asked for")
+        if request.url.path.startswith("/api/"):
+            where = ".".join(str(part) for part in first["loc"][1:])
+            detail = f"{where}: {first['msg']}".removeprefix(": ")
+        return refuse(request, 422, detail)
 
     @app.exception_handler(HashtaggerError)
     async def _ours(request: Request, error: HashtaggerError) -> Response:
@@ -89,3 +92,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(StaleDataError)
     async def _gone(request: Request, error: StaleDataError) -> Response:
         return refuse(request, 404, _("there is nothing here"))
+
+
+def _recognize(request: Request) -> None:
+    services: Services = request.app.state.services
+    if services.settings.accounts:
+        with services.sessions() as db:
+            request.state.user = logged_in(db, request.state.token)

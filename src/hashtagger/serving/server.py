@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 import webbrowser
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,6 +29,7 @@ def serve(settings: Settings, host: str, port: int, *, open_browser: bool, start
 
     Raises:
         HashtaggerError: The address is taken, the database cannot be used, or another server is on the data folder.
+        OSError: The data folder cannot be used.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     (settings.data_dir / FOLDER).mkdir(exist_ok=True)
@@ -40,7 +42,7 @@ def _serve(app: FastAPI, host: str, port: int, open_browser: bool, started: Call
         app,
         log_level="warning",
         server_header=False,
-        # Open event streams and slow uploads do not keep it from stopping.
+        # Slow uploads and downloads do not keep it from stopping.
         timeout_graceful_shutdown=5,
     )
     try:
@@ -61,7 +63,8 @@ def _serve(app: FastAPI, host: str, port: int, open_browser: bool, started: Call
         if server.started:
             started(address)
             if open_browser:
-                webbrowser.open(address)
+                # A text browser is waited for until it is closed.
+                threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
         await task
 
     # uvicorn hands Ctrl-C on once all is closed.

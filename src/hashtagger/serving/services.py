@@ -8,7 +8,7 @@ from threading import Event, Lock
 from typing import Annotated, ParamSpec, TypeVar
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import Depends, Request
+from fastapi import Depends, HTTPException, Request
 from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
@@ -16,9 +16,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from hashtagger.serving.engine import Engine
 from hashtagger.serving.habits import Habits
 from hashtagger.serving.photos import Photos
-from hashtagger.serving.problems import NotLoggedInError
 from hashtagger.serving.settings import Settings
-from hashtagger.serving.store import LOCAL_USER, LogIn, User, now
+from hashtagger.serving.store import LOCAL_USER, Import, LogIn, Media, Post, Recommended, Sorting, User, now
 from hashtagger.serving.throttle import Throttle
 
 Id = Annotated[int, Field(ge=1, lt=1 << 31)]
@@ -26,7 +25,12 @@ Id = Annotated[int, Field(ge=1, lt=1 << 31)]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Owned = TypeVar("Owned", Import, Media, Post, Recommended, Sorting)
 _HEAVY = 12  # photos under way at once; the other threads stay free for pages
+
+
+class NotLoggedInError(Exception):
+    """Nobody is logged in where somebody must be."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,18 @@ def get_user(request: Request, services: Parts, db: Db) -> User:
 
 
 Someone = Annotated[User, Depends(get_user)]
+
+
+def mine(table: type[Owned]) -> Callable[[User, Session, int], Owned]:
+    """Make the dependency that finds who asks the row of an address's number; another's is as if it were not there."""
+
+    def find(user: Someone, db: Db, number: Id) -> Owned:
+        row = db.get(table, number)
+        if row is None or row.user_id != user.id:
+            raise HTTPException(404)
+        return row
+
+    return find
 
 
 def logged_in(db: Session, token: str) -> User | None:

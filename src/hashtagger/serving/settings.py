@@ -9,8 +9,8 @@ from pathlib import Path
 from hashtagger.errors import HashtaggerError
 from hashtagger.i18n import _
 
-MOST_TAGS = 30
-"""Instagram takes no more hashtags in one post."""
+MOST_TAGS = 5
+"""Instagram takes no more hashtags in one post (30 until December 2025)."""
 
 _TILES = re.compile(r"https?://[\w.:-]+(?=/)(?=.*\{z})(?=.*\{x})(?=.*\{y})[\w./{}?=&%~+-]+", re.ASCII)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Form, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
@@ -22,7 +22,7 @@ from hashtagger.posts.post import Media, Problem
 from hashtagger.posts.post import Post as SourcePost
 from hashtagger.serving.asking import local_path
 from hashtagger.serving.pages import page
-from hashtagger.serving.services import Db, Id, Parts, Services, Someone
+from hashtagger.serving.services import Db, Parts, Services, Someone, mine
 from hashtagger.serving.store import Post, Sorting, User
 from hashtagger.serving.zipping import read_list, write_list, zipped
 
@@ -30,10 +30,11 @@ router = APIRouter(prefix="/library/sort")
 UNDER_WAY = ("planning", "running", "undoing")
 _NEXT = {"apply": ("planned", "running"), "undo": ("done", "undoing"), "again": ("failed", None)}
 _SHOWN = 200
+Own = Annotated[Sorting, Depends(mine(Sorting))]
 
 
 @router.get("")
-def show(request: Request, services: Parts, user: Someone, db: Db) -> Response:
+def show(request: Request, user: Someone, db: Db) -> Response:
     """Show what was organized, and where to begin."""
     sortings = db.scalars(select(Sorting).where(Sorting.user_id == user.id).order_by(Sorting.id.desc()).limit(20))
     return page(request, "sort.html", sortings=list(sortings))
@@ -51,7 +52,7 @@ def plan(
     """Begin to plan."""
     folder = "" if services.settings.accounts else str(_destination(services, destination))
     if not by or not set(by) <= {"date", "tag"}:
-        raise HTTPException(422, _("cannot sort by {by}; choose from: date, tag").format(by=",".join(by) or "-"))
+        raise HTTPException(422, _("choose what folders there shall be: by month, by hashtag or both"))
     if not folder:
         _forget_zips(services, db, user)
     db.add(
@@ -70,15 +71,14 @@ def plan(
 
 
 @router.get("/{number}")
-def progress(request: Request, services: Parts, user: Someone, db: Db, number: Id) -> Response:
+def progress(request: Request, sorting: Own) -> Response:
     """Show how far one is."""
-    return page(request, "sorting.html", sorting=_sorting(db, user, number))
+    return page(request, "sorting.html", sorting=sorting)
 
 
 @router.get("/{number}/hashtagger.zip")
-def download(services: Parts, user: Someone, db: Db, number: Id) -> Response:
+def download(services: Parts, db: Db, sorting: Own) -> Response:
     """Give the files of a plan that goes into no folder, sorted, as a ZIP."""
-    sorting = _sorting(db, user, number)
     if sorting.destination or sorting.state != "planned":
         raise HTTPException(404)
     # The connection goes back: sending may take hours.
@@ -87,9 +87,8 @@ def download(services: Parts, user: Someone, db: Db, number: Id) -> Response:
 
 
 @router.post("/{number}/{action}")
-def go_on(request: Request, services: Parts, user: Someone, db: Db, number: Id, action: str) -> Response:
+def go_on(request: Request, services: Parts, db: Db, sorting: Own, action: str) -> Response:
     """Carry a plan out, undo it, or try again."""
-    sorting = _sorting(db, user, number)
     if action not in _NEXT or not sorting.destination:
         raise HTTPException(404)
     before, after = _NEXT[action]
@@ -200,10 +199,3 @@ def _forget_zips(services: Services, db: Session, user: User) -> None:
     for sorting in db.scalars(old).all():
         _list_of(services, sorting).unlink(missing_ok=True)
         db.delete(sorting)
-
-
-def _sorting(db: Session, user: User, number: int) -> Sorting:
-    sorting = db.get(Sorting, number)
-    if sorting is None or sorting.user_id != user.id:
-        raise HTTPException(404)
-    return sorting

@@ -7,7 +7,7 @@ from secrets import token_hex
 from typing import Annotated
 
 from anyio import open_file, to_thread
-from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -17,11 +17,12 @@ from hashtagger.i18n import _, language
 from hashtagger.posts.archive import safe_name
 from hashtagger.serving.asking import local_path
 from hashtagger.serving.pages import page
-from hashtagger.serving.services import Db, Id, Parts, Services, Someone
+from hashtagger.serving.services import Db, Parts, Services, Someone, mine
 from hashtagger.serving.store import Import, Leftover, User, storable
 
 router = APIRouter(prefix="/library")
 _LONGEST = 1000
+Work = Annotated[Import, Depends(mine(Import))]
 
 
 @router.post("/imports")
@@ -44,9 +45,8 @@ def progress(request: Request, user: Someone, db: Db) -> Response:
 
 
 @router.post("/imports/{number}/dismiss")
-def dismiss(request: Request, user: Someone, db: Db, number: Id) -> Response:
+def dismiss(request: Request, user: Someone, db: Db, work: Work) -> Response:
     """Take an import that is over off the page, or give up an upload."""
-    work = _find(db, user, number)
     if work.state in ("done", "failed", "receiving"):
         if work.uploaded:
             db.add(Leftover(folder=f"uploads/{work.id}"))
@@ -75,13 +75,14 @@ async def receive(
     services: Parts,
     user: Someone,
     db: Db,
-    number: Id,
+    work: Work,
     path: Annotated[str, Query(max_length=_LONGEST)],
     modified: Annotated[int, Query(ge=0, le=1 << 52, description="Milliseconds since 1970.")] = 0,
 ) -> None:
     """Receive one file of an upload, streamed to the drive."""
-    work = await to_thread.run_sync(_check, services, db, user, number)
-    inside = safe_name(path)
+    await to_thread.run_sync(_check, services, db, work)
+    # Names may have colons, but none is to look like a drive's.
+    inside = safe_name(path.replace(":", "-"))
     if inside is None:
         raise HTTPException(422, _("{path}: a path that leads out of its folder").format(path=path))
     target = Path(work.path, *inside.split("/"))
@@ -106,9 +107,8 @@ async def receive(
 
 
 @router.post("/uploads/{number}/done")
-def finish(request: Request, services: Parts, user: Someone, db: Db, number: Id) -> Response:
+def finish(request: Request, services: Parts, user: Someone, db: Db, work: Work) -> Response:
     """Take in what was uploaded."""
-    work = _find(db, user, number)
     if work.state == "receiving":
         work.state = "waiting"
         db.commit()
@@ -136,28 +136,21 @@ def _add(db: Session, user: User, name: str, path: Path | None, state: str) -> I
     return work
 
 
-def _check(services: Services, db: Session, user: User, number: int) -> Import:
-    """Find an upload that may still receive."""
-    work = _find(db, user, number)
+def _check(services: Services, db: Session, work: Import) -> None:
+    """Make sure that an upload may still receive."""
     settings = services.settings
     if work.state != "receiving":
         raise HTTPException(404)
-    total = db.scalar(select(func.sum(Import.received)).where(Import.user_id == user.id, Import.state == "receiving"))
+    total = db.scalar(
+        select(func.sum(Import.received)).where(Import.user_id == work.user_id, Import.state == "receiving")
+    )
     if work.files >= settings.upload_files or (total or 0) >= settings.upload_total:
         raise HTTPException(413, _("too much at once"))
     if shutil.disk_usage(settings.data_dir).free < 1 << 30:
         raise HTTPException(507, _("no space left"))
     db.commit()
-    return work
 
 
 def _count(db: Session, work: Import, size: int) -> None:
     work.files, work.received = Import.files + 1, Import.received + size  # type: ignore[assignment]
     db.commit()
-
-
-def _find(db: Session, user: User, number: int) -> Import:
-    work = db.get(Import, number)
-    if work is None or work.user_id != user.id:
-        raise HTTPException(404)
-    return work

@@ -4,14 +4,24 @@
 const upload = document.getElementById("upload");
 const correcting = document.querySelector(".correcting");
 
+const warn = event => event.preventDefault();
+
+// One upload at a time: once it is done, the page is loaded anew.
+function busy(sending) {
+  for (const input of upload.querySelectorAll("input")) input.disabled = sending;
+  if (sending) addEventListener("beforeunload", warn);
+  else removeEventListener("beforeunload", warn);
+}
+
 async function sendAll(files, name) {
   const status = document.getElementById("uploading");
   const total = files.reduce((sum, file) => sum + file.size, 0) || 1;
-  let sent = 0;
+  let sent = 0, number = null;
+  busy(true);
   try {
     const form = new FormData();
     form.append("name", name);
-    const { upload: number } = await (await send("/library/uploads", { method: "POST", body: form })).json();
+    number = (await (await send("/library/uploads", { method: "POST", body: form })).json()).upload;
     for (const [done, file] of files.entries()) {
       const query = new URLSearchParams({ path: file.webkitRelativePath || file.name, modified: file.lastModified });
       await put(`/library/uploads/${number}/file?${query}`, file, bytes => {
@@ -21,10 +31,13 @@ async function sendAll(files, name) {
       sent += file.size;
     }
     await send(`/library/uploads/${number}/done`, { method: "POST" });
+    busy(false);
     location.assign("/library");
   } catch (error) {
+    busy(false);
     status.textContent = "";
     toast(why(error), true);
+    if (number) await send(`/library/imports/${number}/dismiss`, { method: "POST" }).catch(() => {});
   }
 }
 
@@ -48,8 +61,7 @@ if (upload) {
       const files = [...event.target.files];
       event.target.value = "";
       if (!files.length) return;
-      const folder = files[0].webkitRelativePath.split("/")[0];
-      sendAll(files, folder || files[0].name || upload.dataset.name);
+      sendAll(files, files[0].webkitRelativePath.split("/")[0] || files[0].name);
     });
   }
 }
@@ -69,15 +81,14 @@ if (correcting) {
 }
 
 document.addEventListener("keydown", event => {
-  if (event.target.matches("input, textarea, select") || event.altKey || event.ctrlKey || event.metaKey) return;
+  if (event.target.matches("input, textarea, select, video") || event.altKey || event.ctrlKey || event.metaKey) return;
   const link = { ArrowLeft: "newer", ArrowRight: "older" }[event.key];
   if (link) document.getElementById(link)?.click();
 });
 
 // Once the last import is over, its posts are shown.
 document.addEventListener("htmx:beforeSwap", event => {
-  if (event.detail.target.id === "imports" && event.detail.target.hasAttribute("data-busy")
-      && !event.detail.serverResponse.includes("data-busy")) {
+  if (event.detail.target.matches(".import[hx-trigger]") && !event.detail.serverResponse.includes("hx-trigger")) {
     location.reload();
   }
 });
