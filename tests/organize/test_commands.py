@@ -49,6 +49,12 @@ def test_the_table_lists_each_place(album, tmp_path):
     assert "tag/other/clip.mp4" in paths
 
 
+def test_the_table_says_what_goes_away(album, tmp_path):
+    call("organize", album.root, tmp_path / "sorted", "--no-tag-untagged", "--lang", "en")
+    result = call("organize", album.root, tmp_path / "sorted", "--no-tag-untagged", "--dry-run", "--by", "date")
+    assert f"tag/other/clip.mp4\tremove\t{album.root / 'clip.mp4'}" in result.stdout.splitlines()
+
+
 def test_a_moved_export_is_not_called_missing(tmp_path, photo, picture):
     posts = [
         {"media": [{"uri": f"media/posts/202104/{number}.jpg", "creation_timestamp": 1617246000 + number, "title": ""}]}

@@ -123,6 +123,44 @@ def test_killed_at_any_time_it_resumes_to_the_same_tree(album, picture, clean, m
         assert differences((picture(album.root), picture(destination)), before) == []
 
 
+@pytest.mark.parametrize(("by", "lang"), [("date", "ko"), ("tag", "ko"), ("tag", "en")])
+def test_killed_anywhere_as_words_and_folders_change_it_resumes_to_the_same_tree(album, tmp_path, picture, by, lang):
+    """Sidecars are written anew, others go, and so do places and folders."""
+    destination, again = tmp_path / "sorted", tmp_path / "again"
+    shutil.copytree(album.root, again)
+    said = album.rows
+    silent = [(file, when, (), "") for file, when, _tags, _caption in album.rows]
+    before = picture(album.root)
+
+    def old():
+        album.root, album.rows = tmp_path / "source", silent
+        organize(album, destination, by=by, lang="ko", tag_untagged=False)
+        album.root, album.rows = again, said
+
+    def new():
+        organize(album, destination, lang=lang, tag_untagged=False)
+
+    old()
+    new()
+    whole = picture(destination)
+    undo(destination)
+    old()
+    _signal, steps = in_child(new)
+    assert picture(destination) == whole
+    for step in random.Random(f"{by} {lang}").sample(range(1, steps + 1), 20):
+        undo(destination)
+        old()
+        assert in_child(new, step)[0] == signal.SIGKILL
+        if step % 2:
+            new()
+            assert differences([picture(destination)], [whole]) == [], step
+            assert verify(destination).problems == []
+        assert undo(destination).problems == []
+        assert not destination.exists()
+        old()
+    assert picture(tmp_path / "source") == picture(again) == before
+
+
 @pytest.mark.parametrize("written", [0, 40])
 def test_killed_within_a_sidecar_it_resumes_to_the_same_tree(album, picture, clean, monkeypatch, written):
     destination, before, after = clean
@@ -155,7 +193,7 @@ def test_a_killed_undo_is_taken_up(album, picture, clean, mode):
     whole = after(mode)
     run(album, destination, mode)
     _signal, steps = in_child(lambda: undo(destination))
-    for step in random.Random(f"undo {mode}").sample(range(1, steps + 1), 6):
+    for step in random.Random(f"undo {mode}").sample(range(1, steps + 1), 20):
         run(album, destination, mode)
         assert in_child(lambda: undo(destination), step)[0] == signal.SIGKILL
         if step % 3 == 0:

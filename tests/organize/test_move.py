@@ -9,7 +9,6 @@ import pytest
 
 from hashtagger.organize import organize, undo, verify
 from hashtagger.organize import run as run_module
-from hashtagger.organize.journal import connect, journal_path
 
 
 def run(album, destination, **options):
@@ -42,16 +41,6 @@ def replace(path, data):
 
 def stop(*_arguments, **_options):
     raise KeyboardInterrupt
-
-
-def as_of_version_1(destination):
-    """Make a journal what the former version would have left of a move on the same drive."""
-    with connect(journal_path(destination)) as db:
-        db.execute("UPDATE file SET content = NULL, digest = NULL")
-        db.execute("ALTER TABLE file DROP COLUMN permissions")
-        db.execute("PRAGMA user_version = 1")
-    made = destination / ".hashtagger/made"
-    made.write_bytes(made.read_bytes().rstrip(b"\0").replace(b"\0", b"\n"))
 
 
 @pytest.mark.parametrize("again", ["touched", "by another path"])
@@ -149,14 +138,11 @@ def test_undo_waits_with_a_moved_photo_whose_path_is_taken(two, tmp_path, pictur
     assert not destination.exists()
 
 
-@pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("mode", ["move", "hardlink"])
-def test_another_photo_at_the_old_path_is_another_photo(two, tmp_path, mode, version):
+def test_another_photo_at_the_old_path_is_another_photo(two, tmp_path, mode):
     """It has the size of the stored one, even."""
     destination, old = tmp_path / "sorted", (two.root / "a.jpg").read_bytes()
     run(two, destination, mode=mode, min_count=3)
-    if version == 1:
-        as_of_version_1(destination)
     new = old[:-1] + b"x"
     replace(two.root / "a.jpg", new)
     assert verify(destination).problems == []
@@ -169,13 +155,10 @@ def test_another_photo_at_the_old_path_is_another_photo(two, tmp_path, mode, ver
     assert verify(destination).problems == []
 
 
-@pytest.mark.parametrize("version", [1, 2])
-def test_a_backup_of_moved_photos_is_not_stored_again(two, tmp_path, version):
+def test_a_backup_of_moved_photos_is_not_stored_again(two, tmp_path):
     destination = tmp_path / "sorted"
     shutil.copytree(two.root, tmp_path / "backup")
     run(two, destination, mode="move")
-    if version == 1:
-        as_of_version_1(destination)
     stored = sorted(destination.rglob("*.jpg"))
     two.root = tmp_path / "backup"
     report = run(two, destination)
@@ -277,16 +260,3 @@ def test_undo_gives_each_duplicate_its_own_permissions(two, tmp_path, picture):
     run(two, tmp_path / "sorted", mode="move")
     undo(tmp_path / "sorted")
     assert picture(two.root) == before
-
-
-def test_a_journal_of_the_former_version_is_taken_on(two, tmp_path, picture):
-    before = picture(two.root)
-    for again in (False, True):
-        run(two, tmp_path / "sorted", mode="move")
-        as_of_version_1(tmp_path / "sorted")
-        if again:
-            assert run(two, tmp_path / "sorted", mode="move").new_files == 0
-        assert verify(tmp_path / "sorted").problems == []
-        assert undo(tmp_path / "sorted").problems == []
-        assert picture(two.root) == before
-        assert not (tmp_path / "sorted").exists()

@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import shutil
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
@@ -8,7 +9,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from hashtagger.errors import OrganizeError
+from hashtagger.errors import HashtaggerError, OrganizeError
 from hashtagger.history import History
 from hashtagger.organize import organize, undo, verify
 from hashtagger.posts.post import Media, Post
@@ -129,17 +130,20 @@ def test_a_photo_has_one_sidecar_beside_it_in_its_month_or_one_in_every_folder_o
     assert all(path.startswith("해시태그") for path in paths(destination))
     assert verify(destination).pending == 0
     run(album, destination)
-    assert {path for path in paths(destination) if path.startswith("날짜")} <= sidecars(destination)
+    assert sidecars(destination) == {path for path in paths(destination) if path.startswith("날짜")}
+    assert verify(destination).problems == []
     undo(destination)
     assert not destination.exists()
 
 
-def test_a_run_again_looks_at_no_name_twice(album, tmp_path, photo):
-    """Of thousands in one folder, what is ours is told from what is foreign by a look-up, not by going through all."""
+@pytest.mark.parametrize("name", ["{}.jpg", "{}/a.jpg"])
+def test_no_run_goes_through_a_folder_for_each_of_its_names(album, tmp_path, photo, name):
+    """Of thousands in one folder, what is free, ours or foreign is told by a look-up."""
     for number in range(2000):
-        (album.root / f"{number}.jpg").write_bytes(photo(1)[:-2] + b"%d" % number)
-        album.add(f"{number}.jpg", "2022-01-01T00:00:00")
-    run(album, tmp_path / "sorted", by=["tag"])
+        path = album.root / name.format(number)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(photo(1)[:-2] + b"%d" % number)
+        album.add(name.format(number), "2022-01-01T00:00:00")
     steps = 0
 
     def count():
@@ -158,8 +162,183 @@ def test_a_run_again_looks_at_no_name_twice(album, tmp_path, photo):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(journal, "open_database", counting)
-        run(album, tmp_path / "sorted", by=["tag"])
-    assert steps * 1000 < 2000 * 2000
+        for _again in range(2):
+            run(album, tmp_path / "sorted", by=["tag"])
+    assert steps * 1000 < 2 * 2000 * 2000
+
+
+@pytest.mark.parametrize("mode", ["copy", "move"])
+def test_sidecars_of_the_users_stay_beside_their_photos(tmp_path, photo, picture, mode):
+    source, destination = tmp_path / "source", tmp_path / "sorted"
+    for number, name in enumerate(["a/IMG_1.jpg", "b/IMG_1.jpg", "b/IMG_2.jpg", "b/IMG_3.CR2"]):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(photo(number))
+    for number, name in enumerate(["b/IMG_1.xmp", "b/IMG_2.jpg.xmp", "b/IMG_3.CR2.xmp", "a/IMG_1.jpg.xmp"]):
+        (source / name).write_text(f"<x:xmpmeta xmlns:x='adobe:ns:meta/'><!-- {number} --></x:xmpmeta>")
+    for path in source.rglob("*.*"):
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    before = picture(source)
+    assert organize(source, destination, by="date", mode=mode, tag_untagged=False, lang="ko").problems == []
+    whole = picture(destination)
+    for name, theirs in {
+        "IMG_1.jpg": "a/IMG_1.jpg",
+        "IMG_1.jpg.xmp": "a/IMG_1.jpg.xmp",
+        "IMG_1 (2).jpg": "b/IMG_1.jpg",
+        "IMG_1 (2).xmp": "b/IMG_1.xmp",
+        "IMG_2.jpg.xmp": "b/IMG_2.jpg.xmp",
+        "IMG_3.CR2.xmp": "b/IMG_3.CR2.xmp",
+    }.items():
+        assert whole[f"날짜/2020/09/{name}"][0] == before[theirs][0], name
+    # Ours stands where they have none of that name.
+    assert {path.name for path in destination.rglob("*.xmp")} == {
+        "IMG_1.jpg.xmp", "IMG_1 (2).xmp", "IMG_1 (2).jpg.xmp", "IMG_2.jpg.xmp", "IMG_3.CR2.xmp"
+    }  # fmt: skip
+    assert verify(destination).problems == []
+    assert organize(source, destination, by="date", mode=mode, tag_untagged=False).new_files == 0
+    assert picture(destination) == whole
+    assert undo(destination).problems == []
+    assert picture(source) == before
+    assert not destination.exists()
+
+
+def test_a_photo_its_film_and_its_edit_keep_one_name(tmp_path, photo, picture):
+    source, destination = tmp_path / "source", tmp_path / "sorted"
+    for number, name in enumerate(["a/IMG_1.jpg", "b/IMG_1.jpg", "b/IMG_1.mov", "c/IMG_1.jpg", "c/IMG_1.mov"]):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(photo(number) if name.endswith("jpg") else b"\0\0\0\x14ftypqt  %d" % number)
+
+    def sort():
+        for path in source.rglob("*.*"):
+            os.utime(path, (1_600_000_000, 1_600_000_000))
+        organize(source, destination, by="date", tag_untagged=False, lang="ko")
+        return {path.name: path.read_bytes() for path in destination.glob("날짜/2020/09/IMG*") if path.suffix != ".xmp"}
+
+    named = {"": "a", " (2)": "b", " (3)": "c"}
+    found = sort()
+    assert found == {
+        f"IMG_1{number}{suffix}": (source / folder / f"IMG_1{suffix}").read_bytes()
+        for number, folder in named.items()
+        for suffix in (".jpg", ".mov")
+        if (folder, suffix) != ("a", ".mov")
+    }
+    # What is added to a post that is there already takes its photo's number.
+    (source / "b/IMG_1.aae").write_text("edit")
+    assert sort() == found | {"IMG_1 (2).aae": b"edit"}
+
+
+def test_files_of_one_post_that_have_one_name_stay_apart(tmp_path, photo):
+    class Carousel:
+        problems = ()
+
+        def posts(self):
+            files = [tmp_path / name for name in ("1/a.jpg", "1/a.mp4", "2/a.jpg")]
+            for number, path in enumerate(files):
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(photo(number))
+            media = tuple(Media(path.name, str(path), "photo", path) for path in files)
+            yield Post(datetime(2021, 4, 1, tzinfo=timezone.utc), media)
+
+    run(Carousel(), tmp_path / "sorted", by="date")
+    assert paths(tmp_path / "sorted") == {f"날짜/2021/04/{name}" for name in ("a.jpg", "a.mp4", "a (2).jpg")}
+
+
+def test_a_post_met_again_says_what_it_did_not_say_before(album, tmp_path, picture):
+    destination = tmp_path / "sorted"
+    album.rows[3] = (*album.rows[3][:3], "")
+    run(album, destination)
+    sidecar = destination / "날짜/2021/05/IMG_1.jpg.xmp"
+    assert "산책" not in sidecar.read_text(encoding="utf-8")
+    edited = destination / "날짜/2021/04/IMG_0.jpg.xmp"
+    edited.unlink()
+    edited.write_text("rated")
+    cropped = destination / "날짜/2021/05/IMG_0 (2).jpg"  # a photo of which more will be said, too
+    cropped.write_bytes(b"cropped")
+    untouched = (destination / "날짜/2021/04/IMG_1.jpg.xmp").stat().st_mtime_ns
+    shutil.copytree(album.root, tmp_path / "again")
+    album.root = tmp_path / "again"
+    album.rows[3] = (*album.rows[3][:2], ("꽃", "산책"), "나중에 쓴 글")
+    for number in (0, 1):
+        file, when, tags, words = album.rows[number]
+        album.rows[number] = (file, when, (*tags, "꽃"), words)
+    report = run(album, destination)
+    assert (report.posts, report.files, report.new_files) == (13, 12, 0)
+    rows = list(csv.DictReader((destination / "posts.csv").read_text(encoding="utf-8-sig").splitlines()))
+    row = next(row for row in rows if row["날짜"] == "2021-05-01 12:03:00")
+    assert (row["내용"], row["해시태그"]) == ("나중에 쓴 글", "#꽃 #산책")
+    data = json.loads((destination / "index.html").read_text(encoding="utf-8").split('id="data">')[1].split("<")[0])
+    names = {number: name for number, name, _uses in data["tags"]}
+    shown = next(post for post in data["posts"] if post[1] == "나중에 쓴 글")
+    assert [names[number] for number in shown[4]] == ["꽃", "산책"]
+    assert (destination / "해시태그/산책/IMG_1.jpg").exists()
+    assert "나중에 쓴 글" in sidecar.read_text(encoding="utf-8")
+    assert "산책" in sidecar.read_text(encoding="utf-8")
+    assert edited.read_text() == "rated"
+    assert (destination / "날짜/2021/04/IMG_1.jpg.xmp").stat().st_mtime_ns == untouched
+    assert cropped.read_bytes() == b"cropped"
+    assert not cropped.with_name("IMG_0 (3).jpg").exists()
+    links = [path for path in destination.rglob("*.jpg") if path.samefile(cropped)]
+    assert {problem.location for problem in verify(destination).problems} == {str(edited), *map(str, links)}
+    whole = picture(destination)
+    run(album, destination)
+    assert picture(destination) == whole
+
+
+@pytest.mark.parametrize(
+    "options", [{"lang": "en"}, {"by": ["date"]}, {"by": ["tag"]}, {"min_count": 5}], ids=["en", "date", "tag", "few"]
+)
+def test_another_layout_makes_the_tree_that_it_makes_elsewhere(album, tmp_path, photo, picture, options):
+    run(album, tmp_path / "sorted")
+    (album.root / "new.jpg").write_bytes(photo(43))
+    album.add("new.jpg", "2021-04-05T00:00:00", "집")
+    run(album, tmp_path / "sorted", **options)
+    run(album, tmp_path / "other", **options)
+    assert picture(tmp_path / "sorted").keys() == picture(tmp_path / "other").keys()
+    assert verify(tmp_path / "sorted").problems == []
+    run(album, tmp_path / "sorted")
+    run(album, tmp_path / "whole")
+    assert picture(tmp_path / "sorted").keys() == picture(tmp_path / "whole").keys()
+    undo(tmp_path / "sorted")
+    assert not (tmp_path / "sorted").exists()
+
+
+def test_a_folder_that_the_user_made_stays_when_it_is_empty(album, tmp_path):
+    (tmp_path / "sorted/해시태그/강아지").mkdir(parents=True)
+    run(album, tmp_path / "sorted")
+    run(album, tmp_path / "sorted", by="date")
+    assert {path.name for path in tmp_path.glob("sorted/해시태그/*")} == {"강아지"}
+
+
+def test_what_was_planned_last_counts(album, tmp_path, monkeypatch):
+    from hashtagger.organize import run as module
+
+    def stop(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    # As many places by month as by tag.
+    album.rows = [(file, when, ("꽃",), words) for file, when, _tags, words in album.rows[:4]]
+    run(album, tmp_path / "sorted")
+    monkeypatch.setattr(module, "apply", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(album, tmp_path / "sorted", by=["date"])
+    monkeypatch.undo()
+    run(album, tmp_path / "sorted", by=["tag"])
+    assert {path.split("/")[0] for path in paths(tmp_path / "sorted")} == {"해시태그"}
+
+
+def test_a_copy_without_tags_of_a_photo_with_tags_is_not_among_the_rest(album, tmp_path):
+    album.rows = [(file, when, () if file == "2/IMG_3.jpg" else tags, words) for file, when, tags, words in album.rows]
+    run(album, tmp_path / "sorted")  # 2/IMG_3.jpg is 0/IMG_0.jpg again.
+    photo = tmp_path / "sorted/날짜/2021/04/IMG_0.jpg"
+    found = [path.parent.name for path in (tmp_path / "sorted").rglob("*.jpg") if path.samefile(photo)]
+    assert sorted(found) == ["04", "05", "강아지", "산책"]
+
+
+@pytest.mark.parametrize(("lang", "rest"), [("ko", "해시태그/기타"), ("en", "tag/other")])
+def test_a_tag_called_as_the_rest_has_a_folder_of_its_own(album, tmp_path, lang, rest):
+    album.rows = [(file, when, (rest.split("/")[1],) if tags else (), words) for file, when, tags, words in album.rows]
+    run(album, tmp_path / "sorted", lang=lang)
+    names = {folder: len(list((tmp_path / "sorted" / folder).glob("IMG*"))) for folder in (rest, rest + " (2)")}
+    assert names == {rest: 2, rest + " (2)": 9}
 
 
 def test_a_second_run_changes_nothing(album, tmp_path, picture):
@@ -171,6 +350,46 @@ def test_a_second_run_changes_nothing(album, tmp_path, picture):
     assert before == after
 
 
+def test_a_dry_run_names_what_goes_away(album, tmp_path):
+    run(album, tmp_path / "sorted")
+    plan = run(album, tmp_path / "sorted", by="date", dry_run=True)
+    gone = {placement.path for placement in plan.placements() if placement.how == "remove"}
+    assert gone == {path for path in paths(tmp_path / "sorted") if path.startswith("해시태그")}
+    assert (plan.new_files, plan.places) == (0, len(paths(tmp_path / "sorted") - gone))
+    report = run(album, tmp_path / "sorted", by="date")
+    assert (report.new_files, report.places) == (0, plan.places)
+    assert {placement.how for placement in report.placements()} == {"copy"}
+
+
+def test_only_what_was_brought_is_counted(album, tmp_path):
+    missing = tmp_path / "export.zip"
+    real = album.posts
+
+    class Album:
+        problems = ()
+
+        def posts(self):
+            yield from real()
+            media = Media("x.jpg", f"{missing}!x.jpg", "photo", None, missing, "x.jpg", 100)
+            yield Post(datetime(2021, 4, 1, tzinfo=timezone.utc), (media,), tags=("집",))
+
+    report = run(Album(), tmp_path / "sorted", min_count=3)
+    assert [problem.location for problem in report.problems] == [f"{missing}!x.jpg"]
+    assert (report.new_files, report.places) == (12, len(paths(tmp_path / "sorted")))
+    report = run(Album(), tmp_path / "sorted", min_count=1)
+    assert (report.new_files, report.places) == (0, len(paths(tmp_path / "sorted")))
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_another_time_zone_than_the_trees_is_refused(album, tmp_path, dry_run, picture):
+    run(album, tmp_path / "sorted", timezone="UTC")
+    before = picture(tmp_path / "sorted")
+    with pytest.raises(OrganizeError, match="--timezone UTC"):
+        run(album, tmp_path / "sorted", dry_run=dry_run)
+    assert run(album, tmp_path / "sorted", timezone="UTC").new_files == 0
+    assert picture(tmp_path / "sorted") == before
+
+
 def test_new_posts_are_added_without_redoing_the_old(album, tmp_path, photo, picture):
     rows, album.rows = album.rows, album.rows[3:]
     run(album, tmp_path / "sorted")
@@ -180,7 +399,7 @@ def test_new_posts_are_added_without_redoing_the_old(album, tmp_path, photo, pic
     album.add("new.jpg", "2023-01-01T00:00:00", "집")  # used a third time now
     report = run(album, tmp_path / "sorted")
     new = {path: (tmp_path / "sorted" / path).stat().st_ino for path in paths(tmp_path / "sorted")}
-    assert report.new_files >= 4
+    assert report.new_files == 3  # of four posts one is there already, as another
     assert all(new[path] == inode for path, inode in old.items() if not path.startswith("해시태그/기타"))
 
 
@@ -214,8 +433,6 @@ def test_a_place_no_longer_called_for_is_left_only_for_another_that_is_there(alb
 
 
 def test_the_same_posts_from_elsewhere_are_not_stored_again(album, tmp_path, picture):
-    import shutil
-
     run(album, tmp_path / "sorted")
     before = picture(tmp_path / "sorted")
     shutil.copytree(album.root, tmp_path / "again")
@@ -397,6 +614,61 @@ def test_verify_names_what_is_missing_or_changed(album, tmp_path):
     assert any(destination.joinpath(place).samefile(changed) for place in named if "clip" not in place)
 
 
+def test_verify_reads_sidecars_and_pages_too(album, tmp_path):
+    destination = tmp_path / "sorted"
+    run(album, destination)
+    verified = verify(destination)
+    assert verified.places == len(paths(destination)) + len(list(destination.rglob("*.xmp"))) + 3
+    changed = [destination / "날짜/2021/04/IMG_1.jpg.xmp", destination / "index.html"]
+    missing = [destination / "날짜/2022/01/clip.mp4.xmp", destination / "posts.csv"]
+    for path in changed:
+        path.write_text("changed")
+    for path in missing:
+        path.unlink()
+    found = {problem.location: problem.cause for problem in verify(destination).problems}
+    assert found.keys() == {str(path) for path in (*changed, *missing)}
+    assert [found[str(path)] for path in missing] == ["missing"] * 2
+
+
+def export(archive, *photos):
+    """Write a data export of some photos, a post each."""
+    posts = []
+    with ZipFile(archive, "w") as file:
+        for number, data in enumerate(photos):
+            uri = f"media/posts/202104/{number}.jpg"
+            file.writestr(uri, data)
+            posts.append({"media": [{"uri": uri, "creation_timestamp": 1_617_246_000 + number, "title": ""}]})
+        file.writestr("your_instagram_activity/media/posts_1.json", json.dumps(posts))
+    return archive
+
+
+@pytest.mark.parametrize("unpacked", [False, True])
+def test_photos_of_one_size_in_an_archive_are_told_apart(tmp_path, photo, unpacked):
+    same, other = photo(1)[:-2] + b"11", photo(1)[:-2] + b"22"
+    source = export(tmp_path / "export.zip", same, other, same)
+    if unpacked:  # and one of them in a folder beside it
+        folder = tmp_path / "both"
+        (folder / "media/posts/202104").mkdir(parents=True)
+        source.rename(folder / "export.zip")
+        (folder / "media/posts/202104/9.jpg").write_bytes(other)
+        (folder / "your_instagram_activity/media").mkdir(parents=True)
+        entry = {"media": [{"uri": "media/posts/202104/9.jpg", "creation_timestamp": 1_617_246_009, "title": ""}]}
+        (folder / "your_instagram_activity/media/posts_2.json").write_text(json.dumps([entry]))
+        source = folder
+    report = run(source, tmp_path / "sorted")
+    assert (report.files, report.duplicates, report.problems) == (2, 1 + unpacked, [])
+    assert {path.read_bytes() for path in tmp_path.glob("sorted/날짜/2021/04/*.jpg")} == {same, other}
+
+
+def test_an_archive_may_lie_at_the_destination(tmp_path, photo, picture):
+    archive = export(tmp_path / "export.zip", photo(1))
+    before = picture(tmp_path)
+    run(archive, tmp_path, mode="move")
+    assert (tmp_path / "날짜/2021/04/0.jpg").read_bytes() == photo(1)
+    assert undo(tmp_path).problems == []
+    assert picture(tmp_path) == before
+
+
 def test_media_in_an_archive_is_copied_with_the_post_time(tmp_path, photo):
     archive = tmp_path / "export.zip"
     with ZipFile(archive, "w") as file:
@@ -483,7 +755,7 @@ def test_gallery_holds_the_posts_and_no_markup_of_theirs(album, tmp_path):
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_written(album, tmp_path, wrong):
-    with pytest.raises(OrganizeError):
+    with pytest.raises(HashtaggerError):
         run(album, tmp_path / "sorted", **wrong)
     assert not (tmp_path / "sorted").exists()
 

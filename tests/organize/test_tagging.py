@@ -38,7 +38,8 @@ def test_posts_without_tags_get_the_models_where_it_is_sure(photos):
             yield Post(when, (zipped,))
             broken = photos / "broken.jpg"
             yield Post(when, (Media("broken.jpg", str(broken), "photo", broken),))
-            yield Post(when, (Media("palace.png", str(paths[0]), "photo", paths[0]),), tags=("여행",))
+            later = datetime(2021, 5, 1, tzinfo=timezone.utc)
+            yield Post(later, (Media("palace.png", str(paths[0]), "photo", paths[0]),), tags=("여행",))
 
     report = organize(Untagged(), photos / "sorted", lang="ko", min_count=1, by=["tag"])
     assert report.by_model == sum(tag is not None for tag in sure)
@@ -46,6 +47,69 @@ def test_posts_without_tags_get_the_models_where_it_is_sure(photos):
         assert (photos / "sorted/해시태그" / (tag or "기타") / name).exists()
     assert (photos / "sorted/해시태그/기타/broken.jpg").exists()
     assert [problem.location for problem in report.problems] == [str(photos / "broken.jpg")]
+
+
+class Photos:
+    """A post for each photo, of one moment, with the same tags."""
+
+    problems = ()
+
+    def __init__(self, *paths, tags=()):
+        self.paths, self.tags = paths, tags
+
+    def posts(self):
+        for path in self.paths:
+            media = Media(path.name, str(path), "photo", path)
+            yield Post(datetime(2021, 4, 1, tzinfo=timezone.utc), (media,), tags=self.tags)
+
+
+def sort(source, destination, **options):
+    return organize(source, destination, **{"lang": "ko", "min_count": 1} | options)
+
+
+def test_the_model_is_asked_once_a_post_and_what_it_cannot_read_stays_named(photos, monkeypatch):
+    from hashtagger.recommend import Recommender
+
+    asked = []
+    recommend_each = Recommender.recommend_each
+
+    def listening(self, images, **options):
+        return recommend_each(self, (asked.append(image) or image for image in images), **options)
+
+    monkeypatch.setattr(Recommender, "recommend_each", listening)
+    (photos / "broken.jpg").write_bytes(b"not a photo")
+    names = ("palace.png", "sky.png", "broken.jpg")
+    first = sort(Photos(*(photos / name for name in names)), photos / "sorted")
+    report = (photos / "sorted/report.json").read_bytes()
+    assert [problem.location for problem in first.problems] == [str(photos / "broken.jpg")]
+    again = sort(Photos(*(photos / name for name in names)), photos / "sorted")
+    assert (photos / "sorted/report.json").read_bytes() == report
+    (photos / "elsewhere").mkdir()
+    for name in names:
+        (photos / "elsewhere" / name).write_bytes((photos / name).read_bytes())
+    again = sort(Photos(*(photos / "elsewhere" / name for name in names)), photos / "sorted")
+    assert (again.posts, again.by_model) == (3, 1)
+    assert [problem.location for problem in again.problems] == [str(photos / "broken.jpg")]
+    assert asked == [photos / name for name in names]
+
+
+def test_a_post_with_tags_that_is_met_without_them_is_not_the_models(photos):
+    sort(Photos(photos / "palace.png", tags=("꽃",)), photos / "sorted")
+    (photos / "copy.png").write_bytes((photos / "palace.png").read_bytes())
+    report = sort(Photos(photos / "copy.png"), photos / "sorted")
+    assert (report.posts, report.by_model) == (1, 0)
+    assert [path.name for path in photos.glob("sorted/해시태그/*")] == ["꽃"]
+
+
+@pytest.mark.parametrize("mode", ["copy", "move"])
+def test_what_was_sorted_without_the_model_is_tagged_by_a_run_with_it(photos, mode):
+    source = Photos(photos / "palace.png")
+    sort(source, photos / "sorted", tag_untagged=False, mode=mode)
+    assert (photos / "sorted/해시태그/기타/palace.png").exists()
+    assert sort(Photos() if mode == "move" else source, photos / "sorted", mode=mode).by_model == 1
+    assert [path.name for path in photos.glob("sorted/해시태그/*/*.png")] == ["palace.png"]
+    assert (photos / "sorted/해시태그/여행/palace.png").exists()
+    assert "여행" in next(photos.glob("sorted/날짜/**/palace.png.xmp")).read_text(encoding="utf-8")
 
 
 def test_tagging_can_be_turned_off(photos):

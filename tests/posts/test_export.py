@@ -529,6 +529,9 @@ def test_broken_archive_is_an_error_alone_and_a_problem_among_others(tmp_path):
     (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04 cut")
     with pytest.raises(SourceError, match=r"broken\.zip: damaged"):
         open_source(tmp_path / "broken.zip")
+    (tmp_path / "posts_1.json").write_text("[]")
+    with pytest.raises(SourceError, match=r"posts_1\.json: no ZIP archive; give"):
+        open_source(tmp_path / "posts_1.json")
     pack(tmp_path / "good.zip", {"content/posts_1.json": [{"media": [item(A)]}], A: JPEG})
     posts, problems = read(tmp_path)
     assert len(posts) == 1

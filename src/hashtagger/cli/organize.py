@@ -92,7 +92,8 @@ def command(
         return
     if dry_run:
         for placement in report.placements():
-            click.echo(f"{placement.path}\t{placement.how}\t{placement.source}")
+            how = _("remove") if placement.how == "remove" else placement.how
+            click.echo(f"{placement.path}\t{how}\t{placement.source}")
     _print_summary(report)
 
 

@@ -10,12 +10,13 @@ import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import count
 from pathlib import Path, PurePosixPath
 
 from hashtagger.i18n import _
 from hashtagger.organize import files, names
-from hashtagger.organize.journal import FOLDER, State
-from hashtagger.organize.places import free_name
+from hashtagger.organize.journal import FOLDER, RESTORING, Sidecar, State
 from hashtagger.organize.stage import SIDECAR, STAGE_FOLDERS, WORKERS, Job, UnreadableError, stage_copy, staged_batches
 from hashtagger.posts.post import Problem
 
@@ -48,6 +49,7 @@ def apply(
     for number in range(STAGE_FOLDERS):
         (stage / str(number)).mkdir(parents=True, exist_ok=True)
     _recheck(db, destination)
+    _remove_sidecars(db, destination)
     problems: list[Problem] = []
     made: set[int] = set()
     synced = time.monotonic()
@@ -68,6 +70,7 @@ def apply(
         finally:
             pool.shutdown(cancel_futures=True)
     _remove_surplus(db, destination)
+    _remove_empty(db, destination)
     _make_safe(db)
     if move:
         problems += _release(db, destination)
@@ -91,6 +94,31 @@ def _recheck(db: sqlite3.Connection, destination: Path) -> None:
         whole = files.is_ours(final, digest, Path(source), size, mtime)
         if not whole or (xmp and files.is_empty(final.with_name(name + SIDECAR))):
             db.execute("UPDATE place SET state = ? WHERE folder = ? AND key = ?", (State.PLANNED, folder, key))
+
+
+def _remove_sidecars(db: sqlite3.Connection, destination: Path) -> None:
+    """Take our sidecars away where they are surplus or stale; where it or its photo was edited, one stays."""
+    rows = db.execute(
+        """SELECT p.folder, p.key, p.xmp, p.state, d.path, p.name, f.sidecar, f.digest, f.path, f.size, f.mtime
+           FROM place p JOIN file f ON f.id = p.file JOIN folder d ON d.id = p.folder
+           WHERE p.xmp IN (?, ?) AND p.state != ?""",
+        (Sidecar.SURPLUS, Sidecar.STALE, State.SURPLUS),
+    ).fetchall()
+    db.execute("BEGIN")
+    for folder, key, xmp, state, path, name, sidecar, digest, source, size, mtime in rows:
+        final = destination / path / name
+        beside = final.with_name(name + SIDECAR)
+        stale = xmp == Sidecar.STALE
+        if not stale or files.is_ours(final, digest, Path(source), size, mtime):
+            if beside.is_file() and (files.is_empty(beside) or files.digest_at(beside) == sidecar):
+                beside.unlink()
+            if stale and not os.path.lexists(beside):
+                state = State.PLANNED  # It is reached once more.
+        db.execute(
+            "UPDATE place SET xmp = ?, state = ? WHERE folder = ? AND key = ?",
+            (Sidecar.WANTED if stale else Sidecar.NONE, state, folder, key),
+        )
+    db.execute("COMMIT")
 
 
 def _write_down(db: sqlite3.Connection, destination: Path, jobs: list[Job], made: set[int]) -> None:
@@ -141,13 +169,20 @@ def _land(db: sqlite3.Connection, destination: Path, job: Job, with_xmp: bool, i
     for folder, key, xmp, path, planned in job.places:
         old_key, name, number = key, planned, 1
         while not _land_at(job, (final := f"{destination}{os.sep}{path}{os.sep}{name}"), xmp, interrupted):
-            name, number = free_name(db, folder, planned, number + 1)
+            name, number = _free_name(db, folder, planned, number + 1)
             db.execute(
                 "UPDATE place SET key = ?, name = ? WHERE folder = ? AND key = ?",
                 (names.key(name), name, folder, old_key),
             )
             old_key = names.key(name)
     job.clear(final)
+
+
+def _free_name(db: sqlite3.Connection, folder: int, name: str, start: int) -> tuple[str, int]:
+    """Find the first free numbered name in a folder, counting from ``start``; gives the name and its number."""
+    taken = "SELECT 1 FROM place WHERE folder = ? AND key = ?"
+    candidates = ((names.numbered(name, number), number) for number in count(start))
+    return next(one for one in candidates if not db.execute(taken, (folder, names.key(one[0]))).fetchone())
 
 
 def _land_at(job: Job, final: str, with_sidecar: bool, interrupted: bool) -> bool:
@@ -225,14 +260,22 @@ def _remove_surplus(db: sqlite3.Connection, destination: Path) -> None:
             )
             for other in (destination / place for (place,) in wanted):
                 if files.is_one(other, final) or files.is_ours(other, digest, Path(source), size, mtime):
-                    files.remove(final, other)
                     break
             else:
                 continue  # It is the last one.
-            beside = final.with_name(name + SIDECAR)
+            beside = final.with_name(name + SIDECAR)  # It goes first: a run that is killed here still finds its photo.
             if sidecar and beside.is_file() and files.digest_at(beside) == sidecar:
                 beside.unlink()
+            files.remove(final, other)
         db.execute("DELETE FROM place WHERE folder = ? AND key = ?", (folder, key))
+
+
+def _remove_empty(db: sqlite3.Connection, destination: Path) -> None:
+    """Take away folders of ours that nothing is left in."""
+    for (path,) in db.execute("SELECT path FROM made ORDER BY LENGTH(path) DESC").fetchall():
+        with suppress(OSError):
+            (destination / path).rmdir()
+            db.execute("DELETE FROM made WHERE path = ?", (path,))
 
 
 def _release(db: sqlite3.Connection, destination: Path) -> list[Problem]:
@@ -249,6 +292,9 @@ def _release(db: sqlite3.Connection, destination: Path) -> list[Problem]:
     gone: list[tuple[int]] = []
     for number, path, size, mtime, begun, stored, digest, folder, name in rows:
         source, final = Path(path), destination / folder / name
+        if begun:  # An undo may have been killed at it.
+            with suppress(OSError):
+                source.with_name(RESTORING).unlink(missing_ok=True)
         if not os.path.lexists(source):
             if begun:  # a run was killed at it; else it was somebody else
                 gone.append((number,))

@@ -1,6 +1,6 @@
 """Second pass: files with the same content, and posts met a second time.
 
-Only files of one size are read: a few bytes of each first, all of them where those agree.
+Only files of one size are read, all of them where a few bytes of each agree, or in archives the checksums.
 """
 
 import sqlite3
@@ -12,6 +12,8 @@ from zipfile import BadZipFile
 
 from hashtagger.organize import files
 from hashtagger.organize.intake import media_of
+from hashtagger.organize.places import renew_sidecars
+from hashtagger.posts import archive
 from hashtagger.posts.post import Problem
 
 _SAMPLE = 4096
@@ -63,11 +65,13 @@ def _stored(db: sqlite3.Connection, destination: Path, row: _Row, mtime: int) ->
 
 def _same_content(rows: list[_Row], first_new: int, problems: list[Problem]) -> Iterator[tuple[int, int]]:
     """Yield (earlier file, later file) of one size with the same content."""
-    by_sample: dict[bytes | None, list[_Row]] = defaultdict(list)
+    by_sample: dict[bytes | int | None, list[_Row]] = defaultdict(list)
     known = [row for row in rows if row[1] < first_new]
+    # A stored file's own sample may be gone with its source; a plain file has none to compare with a checksum.
+    comparable = not known and len({bool(row[6]) for row in rows}) == 1
     for row in rows[len(known) :]:
         try:
-            sample = None if known else _sample(row)  # A stored file's own sample may be gone with its source.
+            sample = _sample(row) if comparable else None
         except (OSError, BadZipFile) as error:
             problems.append(_problem(row, error))
             continue
@@ -87,8 +91,11 @@ def _same_content(rows: list[_Row], first_new: int, problems: list[Problem]) -> 
                 yield first, row[1]
 
 
-def _sample(row: _Row) -> bytes:
-    with media_of(*row[3:], size=row[0]).open() as file:
+def _sample(row: _Row) -> bytes | int:
+    media = media_of(*row[3:], size=row[0])
+    if media.archive and media.member:
+        return archive.checksum(media.archive, media.member)
+    with media.open() as file:
         file.seek(row[0] // 2)
         return file.read(_SAMPLE)
 
@@ -104,7 +111,10 @@ def _problem(row: _Row, error: Exception) -> Problem:
 
 
 def _mark_posts(db: sqlite3.Connection, first_new: int) -> None:
-    """Mark posts all of whose files are those of an earlier post of the same time: the same post, met again."""
+    """Mark posts all of whose files are those of an earlier post of the same time: the same post, met again.
+
+    The earlier one is told what it did not know.
+    """
     db.execute(
         """UPDATE post SET same_as = again.earlier FROM (
              SELECT later, MIN(earlier) AS earlier FROM (
@@ -116,4 +126,19 @@ def _mark_posts(db: sqlite3.Connection, first_new: int) -> None:
              ) GROUP BY later
            ) AS again WHERE post.id = again.later""",
         (first_new,),
+    )
+    renewed = db.execute(
+        """SELECT DISTINCT p.id FROM file f JOIN post p ON p.id = f.post JOIN file g ON g.id = f.same_as
+           JOIN post q ON q.id = g.post WHERE f.id >= ?1 AND f.same_as < ?1 AND (EXISTS
+           (SELECT 1 FROM post_tag t WHERE t.post = p.id AND t.tag NOT IN (SELECT tag FROM post_tag WHERE post = q.id))
+           OR p.same_as = q.id AND (q.caption = '' AND p.caption != ''
+             OR q.permalink IS NULL AND p.permalink IS NOT NULL OR q.place IS NULL AND p.place IS NOT NULL))""",
+        (first_new,),
+    ).fetchall()
+    renew_sidecars(db, (post for (post,) in renewed))
+    db.execute(
+        """UPDATE post SET caption = COALESCE(NULLIF(post.caption, ''), again.caption),
+           permalink = COALESCE(post.permalink, again.permalink), place = COALESCE(post.place, again.place)
+           FROM (SELECT same_as, MAX(caption) AS caption, MAX(permalink) AS permalink, MAX(place) AS place
+             FROM post WHERE same_as IS NOT NULL GROUP BY same_as) AS again WHERE post.id = again.same_as"""
     )

@@ -27,14 +27,12 @@ class Intake:
 
     Attributes:
         problems: Files that turned out to be gone.
-        new_files: How many files were not known before.
     """
 
     def __init__(
         self, db: sqlite3.Connection, layout: Layout, zone: tzinfo, how: str, history: "History | None" = None
     ) -> None:
         self.problems: list[Problem] = []
-        self.new_files = 0
         self._db, self._layout, self._zone, self._how = db, layout, zone, how
         self._normalizer, self._history = _normalizer(), history
         self._folders: dict[str, int] = {}
@@ -56,7 +54,7 @@ class Intake:
                 self._post += 1
                 number = self._post
                 taken_at = post.taken_at.astimezone(self._zone)
-                month = self.folder(self._layout.month(taken_at))
+                month = self._folder(self._layout.month(taken_at))
                 guess = post.time_is_guess
                 posts.append((number, taken_at.isoformat(), month, post.caption, post.permalink, post.place, guess))
                 tags += [(number, position, tag) for position, tag in enumerate(self._tag_ids(post.tags))]
@@ -67,7 +65,7 @@ class Intake:
             yield post
         self._write(posts, files, tags)
 
-    def folder(self, path: str) -> int:
+    def _folder(self, path: str) -> int:
         """Find or make the row of a folder of the tree."""
         if path not in self._folders:
             self._folders[path] = folder_id(self._db, path)
@@ -76,8 +74,6 @@ class Intake:
     def _files(self, post: Post) -> Iterator[_File]:
         for media in post.media:
             name = names.safe_name(media.name)
-            if name.lower().endswith(".xmp"):
-                name = names.numbered(name, 2)  # The plain name belongs to the sidecar that we write.
             size = media.size
             if media.path is not None:
                 try:
@@ -121,7 +117,8 @@ class Intake:
             if tag not in self._tags:
                 if len(self._tags) >= _TAGS_KEPT:
                     self._tags.clear()
-                self._tags[tag] = self.tag(self._name(tag))
+                name = self._name(tag)
+                self._tags[tag] = tag_id(self._db, name) if name else None
             number = self._tags[tag]
             if number is not None:
                 ids[number] = None
@@ -134,19 +131,15 @@ class Intake:
             return found.tag
         return self._history.spelling(self._normalizer.vocabulary[found.canonical[0]])
 
-    def tag(self, tag: str) -> int | None:
-        """Find or make the row of a canonical or cleaned tag; tags that share a folder are one."""
-        return tag_id(self._db, tag) if tag else None
-
     def _write(self, posts: list, files: list, tags: list) -> None:  # type: ignore[type-arg]
         self._db.executemany(
             "INSERT INTO post(id, taken_at, month, caption, permalink, place, guess) VALUES(?,?,?,?,?,?,?)", posts
         )
-        self.new_files += self._db.executemany(
+        self._db.executemany(
             """INSERT INTO file(post, name, kind, path, member, size, mtime, permissions, how)
                VALUES(?,?,?,CAST(? AS TEXT),?,?,?,?,?)""",
             files,
-        ).rowcount
+        )
         self._db.executemany("INSERT INTO post_tag(post, position, tag) VALUES(?,?,?)", tags)
 
 

@@ -22,7 +22,8 @@ NAME = "journal.sqlite"
 MADE = "made"  # the destination and folders above it that were not there before
 LOCK = "lock"
 DRAFT = "draft.sqlite"
-_VERSION = 2
+RESTORING = ".hashtagger-restoring"  # a moved file on its way back, beside where it was
+_VERSION = 1
 
 PLACE_INDEX = "CREATE INDEX place_file ON place(file, folder)"
 _SCHEMA = f"""
@@ -31,8 +32,10 @@ CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE folder(id INTEGER PRIMARY KEY, path TEXT NOT NULL, key TEXT NOT NULL UNIQUE);
 CREATE TABLE made(path TEXT PRIMARY KEY) WITHOUT ROWID;
 -- `same_as`: an earlier post with the same time and the same files, met again in another source.
+-- `asked`: whether the model was asked for a tag: the empty string, or why it could not tell.
 CREATE TABLE post(id INTEGER PRIMARY KEY, taken_at TEXT NOT NULL, month INT NOT NULL, caption TEXT NOT NULL,
-    permalink TEXT, place TEXT, guess INT NOT NULL, same_as INT);
+    permalink TEXT, place TEXT, guess INT NOT NULL, same_as INT,
+    asked TEXT);
 CREATE TABLE tag(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, name TEXT NOT NULL, uses INT NOT NULL DEFAULT 0);
 CREATE TABLE post_tag(post INT, position INT, tag INT NOT NULL, by_model INT NOT NULL DEFAULT 0,
     PRIMARY KEY(post, position)) WITHOUT ROWID;
@@ -47,7 +50,8 @@ CREATE INDEX file_size ON file(size, mtime);
 CREATE INDEX file_same ON file(same_as) WHERE same_as IS NOT NULL;
 CREATE INDEX file_post ON file(post);
 CREATE INDEX post_time ON post(taken_at);
--- Where a file goes: a name in a folder, whether with its sidecar, and how far that has got (see State).
+CREATE INDEX post_same ON post(same_as) WHERE same_as IS NOT NULL;
+-- Where a file goes: a name in a folder, whether with its sidecar (see Sidecar), and how far that has got (see State).
 CREATE TABLE place(folder INT, key TEXT, name TEXT NOT NULL, file INT NOT NULL, xmp INT NOT NULL,
     state INT NOT NULL DEFAULT 0, PRIMARY KEY(folder, key)) WITHOUT ROWID;
 {PLACE_INDEX};
@@ -63,6 +67,15 @@ class State(IntEnum):
     LANDED = 1
     SAFE = 2  # landed, and flushed to the drive
     SURPLUS = 3  # was wanted by an earlier plan, to be taken away
+
+
+class Sidecar(IntEnum):
+    """Whether a place has our sidecar beside it."""
+
+    NONE = 0
+    WANTED = 1
+    SURPLUS = 2  # was wanted by an earlier plan, to be taken away
+    STALE = 3  # says less than is known by now, to be taken away and written anew
 
 
 def open_database(path: "Path | str", **options: Any) -> sqlite3.Connection:
@@ -93,7 +106,7 @@ def connect(path: Path) -> Iterator[sqlite3.Connection]:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA wal_autocheckpoint = 10000")  # each waits for the drive
-        _bring_up_to_date(db, path)
+        _check_version(db, path)
         yield db
 
 
@@ -118,7 +131,7 @@ def draft(journal: Path, folder: Path) -> Iterator[sqlite3.Connection]:
         if not db.execute("SELECT 1 FROM sqlite_master").fetchone():
             db.executescript(_SCHEMA)
             db.execute(f"PRAGMA user_version = {_VERSION}")
-        _bring_up_to_date(db, journal)
+        _check_version(db, journal)
         yield db
 
 
@@ -170,9 +183,6 @@ def in_one_line(destination: Path) -> Iterator[None]:
         raise OrganizeError(f"{journal_path(destination)}: {error}") from error
 
 
-def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version == 1:
-        db.executescript("BEGIN; ALTER TABLE file ADD COLUMN permissions INT; PRAGMA user_version = 2; COMMIT")
-    elif version != _VERSION:
+def _check_version(db: sqlite3.Connection, path: Path) -> None:
+    if db.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
         raise OrganizeError(_("{path}: not a journal of this version of hashtagger").format(path=path))

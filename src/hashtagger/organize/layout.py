@@ -5,7 +5,7 @@ from datetime import datetime
 
 from hashtagger.errors import OrganizeError
 from hashtagger.i18n import _
-from hashtagger.organize.names import safe_name
+from hashtagger.organize import names
 
 KINDS = ("date", "tag")
 LANGUAGES = {"ko": ("날짜", "해시태그", "기타"), "en": ("date", "tag", "other")}
@@ -38,8 +38,9 @@ class Layout:
         return f"{LANGUAGES[self.lang][0]}/{taken_at.year:04d}/{taken_at.month:02d}"
 
     def tag(self, tag: str) -> str:
-        """Folder of a tag: ``해시태그/강아지``."""
-        return f"{self.tags}/{safe_name(tag)}"
+        """Folder of a tag: ``해시태그/강아지``; a guitar's is ``해시태그/기타 (2)``, as 기타 means the rest too."""
+        name = names.safe_name(tag)
+        return f"{self.tags}/{names.numbered(name, 2 if names.key(name) == LANGUAGES[self.lang][2] else 1)}"
 
     @property
     def tags(self) -> str:
@@ -49,4 +50,4 @@ class Layout:
     @property
     def other(self) -> str:
         """Folder of posts without any tag that has a folder: ``해시태그/기타``."""
-        return self.tag(LANGUAGES[self.lang][2])
+        return f"{self.tags}/{LANGUAGES[self.lang][2]}"

@@ -3,9 +3,12 @@
 import re
 import unicodedata
 
+from hashtagger.posts import sniff
+
 # A component may have 255 bytes (Linux) or UTF-16 units (Windows, macOS). Room stays for " (9999999)" and ".xmp".
 _ROOM = 255 - len(" (9999999)") - len(".xmp")
 _LONGEST_SUFFIX = 20
+_NUMBER = re.compile(r" \((\d+)\)$")
 _PLAIN = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_()-]{0,200}(\.[0-9A-Za-z]{1,9})?")
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\ud800-\udfff]')
 _RESERVED = re.compile(r"(?i)^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?=\s*(\.|$))")
@@ -32,17 +35,34 @@ def safe_name(name: str) -> str:
 
 
 def split(name: str) -> tuple[str, str]:
-    """Split a name into what comes before its extension, and the extension with its dot (or ``""``)."""
+    """Split a name into what comes before its extension, and the extension with its dot (or ``""``).
+
+    ``IMG.jpg.xmp``, as photo managers name the sidecar of ``IMG.jpg``, has both for its extension.
+    """
     stem, dot, suffix = name.rpartition(".")
     if not stem or not suffix or len(suffix.encode()) > _LONGEST_SUFFIX or " " in suffix:
         return name, ""
+    if suffix.lower() == "xmp" and sniff.of_name(stem):
+        stem, inner = split(stem)
+        return stem, inner + dot + suffix
     return stem, dot + suffix
 
 
 def numbered(name: str, number: int) -> str:
-    """Put a number before the extension: ``IMG (2).jpg``."""
+    """Put a number before the extension, ``IMG (2).jpg``; the first has none."""
     stem, suffix = split(name)
-    return f"{stem} ({number}){suffix}"
+    return name if number == 1 else f"{stem} ({number}){suffix}"
+
+
+def number_of(name: str, given: str) -> int:
+    """Tell which number a name got."""
+    found = _NUMBER.search(split(given)[0])
+    return int(found[1]) if found and given != name else 1
+
+
+def stem(name: str) -> str:
+    """What two names have in common that differ in their extensions only."""
+    return key(split(name)[0])
 
 
 def key(name: str) -> str:

@@ -50,7 +50,7 @@ def _put(db: sqlite3.Connection, destination: Path, name: str) -> None:
         if there is not None and there in ours:
             break
         number += 1  # It is the user's, or was ours and has been edited: it stays.
-        path, ours = names.numbered(name, number), ours
+        path = names.numbered(name, number)
     else:
         there = None
     if there == digest:
@@ -58,5 +58,8 @@ def _put(db: sqlite3.Connection, destination: Path, name: str) -> None:
         return
     # Both hashes are ours until the new one is there, so that a kill in between leaves no doubt.
     db.execute("INSERT OR REPLACE INTO page VALUES(?, ?, ?, ?)", (name, path, there, digest))
-    coming.replace(destination / path) if there else files.rename(coming, destination / path)
+    if there:
+        coming.replace(destination / path)
+    else:
+        files.rename(coming, destination / path)
     db.execute("UPDATE page SET digest = coming, coming = NULL WHERE name = ?", (name,))

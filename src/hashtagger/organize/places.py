@@ -2,27 +2,65 @@
 
 import os
 import sqlite3
-from itertools import groupby
+from collections.abc import Iterable
+from itertools import chain, count, groupby
 from pathlib import Path
 
 from hashtagger.organize import names
 from hashtagger.organize.intake import folder_id
-from hashtagger.organize.journal import PLACE_INDEX, State
+from hashtagger.organize.journal import PLACE_INDEX, Sidecar, State
 from hashtagger.organize.layout import Layout
 
 
-def assign_places(db: sqlite3.Connection, layout: Layout, destination: Path) -> None:
+def assign_places(db: sqlite3.Connection, layout: Layout, destination: Path, first_new: int) -> None:
     """Make the journal's places those that its posts call for.
 
     A place that is there already keeps its name; one no longer called for becomes surplus. What lies at the
-    destination without being ours keeps its name too, and ours gets a number.
+    destination without being ours keeps its name too, and ours gets a number: one number for all files of a post that
+    differ in their extensions only, as a photo, its film and its sidecars are found by their name.
+
+    Args:
+        db: Draft of the journal.
+        layout: The folders of the tree.
+        destination: Root of the sorted tree; only looked at.
+        first_new: The first file (row) that was not there before.
     """
     _count_tags(db)
     _collect_wanted(db, layout)
+    _set_apart(db, first_new)
     _drop_unwanted(db)
     _note_foreign(db, destination)
     _take_free_names(db)
-    _number_the_rest(db)
+    _number_the_rest(db, destination)
+
+
+def renew_sidecars(db: sqlite3.Connection, posts: Iterable[int]) -> None:
+    """Let the sidecars that are there of posts' files be written anew, as more is known of them now."""
+    db.executemany(
+        f"""UPDATE place SET xmp = {Sidecar.STALE} WHERE xmp = {Sidecar.WANTED} AND state IN (1, 2) AND file IN
+            (SELECT COALESCE(same_as, id) FROM file WHERE post = ?)""",
+        [(post,) for post in posts],
+    )
+
+
+def _set_apart(db: sqlite3.Connection, first_new: int) -> None:
+    """Set files apart whose name depends on that of another: sidecars of the user's, and what joins a known post.
+
+    Where the user has a sidecar of the name that ours would have, there is none of ours.
+    """
+    db.execute("CREATE TEMP TABLE apart(id INTEGER PRIMARY KEY)")
+    if db.execute("INSERT INTO apart SELECT id FROM named WHERE key GLOB '*.*.xmp'").rowcount:
+        db.execute(
+            """UPDATE wanted SET xmp = 0 WHERE file IN
+               (SELECT photo.id FROM apart JOIN named theirs USING(id) JOIN file f USING(id) JOIN file g
+                ON g.post = f.post JOIN named photo ON photo.id = g.id AND photo.key || '.xmp' = theirs.key)"""
+        )
+    if first_new > 1:
+        db.execute(
+            """INSERT OR IGNORE INTO apart SELECT f.id FROM file f WHERE f.id >= ?1 AND f.same_as IS NULL
+               AND EXISTS (SELECT 1 FROM file g WHERE g.post = f.post AND g.id < ?1)""",
+            (first_new,),
+        )
 
 
 def _take_free_names(db: sqlite3.Connection) -> None:
@@ -34,23 +72,12 @@ def _take_free_names(db: sqlite3.Connection) -> None:
     db.execute(
         f"""INSERT OR IGNORE INTO place(folder, key, file, name, xmp)
             SELECT w.folder, f.key, w.file, f.name, w.xmp FROM wanted w JOIN named f ON f.id = w.file
-            WHERE NOT {skip} AND NOT EXISTS
+            WHERE NOT {skip} AND w.file NOT IN (SELECT id FROM apart) AND NOT EXISTS
             (SELECT 1 FROM foreign_name x WHERE x.folder = w.folder AND x.key IN (f.key, f.key || '.xmp'))
             ORDER BY w.folder, w.file"""
     )
     if fresh:
         db.execute(PLACE_INDEX)
-
-
-def free_name(db: sqlite3.Connection, folder: int, name: str, start: int = 2) -> tuple[str, int]:
-    """Find the first free numbered name in a folder, counting from ``start``; gives the name and its number."""
-    number = start
-    while True:
-        candidate = names.numbered(name, number)
-        key = names.key(candidate)
-        if not db.execute("SELECT 1 FROM place WHERE folder = ? AND key = ?", (folder, key)).fetchone():
-            return candidate, number
-        number += 1
 
 
 def _count_tags(db: sqlite3.Connection) -> None:
@@ -93,10 +120,12 @@ def _collect_wanted(db: sqlite3.Connection, layout: Layout) -> None:
                FROM file f JOIN post_tag pt ON pt.post = f.post JOIN tag_folder t ON t.tag = pt.tag""",
             (with_xmp,),
         )
-        # Nearly every post has some tag that no other has; in 기타 are those that would else be in no tag's folder.
+        # Nearly every post has some tag that no other has; in 기타 are files that would else be in no tag's folder.
         db.execute(
-            """INSERT OR IGNORE INTO wanted SELECT ?, COALESCE(f.same_as, f.id), ? FROM file f WHERE NOT EXISTS
-               (SELECT 1 FROM post_tag pt JOIN tag_folder t ON t.tag = pt.tag WHERE pt.post = f.post)""",
+            """INSERT OR IGNORE INTO wanted SELECT ?, f.id, ? FROM file f WHERE f.same_as IS NULL AND NOT EXISTS
+               (SELECT 1 FROM post_tag pt JOIN tag_folder t ON t.tag = pt.tag WHERE pt.post = f.post) AND NOT EXISTS
+               (SELECT 1 FROM file g JOIN post_tag pt ON pt.post = g.post JOIN tag_folder t ON t.tag = pt.tag
+                WHERE g.same_as = f.id)""",
             (other, with_xmp),
         )
 
@@ -105,11 +134,15 @@ def _drop_unwanted(db: sqlite3.Connection) -> None:
     is_wanted = "EXISTS(SELECT 1 FROM wanted w WHERE w.folder = place.folder AND w.file = place.file)"
     db.execute(f"UPDATE place SET state = ? WHERE state = ? AND {is_wanted}", (State.PLANNED, State.SURPLUS))
     db.execute(f"UPDATE place SET state = ? WHERE NOT {is_wanted}", (State.SURPLUS,))
+    wants = "EXISTS(SELECT 1 FROM wanted w WHERE w.folder = place.folder AND w.file = place.file AND w.xmp = ?)"
     # A place that is to have a sidecar from now on is reached once more.
     db.execute(
-        """UPDATE place SET xmp = 1, state = ? WHERE xmp = 0 AND EXISTS
-           (SELECT 1 FROM wanted w WHERE w.folder = place.folder AND w.file = place.file AND w.xmp)""",
-        (State.PLANNED,),
+        f"UPDATE place SET xmp = ?, state = ? WHERE xmp IN (?, ?) AND {wants}",
+        (Sidecar.WANTED, State.PLANNED, Sidecar.NONE, Sidecar.SURPLUS, True),
+    )
+    db.execute(
+        f"UPDATE place SET xmp = ? WHERE xmp IN (?, ?) AND {wants}",
+        (Sidecar.SURPLUS, Sidecar.WANTED, Sidecar.STALE, False),
     )
 
 
@@ -131,20 +164,64 @@ def _note_foreign(db: sqlite3.Connection, destination: Path) -> None:
         )
 
 
-def _number_the_rest(db: sqlite3.Connection) -> None:
+def _number_the_rest(db: sqlite3.Connection, destination: Path) -> None:
+    db.create_function("name_stem", 1, names.stem, deterministic=True)
     rest = db.execute(
-        """SELECT w.folder, f.key, f.name, w.file, w.xmp FROM wanted w JOIN named f ON f.id = w.file
+        """SELECT w.folder, name_stem(n.key), f.post, w.file, n.name, w.xmp
+           FROM wanted w JOIN named n ON n.id = w.file JOIN file f ON f.id = w.file
            WHERE NOT EXISTS(SELECT 1 FROM place p WHERE p.file = w.file AND p.folder = w.folder)
-           ORDER BY w.folder, f.key, w.file"""
+           ORDER BY w.folder, name_stem(n.key), f.post, w.file"""
     )
-    is_foreign = "SELECT 1 FROM foreign_name WHERE folder = ? AND key IN (?, ? || '.xmp')"
-    for (folder, _key), rows in groupby(rest, key=lambda row: (row[0], row[1])):
-        number = 1
-        for _folder, _same, name, file, xmp in rows:
-            candidate, number = free_name(db, folder, name, number + 1)
-            while db.execute(is_foreign, (folder, names.key(candidate), names.key(candidate))).fetchone():
-                candidate, number = free_name(db, folder, name, number + 1)
-            db.execute(
-                "INSERT INTO place(folder, key, file, name, xmp) VALUES(?,?,?,?,?)",
-                (folder, names.key(candidate), file, candidate, xmp),
-            )
+    for (folder, stem), alike in groupby(rest, key=lambda row: row[:2]):
+        last: dict[tuple[str, ...], int] = {}  # the number that files of these names got last
+        for post, rows in groupby(alike, key=lambda row: row[2]):
+            waiting = {file: (name, xmp) for *_same, file, name, xmp in rows}
+            fixed = _take_back(db, destination, folder, stem, post, waiting)
+            while waiting:
+                # Of two files with one name the later waits for a number of its own.
+                together = {names.key(name): file for file, (name, _xmp) in sorted(waiting.items(), reverse=True)}
+                files = [(file, *waiting.pop(file)) for file in together.values()]
+                keys = tuple(sorted(together))
+                for number in chain(fixed, count(last.get(keys, 0) + 1)):
+                    given = [(file, names.numbered(name, number), xmp) for file, name, xmp in files]
+                    if all(_is_free(db, folder, name) for _file, name, _xmp in given):
+                        break
+                last[keys] = number
+                db.executemany(
+                    "INSERT INTO place(folder, key, file, name, xmp) VALUES(?,?,?,?,?)",
+                    [(folder, names.key(name), file, name, xmp) for file, name, xmp in given],
+                )
+
+
+def _take_back(
+    db: sqlite3.Connection, destination: Path, folder: int, stem: str, post: int, waiting: dict[int, tuple[str, int]]
+) -> set[int]:
+    """Take the names back of what belongs together with files that wait for one; gives the numbers of those that stay.
+
+    A name stays once there may be a file of it.
+    """
+    fixed = set()
+    for file, name, xmp, state, given, path in db.execute(
+        """SELECT n.id, n.name, w.xmp, p.state, p.name, d.path FROM file f JOIN named n ON n.id = f.id
+           JOIN place p INDEXED BY place_file ON p.file = f.id AND p.folder = ?1
+           JOIN wanted w ON w.file = f.id AND w.folder = ?1 JOIN folder d ON d.id = ?1 WHERE f.post = ?2""",
+        (folder, post),
+    ).fetchall():
+        if names.stem(name) != stem:
+            continue
+        final = destination / path / given
+        if state == State.PLANNED and not any(map(os.path.lexists, (final, f"{final}.xmp"))):
+            db.execute("DELETE FROM place WHERE folder = ? AND key = ?", (folder, names.key(given)))
+            waiting[file] = name, xmp
+        else:
+            fixed.add(names.number_of(name, given))
+    return fixed
+
+
+def _is_free(db: sqlite3.Connection, folder: int, name: str) -> bool:
+    """Tell whether a name, that of its sidecar and, for a sidecar, that of what it describes are all to be had."""
+    key = names.key(name)
+    taken = """SELECT 1 FROM place WHERE folder = ?1 AND key IN (?2, ?2 || '.xmp')
+               UNION ALL SELECT 1 FROM place WHERE folder = ?1 AND key = ?3 AND xmp = 1
+               UNION ALL SELECT 1 FROM foreign_name WHERE folder = ?1 AND key IN (?2, ?2 || '.xmp')"""
+    return db.execute(taken, (folder, key, key.removesuffix(".xmp"))).fetchone() is None

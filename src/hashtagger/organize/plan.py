@@ -5,12 +5,12 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hashtagger.organize.duplicates import mark_duplicates
-from hashtagger.organize.intake import Intake
+from hashtagger.organize.intake import Intake, folder_id
 from hashtagger.organize.journal import DRAFT, State, draft, get_meta, open_database, set_meta
 from hashtagger.organize.layout import Layout
 from hashtagger.organize.places import assign_places
@@ -29,7 +29,8 @@ class Placement:
     Attributes:
         source: The file, or ``archive.zip!member``.
         path: Where it goes, relative to the destination, with ``/``.
-        how: ``copy``, ``hardlink``, ``symlink`` or ``move``.
+        how: ``copy``, ``hardlink``, ``symlink`` or ``move``; ``remove`` where it is to be taken away, as it is
+            elsewhere in the tree from now on.
         done: Whether it is there already.
     """
 
@@ -51,7 +52,7 @@ def make_plan(
     tag: bool = True,
     history: "History | None" = None,
     seen: Callable[[Post], object] = lambda post: None,
-) -> tuple[list[Problem], bool]:
+) -> list[Problem]:
     """Work out the plan in ``folder/draft.sqlite``; nothing else is written anywhere.
 
     Args:
@@ -67,24 +68,26 @@ def make_plan(
         seen: Called with each post, for a progress bar.
 
     Returns:
-        The problems met, and whether the draft says anything that the journal did not.
+        The problems met.
     """
     with draft(journal, folder) as db:
-        before = _fingerprint(db)
         db.execute("BEGIN")
         new_file = db.execute("SELECT COALESCE(MAX(id), 0) + 1 FROM file").fetchone()[0]
         intake = Intake(db, layout, zone, how, history)
         for post in intake.take(source):
             seen(post)
-        switched = _switch(db, how)
+        _switch(db, how)
         problems = _without_moved(db, [*source.problems, *intake.problems])
         problems += mark_duplicates(db, new_file, how, destination)
         if tag:
-            problems += tag_untagged(db, new_file, history)
-        assign_places(db, layout, destination)
+            problems += tag_untagged(db, destination, history)
+        if get_meta(db, "lang") not in (None, layout.lang):
+            _rename_months(db, layout)
+        assign_places(db, layout, destination, new_file)
         set_meta(db, "lang", layout.lang)
+        set_meta(db, "timezone", str(zone))
         db.execute("COMMIT")
-        return problems, switched or _fingerprint(db) != before
+        return problems
 
 
 def publish(folder: Path, journal: Path) -> None:
@@ -100,25 +103,29 @@ def placements(journal: Path) -> Iterator[Placement]:
     with closing(open_database(journal)) as db:
         rows = db.execute(
             """SELECT f.path, f.member, d.path, p.name, f.how, p.state FROM place p
-               JOIN file f ON f.id = p.file JOIN folder d ON d.id = p.folder
-               WHERE p.state != ? ORDER BY d.path, p.key""",
-            (State.SURPLUS,),
+               JOIN file f ON f.id = p.file JOIN folder d ON d.id = p.folder ORDER BY d.path, p.key"""
         )
         for path, member, folder, name, how, state in rows:
             location = escaped(f"{path}!{member}" if member else path)
-            yield Placement(location, f"{folder}/{name}", how, state in (State.LANDED, State.SAFE))
+            done = state in (State.LANDED, State.SAFE)
+            yield Placement(location, f"{folder}/{name}", "remove" if state == State.SURPLUS else how, done)
 
 
-def _switch(db: sqlite3.Connection, how: str) -> bool:
-    """Let files that an earlier run planned and did not bring get there as this run's do; tells whether any do now."""
-    return (
-        db.execute(
-            """UPDATE file SET how = ?1 WHERE how != ?1 AND NOT released AND NOT EXISTS
-               (SELECT 1 FROM place p WHERE p.file = COALESCE(file.same_as, file.id) AND p.state)""",
-            (how,),
-        ).rowcount
-        > 0
+def _switch(db: sqlite3.Connection, how: str) -> None:
+    """Let files that an earlier run planned and did not bring get there as this run's do."""
+    db.execute(
+        """UPDATE file SET how = ?1 WHERE how != ?1 AND NOT released AND NOT EXISTS
+           (SELECT 1 FROM place p WHERE p.file = COALESCE(file.same_as, file.id) AND p.state)""",
+        (how,),
     )
+
+
+def _rename_months(db: sqlite3.Connection, layout: Layout) -> None:
+    """Let the posts of earlier runs belong into the months' folders of another language."""
+    months = db.execute("SELECT DISTINCT substr(taken_at, 1, 7) FROM post").fetchall()
+    folders = {month: folder_id(db, layout.month(datetime.fromisoformat(month + "-01"))) for (month,) in months}
+    db.create_function("folder_of_month", 1, folders.__getitem__)
+    db.execute("UPDATE post SET month = folder_of_month(substr(taken_at, 1, 7))")
 
 
 def _without_moved(db: sqlite3.Connection, problems: list[Problem]) -> list[Problem]:
@@ -129,12 +136,3 @@ def _without_moved(db: sqlite3.Connection, problems: list[Problem]) -> list[Prob
         parts = Path(path).as_posix().split("/")
         moved |= named & {"/".join(parts[start:]) for start in range(len(parts))}
     return [problem for problem in problems if problem.location not in moved]
-
-
-def _fingerprint(db: sqlite3.Connection) -> tuple[Any, ...]:
-    """What changes whenever planning has added or moved anything."""
-    counts = db.execute(
-        "SELECT (SELECT COUNT(*) FROM post), (SELECT COUNT(*) FROM file), (SELECT COUNT(*) FROM place)"
-    ).fetchone()
-    surplus = db.execute("SELECT COUNT(*) FROM place WHERE state = ?", (State.SURPLUS,)).fetchone()
-    return (*counts, *surplus, get_meta(db, "lang"))

@@ -20,13 +20,13 @@ class Report:
         destination: Root of the tree.
         posts: Posts in it.
         files: Files of theirs, same content counted once.
-        places: Paths they are found at.
+        places: Paths they are found at; those that could not be brought are not among them.
         duplicates: Source files that held the same content as another.
-        tags: Tags with a folder of their own.
+        tags: Tags of enough posts for a folder of their own.
         guesses: Posts whose time is a guess.
         by_model: Posts whose tag is the model's.
         problems: Files that could not be used, each with its cause.
-        new_files: Files that this run brought.
+        new_files: Files that this run brought, or would bring, and no run before.
         dry_run: Whether this is only the plan.
     """
 
@@ -54,8 +54,16 @@ class Report:
         return {name: getattr(self, name) for name in names} | {"problems": [asdict(p) for p in self.problems]}
 
 
-def count(db: sqlite3.Connection, destination: Path, min_count: int, problems: list[Problem], **more: Any) -> Report:
-    """Count what a journal or a draft holds."""
+def count(
+    db: sqlite3.Connection,
+    destination: Path,
+    min_count: int,
+    problems: list[Problem],
+    *,
+    dry_run: bool = False,
+    **more: Any,
+) -> Report:
+    """Count what a journal holds, or the draft of a dry run."""
 
     def number(query: str, *values: int) -> int:
         found: int = db.execute(f"SELECT COUNT(*) FROM {query}", values).fetchone()[0]
@@ -65,11 +73,12 @@ def count(db: sqlite3.Connection, destination: Path, min_count: int, problems: l
         destination=destination,
         posts=number("post WHERE same_as IS NULL"),
         files=number("file WHERE same_as IS NULL"),
-        places=number("place WHERE state != ?", State.SURPLUS),
+        places=number("place WHERE state IN (1, 2)" if not dry_run else f"place WHERE state != {State.SURPLUS}"),
         duplicates=number("file WHERE same_as IS NOT NULL"),
         tags=number("tag WHERE uses >= ?", min_count),
         guesses=number("post WHERE guess AND same_as IS NULL"),
         by_model=number("post_tag WHERE by_model"),
         problems=problems,
+        dry_run=dry_run,
         **more,
     )

@@ -29,13 +29,13 @@ def read_rows(db: sqlite3.Connection) -> Iterator[Row]:
     while batch := posts.fetchmany(_BATCH):
         numbers = [row[0] for row in batch]
         wanted = f"IN ({','.join('?' * len(numbers))})"
-        tags: dict[int, list[tuple[int, str]]] = defaultdict(list)
+        tags: dict[int, dict[int, str]] = defaultdict(dict)
         for post, tag, name in db.execute(
-            f"""SELECT pt.post, t.id, t.name FROM post_tag pt JOIN tag t ON t.id = pt.tag
-                WHERE pt.post {wanted} ORDER BY pt.post, pt.position""",
-            numbers,
+            f"""SELECT COALESCE(o.same_as, o.id), t.id, t.name FROM post o JOIN post_tag pt ON pt.post = o.id
+                JOIN tag t ON t.id = pt.tag WHERE o.id {wanted} OR o.same_as {wanted} ORDER BY o.id, pt.position""",
+            numbers * 2,
         ):
-            tags[post].append((tag, name))
+            tags[post][tag] = name
         paths: dict[int, list[str]] = defaultdict(list)
         # A bare column beside MIN() is of the row that has the minimum.
         for post, path, _least, _file in db.execute(
@@ -46,4 +46,5 @@ def read_rows(db: sqlite3.Connection) -> Iterator[Row]:
         ):
             paths[post].append(path)
         for number, taken_at, caption, permalink, place, guess in batch:
-            yield Row(taken_at, caption, permalink or "", place or "", bool(guess), tags[number], paths[number])
+            tagged = list(tags[number].items())
+            yield Row(taken_at, caption, permalink or "", place or "", bool(guess), tagged, paths[number])

@@ -7,7 +7,6 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hashtagger.errors import OrganizeError, SourceError
 from hashtagger.history import History
@@ -18,7 +17,6 @@ from hashtagger.organize.journal import (
     FOLDER,
     MADE,
     connect,
-    get_meta,
     in_one_line,
     journal_path,
     only_one,
@@ -28,6 +26,7 @@ from hashtagger.organize.layout import Layout
 from hashtagger.organize.pages import write_pages
 from hashtagger.organize.plan import make_plan, publish
 from hashtagger.organize.report import Report, count
+from hashtagger.posts.dates import find_zone
 from hashtagger.posts.post import Post, Problem, Source
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def organize(
     source: "str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Source",
     destination: "str | os.PathLike[str]",
     *,
-    by: Sequence[str] = ("date", "tag"),
+    by: str | Sequence[str] = ("date", "tag"),
     mode: Mode = "copy",
     min_count: int = 2,
     timezone: str = "Asia/Seoul",
@@ -71,7 +70,7 @@ def organize(
             (what lies in an archive is copied); or ``"move"``, which deletes a source file once its copy is verified
             and on the drive.
         min_count: A tag of fewer posts (1 or more) has no folder of its own; a post with no other tag goes to 기타.
-        timezone: IANA zone that tells a post's month.
+        timezone: IANA zone that tells a post's month; one for all runs into a tree.
         tag_untagged: Whether the model tags posts that have no tags, where it is sure.
         dry_run: Only plan: nothing is written at the destination.
         lang: ``"ko"`` or ``"en"`` for the folders' names; by default those of the tree that is there, else Korean.
@@ -84,17 +83,22 @@ def organize(
 
     Raises:
         OrganizeError: An argument makes no sense, or the destination cannot be written.
-        SourceError: The source holds no posts that can be read.
+        SourceError: The source holds no posts that can be read, or there is no such time zone.
     """
     habits = None if history is None else History.of(history)
     root = Path(destination).absolute()
     journal = journal_path(root)
-    zone = _zone(timezone)
+    zone = find_zone(timezone)
     if mode not in MODES:
         raise OrganizeError(_("no mode {mode}; choose from: {modes}").format(mode=mode, modes=", ".join(MODES)))
     if embed and mode != "copy":
         raise OrganizeError(_("--embed writes into copies, so it goes with --mode copy only"))
-    layout = Layout(tuple(by), lang or _lang_there(journal) or "ko", min_count)
+    there = _remembered(journal)
+    if (known := there.get("timezone", timezone)) != timezone:
+        raise OrganizeError(
+            _("{path} is sorted by the time of {zone}; give --timezone {zone}").format(path=root, zone=known)
+        )
+    layout = Layout((by,) if isinstance(by, str) else tuple(by), lang or there.get("lang", "ko"), min_count)
     if isinstance(source, Source):
         posts = source
     else:
@@ -110,7 +114,7 @@ def organize(
                 raise
             posts = _Emptied()
 
-    def plan(folder: Path) -> tuple[list[Problem], bool]:
+    def plan(folder: Path) -> list[Problem]:
         with _bar(progress, _("Planning"), _("posts")) as tick:
             return make_plan(
                 posts, root, journal, folder, layout=layout, zone=zone, how=mode, tag=tag_untagged, history=habits,
@@ -120,24 +124,23 @@ def organize(
     with in_one_line(root):
         if dry_run:
             draft = TemporaryDirectory(prefix="hashtagger-")
-            problems, _changed = plan(Path(draft.name))
+            problems = plan(Path(draft.name))
             path = Path(draft.name) / DRAFT
             with closing(open_database(path)) as db:
-                new = db.execute("SELECT COUNT(DISTINCT file) FROM place WHERE state = 0").fetchone()[0]
-                return count(db, root, min_count, problems, new_files=new, dry_run=True, _journal=path, _draft=draft)
+                new = _files(db) - _files(db, "state")
+                return count(db, root, min_count, problems, dry_run=True, new_files=new, _journal=path, _draft=draft)
         _make(root)
         with only_one(root):
             if journal.exists():
                 with connect(journal):
                     pass
-            problems, changed = plan(root / FOLDER)
-            if changed:
-                publish(root / FOLDER, journal)
-            (root / FOLDER / DRAFT).unlink(missing_ok=True)
+            problems = plan(root / FOLDER)
+            publish(root / FOLDER, journal)
             with connect(journal) as db:
-                new = db.execute("SELECT COUNT(DISTINCT file) FROM place WHERE state = 0").fetchone()[0]
-                with _bar(progress, _("Sorting"), _("files"), total=new) as tick:
+                before = _files(db, "state")
+                with _bar(progress, _("Sorting"), _("files"), total=_files(db, "state = 0")) as tick:
                     problems += apply(db, root, layout.tags, move=mode == "move", embed=embed, tick=tick)
+                new = _files(db, "state") - before
                 report = count(db, root, min_count, problems, new_files=new, _journal=journal)
                 write_pages(db, root, layout, report)
     return report
@@ -156,24 +159,24 @@ class _Emptied:
 def _check_apart(sources: Sequence[Path], root: Path) -> None:
     there = root.resolve()
     for path in (source.resolve() for source in sources):
-        if path == there or path in there.parents or there in path.parents:
+        # An archive is only read, and may lie where its posts go.
+        if path == there or path in there.parents or (there in path.parents and not path.is_file()):
             raise OrganizeError(_("{path}: source and destination must lie apart").format(path=root))
 
 
-def _zone(timezone: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise OrganizeError(_("no time zone {name}").format(name=timezone)) from error
+def _files(db: sqlite3.Connection, places: str = "1") -> int:
+    """Count the files that have a place of some kind."""
+    found: int = db.execute(f"SELECT COUNT(DISTINCT file) FROM place WHERE {places}").fetchone()[0]
+    return found
 
 
-def _lang_there(journal: Path) -> str | None:
-    """The language of the tree that is there, read without touching its journal."""
+def _remembered(journal: Path) -> dict[str, str]:
+    """What is remembered of the tree that is there, read without touching its journal."""
     if not journal.exists():
-        return None
+        return {}
     with closing(sqlite3.connect(f"{journal.as_uri()}?immutable=1", uri=True)) as db:
         try:
-            return get_meta(db, "lang")
+            return dict(db.execute("SELECT name, value FROM meta").fetchall())
         except sqlite3.DatabaseError as error:
             raise OrganizeError(f"{journal}: {error}") from error
 
@@ -202,5 +205,6 @@ def _bar(progress: bool, what: str, unit: str, total: int | None = None) -> Iter
         return
     from tqdm import tqdm
 
-    with tqdm(total=total, desc=what, unit=" " + unit) as bar:
+    # Where nobody looks (a log, a pipe) there is no bar.
+    with tqdm(total=total, desc=what, unit=" " + unit, disable=None) as bar:
         yield bar.update

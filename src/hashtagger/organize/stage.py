@@ -146,7 +146,7 @@ def _jobs(db: sqlite3.Connection, numbers: list[int], destination: Path, stage: 
     planned: dict[int, list[Place]] = defaultdict(list)
     reached: dict[int, list[Place]] = defaultdict(list)
     for number, state, *place in db.execute(
-        f"""SELECT p.file, p.state, d.id, p.key, p.xmp, d.path, p.name FROM place p JOIN folder d ON d.id = p.folder
+        f"""SELECT p.file, p.state, d.id, p.key, p.xmp = 1, d.path, p.name FROM place p JOIN folder d ON d.id = p.folder
             WHERE p.file {wanted} ORDER BY p.file, d.id""",
         numbers,
     ):

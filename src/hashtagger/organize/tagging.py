@@ -9,57 +9,89 @@ from zipfile import BadZipFile
 
 from hashtagger.errors import HashtaggerError
 from hashtagger.organize.intake import media_of, tag_id
+from hashtagger.organize.places import renew_sidecars
 from hashtagger.posts.post import Problem
 
 if TYPE_CHECKING:
     from hashtagger.history import History
 
 
-def tag_untagged(db: sqlite3.Connection, first_new: int, history: "History | None" = None) -> list[Problem]:
-    """Give each post without tags the best tag of its first new photo, where the model is sure of it.
+def tag_untagged(db: sqlite3.Connection, destination: Path, history: "History | None" = None) -> list[Problem]:
+    """Give each post without tags the best tag of its first photo, where the model is sure; it is asked once a post.
 
     Args:
         db: Draft of the journal.
-        first_new: The first file (row) that was not there before.
+        destination: Root of the sorted tree, which has the photos of earlier runs.
         history: What the user wrote before, for :meth:`hashtagger.recommend.Recommender.recommend_each`.
 
     Returns:
-        Photos that could not be read, or why there is no model.
+        Photos that could not be read, by this run or an earlier one, or why there is no model.
     """
-    untagged = "f.id >= ? AND NOT EXISTS(SELECT 1 FROM post_tag t WHERE t.post = post.id)"
-    photos = f"FROM post JOIN file f ON f.post = post.id AND f.kind = 'photo' WHERE {untagged} GROUP BY post.id"
-    if not db.execute(f"SELECT 1 {photos} LIMIT 1", (first_new,)).fetchone():
-        return []
+    photos = """FROM post JOIN file f ON f.post = post.id AND f.kind = 'photo'
+                WHERE post.same_as IS NULL AND asked IS NULL
+                AND NOT EXISTS (SELECT 1 FROM post_tag t WHERE t.post = post.id) AND NOT EXISTS
+                (SELECT 1 FROM post again JOIN post_tag t ON t.post = again.id WHERE again.same_as = post.id)"""
     problems: list[Problem] = []
-    asked: deque[tuple[int, str]] = deque()
+    if db.execute(f"SELECT 1 {photos} LIMIT 1").fetchone():
+        # A bare column beside MIN() is of the row that has the minimum.
+        columns = "post.id, COALESCE(f.same_as, f.id), f.name, f.kind, f.path, f.member, f.size, MIN(f.id)"
+        rows = db.execute(f"SELECT {columns} {photos} GROUP BY post.id")
+        try:
+            _ask(db, _photos(db, destination, rows, problems), history)
+        except HashtaggerError as error:
+            problems.append(Problem("model", str(error)))
+    failed = db.execute(
+        """SELECT f.name, f.kind, f.path, f.member, f.size, asked, MIN(f.id) FROM post
+           JOIN file f ON f.post = post.id AND f.kind = 'photo' WHERE asked != '' GROUP BY post.id"""
+    )
+    return problems + [Problem(media_of(*row).location, cause) for *row, cause, _first in failed]
+
+
+def _ask(db: sqlite3.Connection, photos: Iterator[tuple[int, Path | bytes]], history: "History | None") -> None:
+    """Ask the model for a tag of each (post, photo), and note that it was asked, or why it could not tell."""
+    from hashtagger.recommend import Recommender
+
+    posts: deque[int] = deque()
+
+    def each() -> Iterator[Path | bytes]:
+        for post, photo in photos:
+            posts.append(post)
+            yield photo
+
     found: list[tuple[int, int]] = []
-    # A bare column beside MIN() is of the row that has the minimum.
-    rows = db.execute(f"SELECT post.id, f.name, f.kind, f.path, f.member, f.size, MIN(f.id) {photos}", (first_new,))
-    try:
-        from hashtagger.recommend import Recommender
-
-        for _photo, answer in Recommender().recommend_each(_photos(rows, asked, problems), top_k=1, history=history):
-            post, location = asked.popleft()
-            if isinstance(answer, HashtaggerError):
-                problems.append(Problem(location, str(answer)))
-            elif answer:
-                found.append((post, tag_id(db, answer[0].tag)))
-    except HashtaggerError as error:
-        problems.append(Problem("model", str(error)))
+    asked: list[tuple[str, int]] = []
+    for _photo, answer in Recommender().recommend_each(each(), top_k=1, history=history):
+        post = posts.popleft()
+        if isinstance(answer, HashtaggerError):
+            asked.append((str(answer), post))
+            continue
+        asked.append(("", post))
+        if answer:
+            found.append((post, tag_id(db, answer[0].tag)))
+    db.executemany("UPDATE post SET asked = ? WHERE id = ?", asked)
     db.executemany("INSERT INTO post_tag(post, position, tag, by_model) VALUES(?, 0, ?, 1)", found)
-    return problems
+    renew_sidecars(db, (post for post, _tag in found))
 
 
-def _photos(rows: Any, asked: "deque[tuple[int, str]]", problems: list[Problem]) -> Iterator[Path | bytes]:
-    for post, *row, _first in rows:
+def _photos(
+    db: sqlite3.Connection, destination: Path, rows: Any, problems: list[Problem]
+) -> Iterator[tuple[int, Path | bytes]]:
+    """Yield the photo of each row: the tree's, as its source may be gone by now, or else the source."""
+    for post, stored, *row, _first in rows:
+        places = db.execute(
+            """SELECT d.path || '/' || p.name FROM place p JOIN folder d ON d.id = p.folder
+               WHERE p.file = ? AND p.state IN (1, 2)""",
+            (stored,),
+        )
         media = media_of(*row)
-        photo: Path | bytes | None = media.path
-        if photo is None:
-            try:
-                with media.open() as file:
-                    photo = file.read()
-            except (OSError, BadZipFile) as error:
-                problems.append(Problem(media.location, getattr(error, "strerror", None) or str(error)))
-                continue
-        asked.append((post, media.location))
-        yield photo
+        there = next((path for (place,) in places if (path := destination / place).is_file()), media.path)
+        if there is not None:
+            yield post, there
+            continue
+        try:
+            with media.open() as file:
+                photo = file.read()
+        except (OSError, BadZipFile) as error:
+            problems.append(Problem(media.location, getattr(error, "strerror", None) or str(error)))
+            continue
+        yield post, photo

@@ -13,7 +13,18 @@ from hashtagger.errors import OrganizeError
 from hashtagger.i18n import _
 from hashtagger.organize import files
 from hashtagger.organize.apply import STAGE
-from hashtagger.organize.journal import DRAFT, FOLDER, LOCK, MADE, NAME, connect, in_one_line, journal_path, only_one
+from hashtagger.organize.journal import (
+    DRAFT,
+    FOLDER,
+    LOCK,
+    MADE,
+    NAME,
+    RESTORING,
+    connect,
+    in_one_line,
+    journal_path,
+    only_one,
+)
 from hashtagger.organize.pages import PAGES, staged
 from hashtagger.organize.stage import SIDECAR
 from hashtagger.posts.post import Problem
@@ -42,6 +53,7 @@ class _Place:
     key: str
     path: str
     state: int
+    xmp: int
 
 
 @dataclass(frozen=True)
@@ -134,7 +146,7 @@ def _read(db: sqlite3.Connection, last: int) -> list[_Stored]:
     rows = db.execute(
         """SELECT f.id, f.path, f.member, f.size, f.mtime, f.digest, f.sidecar,
            EXISTS (SELECT 1 FROM file s WHERE s.released AND (s.id = f.id OR s.same_as = f.id)),
-           p.folder, p.key, d.path || '/' || p.name, p.state
+           p.folder, p.key, d.path || '/' || p.name, p.state, p.xmp
            FROM file f JOIN place p ON p.file = f.id JOIN folder d ON d.id = p.folder
            WHERE f.id IN (SELECT id FROM file WHERE id > ? AND same_as IS NULL ORDER BY id LIMIT ?) ORDER BY f.id""",
         (last, _BATCH),
@@ -162,7 +174,7 @@ def _restore(db: sqlite3.Connection, root: Path, file: _Stored, lacking: set[int
             db.execute("UPDATE file SET released = 1 WHERE id = ?", (number,))
             path.parent.mkdir(parents=True, exist_ok=True)
             linked = path == file.source and files.link(origin, path)
-            back = path if linked else path.with_name(".hashtagger-restoring")
+            back = path if linked else path.with_name(RESTORING)
             if not linked:
                 back.unlink(missing_ok=True)
                 with origin.open("rb") as stream:
@@ -197,7 +209,7 @@ def _remove(root: Path, file: _Stored, problems: list[Problem]) -> int:
         if file.sidecar and beside.is_file():
             if files.is_empty(beside) or files.digest_at(beside) == file.sidecar:  # Empty: a run was killed at it.
                 beside.unlink()
-            elif place.state:
+            elif place.state and place.xmp:
                 problems.append(Problem(str(beside), _("changed since: kept")))
     return removed
 
@@ -223,10 +235,9 @@ def _remove_own(root: Path) -> None:
     """Remove what is ours in our own folder, the journal last, then it and the folders above that we made."""
     own = root / FOLDER
     made = (own / MADE).read_bytes() if (own / MADE).exists() else b""
-    paths = made.split(b"\0") if b"\0" in made else made.splitlines()  # The former version wrote lines.
     databases = [name + suffix for name in (DRAFT, LOCK, NAME) for suffix in ("-journal", "-shm", "-wal", "")]
     for path in (*(staged(root, name) for name in PAGES), own / MADE, *(own / name for name in databases)):
         path.unlink(missing_ok=True)
-    for path in (own, *(Path(os.fsdecode(path)) for path in paths if path)):
+    for path in (own, *(Path(os.fsdecode(path)) for path in made.split(b"\0") if path)):
         with suppress(OSError):
             path.rmdir()

@@ -2,17 +2,19 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from itertools import groupby
+from functools import partial
+from itertools import chain, groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hashtagger.errors import OrganizeError
 from hashtagger.i18n import _
 from hashtagger.organize import files
-from hashtagger.organize.journal import State, draft, in_one_line, journal_path, only_one
+from hashtagger.organize.journal import Sidecar, State, draft, in_one_line, journal_path, only_one
+from hashtagger.organize.stage import SIDECAR
 from hashtagger.posts.post import Problem
 
 
@@ -21,7 +23,7 @@ class Verified:
     """What verifying has come to.
 
     Attributes:
-        places: Paths looked at.
+        places: Paths looked at: of photos and videos, of their sidecars, of gallery, table and report.
         pending: Paths that an interrupted run has yet to bring.
         problems: Paths that are missing or not what was put there.
     """
@@ -46,13 +48,16 @@ def verify(destination: "str | os.PathLike[str]") -> Verified:
         with suppress(sqlite3.OperationalError):  # Where one may only read, nobody is kept out.
             stack.enter_context(only_one(root))
         db = stack.enter_context(draft(journal_path(root), Path(scratch)))
-        problems = list(_problems(db, root))
-        places = db.execute("SELECT COUNT(*) FROM place WHERE state IN (1, 2)").fetchone()[0]
+        places, problems = 0, []
+        for problem in chain(_media(db, root), _sidecars(db, root), _pages(db, root)):
+            places += 1
+            problems += [problem] if problem else []
         pending = db.execute("SELECT COUNT(*) FROM place WHERE state = 0").fetchone()[0]
     return Verified(places, pending, problems)
 
 
-def _problems(db: sqlite3.Connection, root: Path) -> Iterator[Problem]:
+def _media(db: sqlite3.Connection, root: Path) -> Iterator[Problem | None]:
+    """Give the problem, if any, of each photo's and video's place."""
     rows = db.execute(
         """SELECT f.id, d.path || '/' || p.name, f.digest, f.path, f.size, f.mtime FROM place p
            JOIN file f ON f.id = p.file JOIN folder d ON d.id = p.folder WHERE p.state IN (?, ?) ORDER BY f.id""",
@@ -62,18 +67,44 @@ def _problems(db: sqlite3.Connection, root: Path) -> Iterator[Problem]:
         checked: set[tuple[int, int]] = set()
         for _id, place, digest, source, size, mtime in group:
             path = root / place
-            if not os.path.lexists(path):
-                yield Problem(str(path), _("missing"))
-                continue
-            stat = path.lstat()
-            if (stat.st_dev, stat.st_ino) in checked:
-                continue
-            try:
-                if not path.exists():
-                    yield Problem(str(path), _("links to a file that is gone"))
-                elif files.is_ours(path, digest, Path(source), size, mtime):
-                    checked.add((stat.st_dev, stat.st_ino))
-                else:
-                    yield Problem(str(path), _("changed since it was put there"))
-            except OSError as error:
-                yield Problem(str(path), error.strerror or str(error))
+            yield _problem(path, checked, partial(files.is_ours, path, digest, Path(source), size, mtime))
+
+
+def _sidecars(db: sqlite3.Connection, root: Path) -> Iterator[Problem | None]:
+    """Give the problem, if any, of each sidecar of ours."""
+    rows = db.execute(
+        """SELECT d.path || '/' || p.name, f.sidecar FROM place p JOIN file f ON f.id = p.file
+           JOIN folder d ON d.id = p.folder WHERE p.state IN (?, ?) AND p.xmp = ? AND f.sidecar IS NOT NULL""",
+        (State.LANDED, State.SAFE, Sidecar.WANTED),
+    )
+    for place, digest in rows:
+        path = root / (place + SIDECAR)
+        yield _problem(path, set(), partial(_has, path, (digest,)))
+
+
+def _pages(db: sqlite3.Connection, root: Path) -> Iterator[Problem | None]:
+    """Give the problem, if any, of gallery, table and report."""
+    for name, *digests in db.execute("SELECT path, digest, coming FROM page"):
+        yield _problem(root / name, set(), partial(_has, root / name, digests))
+
+
+def _has(path: Path, digests: Iterable[str | None]) -> bool:
+    return files.digest_at(path) in digests
+
+
+def _problem(path: Path, checked: set[tuple[int, int]], is_ours: Callable[[], bool]) -> Problem | None:
+    """What is wrong with a path; another link to a file that was ``checked`` is not read again."""
+    if not os.path.lexists(path):
+        return Problem(str(path), _("missing"))
+    stat = path.lstat()
+    if (stat.st_dev, stat.st_ino) in checked:
+        return None
+    try:
+        if not path.exists():
+            return Problem(str(path), _("links to a file that is gone"))
+        if not is_ours():
+            return Problem(str(path), _("changed since it was put there"))
+    except OSError as error:
+        return Problem(str(path), error.strerror or str(error))
+    checked.add((stat.st_dev, stat.st_ino))
+    return None

@@ -52,9 +52,7 @@ def open_member(archive: Path, member: str) -> BinaryIO:
         zipfile.BadZipFile: The member is damaged, encrypted, packed in an unknown way, or a ZIP bomb. Damage may
             only show while reading, by the same two errors.
     """
-    found = open_archive(archive).find(member)
-    if found is None:
-        raise FileNotFoundError(f"{archive}!{member}")
+    found = _find(archive, member)
     if found.size > _LARGEST_MEMBER or (found.size > _BOMB_SIZE and found.size > found.packed * _BOMB_RATIO):
         raise zipfile.BadZipFile(f"{member} claims to unpack to {found.size} bytes")
     if found.flags & (_ENCRYPTED | _PATCHED):
@@ -67,6 +65,23 @@ def open_member(archive: Path, member: str) -> BinaryIO:
         if isinstance(error, (NotImplementedError, RuntimeError, ValueError, struct.error)):
             raise zipfile.BadZipFile(str(error)) from error
         raise
+
+
+def checksum(archive: Path, member: str) -> int:
+    """Tell the CRC-32 of a file of an archive without reading it.
+
+    Raises:
+        OSError: The archive cannot be read, or has no such member.
+        zipfile.BadZipFile: It is damaged.
+    """
+    return _find(archive, member).checksum
+
+
+def _find(archive: Path, member: str) -> Member:
+    found = open_archive(archive).find(member)
+    if found is None:
+        raise FileNotFoundError(f"{archive}!{member}")
+    return found
 
 
 def _unpacked(file: BinaryIO, member: Member) -> io.BufferedIOBase:

@@ -199,7 +199,8 @@ def _pair(names: list[str]) -> tuple[dict[str, _Group], list[str]]:
     names = [name for name in names if not _NO_POST.fullmatch(name)]
     sidecars = {match["base"]: name for name in names if (match := _SIDECAR.fullmatch(name))}
     groups = {base: _Group(name) for base, name in sidecars.items()}
-    stems = {_stem(name) for name in names if not name.endswith(".txt")}
+    texts = {_stem(name) for name in names if name.endswith(".txt")}
+    captioned = texts & {_stem(name) for name in names if not name.endswith(".txt")}
     rest: list[str] = []
     used = set(sidecars.values())
     for name in names:
@@ -207,7 +208,7 @@ def _pair(names: list[str]) -> tuple[dict[str, _Group], list[str]]:
             continue
         stem, text = _stem(name), name.endswith(".txt")
         base, number, what = _place_in_post(stem, groups)
-        if base is None and text and stem in stems:
+        if base is None and stem in captioned:
             base = stem  # a custom name without a sidecar
         if base is None:
             rest.append(name)
@@ -221,10 +222,6 @@ def _pair(names: list[str]) -> tuple[dict[str, _Group], list[str]]:
             group.media.append((number, name))
         elif not text and not name.endswith(".json"):
             rest.append(name)
-    # Captions of custom names sort after the photos they belong to.
-    for name in [name for name in rest if _stem(name) in groups]:
-        groups[_stem(name)].media.append((0, name))
-        rest.remove(name)
     return groups, rest
 
 

@@ -10,29 +10,10 @@ PHOTO = frozenset(
     ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "heic", "heif", "hif", "avif", "gif", "bmp", "tif", "tiff", "jxl"]
 )
 VIDEO = frozenset(["mp4", "m4v", "mov", "avi", "mkv", "webm", "3gp", "3g2", "mts", "m2ts", "mpg", "mpeg", "wmv", "flv"])
-RAW = frozenset(
-    [
-        "cr2",
-        "cr3",
-        "crw",
-        "nef",
-        "nrw",
-        "arw",
-        "srf",
-        "sr2",
-        "dng",
-        "raf",
-        "orf",
-        "rw2",
-        "pef",
-        "srw",
-        "raw",
-        "rwl",
-        "iiq",
-        "3fr",
-        "x3f",
-    ]
-)
+RAW = frozenset([
+    "cr2", "cr3", "crw", "nef", "nrw", "arw", "srf", "sr2", "dng", "raf", "orf", "rw2", "pef", "srw", "raw", "rwl",
+    "iiq", "3fr", "x3f",
+])  # fmt: skip
 COMPANION = frozenset(["xmp", "aae", "srt", "vtt", "thm"])
 """Files that only make sense next to a photo or a video: sidecars, edits, subtitles."""
 

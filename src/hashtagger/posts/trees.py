@@ -290,7 +290,10 @@ def _readable_archives(path: Path, broken: list[Problem]) -> list[Archive]:
     try:
         return archives_of_exports(path)
     except (OSError, zipfile.BadZipFile) as error:
-        broken.append(Problem(str(path), _("damaged or no ZIP archive: {error}").format(error=error)))
+        cause = _("damaged or no ZIP archive: {error}").format(error=error)
+        if not isinstance(error, OSError) and path.suffix.lower() != ".zip":
+            cause = _("no ZIP archive; give an export's ZIP or folder, or a folder of photos")
+        broken.append(Problem(str(path), cause))
         return []
 
 
