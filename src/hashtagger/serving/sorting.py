@@ -141,6 +141,8 @@ def _placements(report: Report) -> dict[str, object]:
     folders: Counter[str] = Counter()
     first: list[str] = []
     for placement in report.placements():
+        if placement.how == "remove":
+            continue
         folders[placement.path.rpartition("/")[0]] += 1
         if len(first) < _SHOWN:
             first.append(placement.path)
