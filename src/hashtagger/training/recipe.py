@@ -4,7 +4,6 @@ import dataclasses
 import json
 import math
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +12,7 @@ from typing import Any
 from hashtagger.errors import TrainingError
 from hashtagger.i18n import _
 from hashtagger.models import normalization
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from hashtagger.toml import read_toml
 
 _PACKED = Path(__file__).parent / "recipes"
 _CHOICES = {"optimizer": ("sgd", "adam", "adamw"), "schedule": ("cosine", "plateau"), "loss": ("softmax", "sigmoid")}
@@ -224,21 +219,7 @@ def load_recipe(recipe: "str | os.PathLike[str]") -> Recipe:
                     name=str(recipe), known=", ".join(available())
                 )
             )
-    return overlay(_DEFAULT, read_toml(path), path)
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file.
-
-    Raises:
-        TrainingError: It cannot be read.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise TrainingError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TrainingError(f"{path}: {error}") from error
+    return overlay(_DEFAULT, read_toml(path, TrainingError), path)
 
 
 def overlay(recipe: Recipe, table: Mapping[str, Any], path: Path) -> Recipe:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from hashtagger.errors import TrainingError
 from hashtagger.i18n import _
-from hashtagger.training.recipe import Recipe, load_recipe, overlay, read_toml
+from hashtagger.toml import read_toml
+from hashtagger.training.recipe import Recipe, load_recipe, overlay
 
 _PACKED = Path(__file__).parent / "sweeps"
 
@@ -39,7 +40,7 @@ def load_sweep(sweep: "str | os.PathLike[str]") -> dict[str, Recipe]:
                     name=str(sweep), known=", ".join(available())
                 )
             )
-    table = read_toml(path)
+    table = read_toml(path, TrainingError)
     recipe, tries = table.get("recipe"), table.get("tries")
     if not isinstance(recipe, str) or not isinstance(tries, dict) or not tries:
         raise TrainingError(_("{path}: a sweep has a recipe and tables [tries.NAME]").format(path=path))
