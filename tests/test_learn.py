@@ -127,3 +127,14 @@ def test_a_folder_that_is_missing_is_told_before_any_question(posts: Path, tmp_p
     assert isinstance(result.exception, VocabularyError)
     assert str(tmp_path / "no") in str(result.exception)
     assert result.output == ""
+
+
+def test_what_was_confirmed_before_stopping_stays(tmp_path: Path) -> None:
+    path, user = tmp_path / "posts.jsonl", tmp_path / "mine.toml"
+    more = [[tag.replace("콩이네", "나비네").replace("강아지", "고양이") for tag in tags] for tags in POSTS]
+    path.write_text("\n".join(json.dumps({"tags": tags}) for tags in (*POSTS, *more)), encoding="utf-8")
+    result = CliRunner().invoke(command, [str(path), "--user", str(user)], input="y\n")
+    assert result.exit_code != 0
+    mine = Normalizer(user=user)
+    assert mine.normalize("콩이네").canonical == ("dog",)
+    assert mine.normalize("나비네").canonical != ("cat",)

@@ -35,17 +35,19 @@ def command(posts: Path, user: Path | None, vocabulary: str, as_json: bool) -> N
         click.echo(_("No tag looks like a variant of a label that it is not known as."))
         return
     confirmed: dict[str, list[str]] = {}
-    for proposal in proposals:
-        label = normalizer.vocabulary[proposal.key]
-        for tag, count in proposal.tags:
-            line = _("#{tag}, in {count} posts of #{label}").format(tag=tag, count=count, label=label.tag)
-            if user is None:
-                click.echo(line)
-            elif click.confirm(line + _(": is it a variant?"), default=False, err=True):
-                confirmed.setdefault(proposal.key, []).append(tag)
+    try:
+        for proposal in proposals:
+            label = normalizer.vocabulary[proposal.key]
+            for tag, count in proposal.tags:
+                line = _("#{tag}, in {count} posts of #{label}").format(tag=tag, count=count, label=label.tag)
+                if user is None:
+                    click.echo(line)
+                elif click.confirm(line + _(": is it a variant?"), default=False, err=True):
+                    confirmed.setdefault(proposal.key, []).append(tag)
+    finally:  # Who stops in the middle keeps what was confirmed.
+        if user is not None and confirmed:
+            add_user_variants(user, confirmed)
+            added = sum(map(len, confirmed.values()))
+            click.echo(_("{added} variants added to {path}").format(added=added, path=user))
     if user is None:
         click.echo(_("To choose, give --user FILE."), err=True)
-    elif confirmed:
-        add_user_variants(user, confirmed)
-        added = sum(map(len, confirmed.values()))
-        click.echo(_("{added} variants added to {path}").format(added=added, path=user))
