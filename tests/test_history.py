@@ -115,3 +115,7 @@ def test_history_of_tags_of_posts_and_of_posts_tags():
         assert History.of(past).spelling(label) == "댕댕이"
     assert History.of(["댕댕이", "댕댕이", "산책"]).spelling(label) == "댕댕이"
     assert len(History.of([])) == 0
+
+
+def test_a_string_is_a_post_of_one_tag() -> None:
+    assert History(["#댕댕이"] * 3).spelling(DOG) == History([["#댕댕이"]] * 3).spelling(DOG) == "댕댕이"

@@ -3,6 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from hashtagger.groups import merge
+
 _RARE = range(2, 21)  # posts that a tag of one's own is in
 _SHARED = 4  # rare tags that two posts of one author share at least
 _SHARE = 0.3  # of the shorter post's rare tags
@@ -29,15 +31,9 @@ def group_by_author(posts: Sequence[Sequence[str]]) -> list[int]:
     shared: Counter[tuple[int, int]] = Counter()
     for found in holders.values():
         shared.update((a, b) for i, a in enumerate(found) for b in found[i + 1 :])
-    parent = list(range(len(posts)))
-
-    def root(number: int) -> int:
-        while parent[number] != number:
-            parent[number] = parent[parent[number]]
-            number = parent[number]
-        return number
-
-    for (a, b), count in shared.items():
-        if count >= _SHARED and count >= _SHARE * min(len(rare[a]), len(rare[b])):
-            parent[root(a)] = root(b)
-    return [root(number) for number in range(len(posts))]
+    alike = (
+        (a, b)
+        for (a, b), count in shared.items()
+        if count >= _SHARED and count >= _SHARE * min(len(rare[a]), len(rare[b]))
+    )
+    return merge(len(posts), alike)

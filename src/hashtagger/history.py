@@ -5,15 +5,14 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hashtagger.lexicon import fold, read_language
-from hashtagger.normalize import Normalizer
+from hashtagger.normalize import Normalizer, default_normalizer
+from hashtagger.posts.post import Post
 from hashtagger.related import KEPT, is_spam, packed
 from hashtagger.tagtext import parts
 from hashtagger.vocabulary import Label, Vocabulary
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from hashtagger.posts.post import Post
 
     Past: TypeAlias = "History | Iterable[Post] | Iterable[Sequence[str]] | Iterable[str]"
 
@@ -33,7 +32,7 @@ class History:
     """A user's habits, learned from the tags of their posts.
 
     Args:
-        posts: The tags of each post, as typed, oldest first.
+        posts: The tags of each post, as typed, oldest first; a string is a post of that one tag.
         normalizer: Tells which labels tags mean.
         strength: How strongly :meth:`adjust` believes the user's past, 0 (not at all) or more; by default it takes
             the shares of their labels at their word.
@@ -43,7 +42,7 @@ class History:
         self, posts: Iterable[Sequence[str]], normalizer: Normalizer | None = None, *, strength: float = 1.0
     ) -> None:
         self.strength = strength
-        self._normalizer = normalizer or Normalizer()
+        self._normalizer = normalizer or default_normalizer()
         self._posts: list[tuple[frozenset[str], frozenset[str]]] = []
         self._shown: dict[str, str] = {}
         self._spellings: dict[str, Counter[str]] = defaultdict(Counter)
@@ -70,8 +69,6 @@ class History:
         Args:
             past: A History, posts, the tags of each post (oldest first), the tags alone, or a single tag.
         """
-        from hashtagger.posts.post import Post
-
         if isinstance(past, History):
             return past
         entries = [past] if isinstance(past, str) else list(past)
@@ -88,7 +85,7 @@ class History:
         suffixes = tuple(read_language()["suffixes"])
         names: set[str] = set()
         keys: set[str] = set()
-        for part in parts(tags):
+        for part in parts([tags] if isinstance(tags, str) else tags):
             name = fold(part)
             if not name:
                 continue

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from hashtagger.lexicon import fold
 from hashtagger.normalize import Normalizer
 from hashtagger.related import is_spam
-from hashtagger.tagtext import clean
+from hashtagger.tagtext import parts
 
 _LEAST_USES = 3
 _LEAST_SHARE = 0.8  # of a tag's posts that are of one label, for it to look like a variant
@@ -47,7 +47,7 @@ def propose(posts: Iterable[Sequence[str]], normalizer: Normalizer) -> list[Prop
         total += 1
         unknown: set[str] = set()
         keys: set[str] = set()
-        for part in (part for tag in tags for part in clean(tag).split("#")):
+        for part in parts(tags):
             found = normalizer.normalize(part)
             keys.update(found.canonical[:1])
             if found.rule == "unknown" and (name := fold(part)) and not is_spam(name):

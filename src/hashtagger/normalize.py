@@ -344,10 +344,11 @@ def _misspellings(word: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=1)
-def _default() -> Normalizer:
+def default_normalizer() -> Normalizer:
+    """The normalizer of the twenty hashtags, made once."""
     return Normalizer()
 
 
 def normalize(tag: str) -> Normalized:
     """Tell which of the twenty hashtags a tag means; see :class:`Normalizer`."""
-    return _default().normalize(tag)
+    return default_normalizer().normalize(tag)

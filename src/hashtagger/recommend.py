@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from hashtagger.errors import ImageError
+from hashtagger.history import History
 from hashtagger.images import ImageLike, load_image
+from hashtagger.related import related
 from hashtagger.vocabulary import Label, Vocabulary, load_vocabulary
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import nn
 
-    from hashtagger.history import History, Past
+    from hashtagger.history import Past
 
 _BATCH = 32
 _RELATED = 10
@@ -274,8 +276,6 @@ class Recommender:
     def _choose(
         self, scores: "np.ndarray[Any, Any]", top_k: int, threshold: float | None, history: "History | None"
     ) -> list[Recommendation]:
-        from hashtagger.related import related
-
         least = self.config.threshold if threshold is None else threshold
         if history is not None:
             scores = history.adjust(scores, self.vocabulary)
@@ -296,9 +296,7 @@ def _check(top_k: int, threshold: float | None) -> None:
         raise ValueError(f"threshold must lie in 0..1, not {threshold}")
 
 
-def _habits(history: "Past | None") -> "History | None":
-    from hashtagger.history import History
-
+def _habits(history: "Past | None") -> History | None:
     return None if history is None else History.of(history)
 
 

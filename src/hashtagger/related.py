@@ -15,8 +15,8 @@ from hashtagger.errors import VocabularyError
 from hashtagger.hangul import spell
 from hashtagger.i18n import _
 from hashtagger.lexicon import fold, read_language
-from hashtagger.normalize import Normalizer
-from hashtagger.tagtext import clean
+from hashtagger.normalize import Normalizer, normalize
+from hashtagger.tagtext import parts
 from hashtagger.typos import one_slip
 
 PACKED = Path(__file__).parent / "data" / "related_ko.txt.gz"
@@ -130,11 +130,10 @@ def learn(posts: Sequence[Sequence[str]], normalizer: Normalizer, card: Mapping[
     folded: list[list[str]] = []
     for post in posts:
         names: dict[str, None] = {}
-        for tag in post:
-            for part in clean(tag).split("#"):
-                if name := fold(part):
-                    shown[name][part] += 1
-                    names[name] = None
+        for part in parts(post):
+            if name := fold(part):
+                shown[name][part] += 1
+                names[name] = None
         folded.append(list(names))
     authors = group_by_author(folded)
     wrote = Counter(authors)
@@ -196,11 +195,6 @@ def packed() -> RelatedTable:
     return RelatedTable.load()
 
 
-@lru_cache(maxsize=1)
-def _normalizer() -> Normalizer:
-    return Normalizer()
-
-
 def related(tag: str, k: int = 10) -> list[str]:
     """Name the tags that people write beside a tag, best first, without spam and spellings of it.
 
@@ -211,4 +205,4 @@ def related(tag: str, k: int = 10) -> list[str]:
         tag: Any tag, with or without ``#``.
         k: At most so many; the table keeps 20.
     """
-    return packed().of(tag, k) or packed().of(_normalizer().normalize(tag).tag, k)
+    return packed().of(tag, k) or packed().of(normalize(tag).tag, k)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from hashtagger.errors import SourceError
 from hashtagger.i18n import _
+from hashtagger.posts import open_source
 
 
 class TagPost(NamedTuple):
@@ -26,8 +27,6 @@ def read_tag_posts(path: Path) -> Iterator[TagPost]:
         SourceError: It cannot be read, or a line holds no post.
     """
     if not path.name.endswith((".jsonl", ".jsonl.gz")):
-        from hashtagger.posts import open_source
-
         for post in open_source(path).posts():
             yield TagPost(post.tags, post.taken_at.date().isoformat())
         return

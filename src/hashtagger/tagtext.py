@@ -90,3 +90,8 @@ def extract_tags(caption: str) -> list[str]:
         for match in _CAPTION_TAG.findall(unicodedata.normalize("NFC", caption))
     )
     return [tag for tag in found if tag and not tag.isdecimal()]
+
+
+def caption_tags(caption: str, keywords: Iterable[str] = ()) -> tuple[str, ...]:
+    """Collect a post's tags: keywords first, then the hashtags of its caption, each once, in order, as typed."""
+    return tuple(dict.fromkeys([*keywords, *extract_tags(caption)]))

@@ -1,5 +1,6 @@
-"""Reading TOML files."""
+"""TOML files: reading one, and finding those that come with hashtagger."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,3 +26,25 @@ def read_toml(path: Path, error: type[HashtaggerError]) -> dict[str, Any]:
         raise error(f"{path}: {cause.strerror}") from cause
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as cause:
         raise error(f"{path}: {cause}") from cause
+
+
+def packed(folder: Path) -> list[str]:
+    """Names of the TOML files of a folder."""
+    return sorted(path.stem for path in folder.glob("*.toml"))
+
+
+def find_toml(given: "str | os.PathLike[str]", folder: Path, error: type[HashtaggerError], unknown: str) -> Path:
+    """Give a file of one's own as it is, or find one of a folder by its name.
+
+    Args:
+        given: A path that ends in ``.toml``, or one of :func:`packed`.
+        folder: Where the named ones are.
+        error: What is raised where there is none of that name, and
+        unknown: with which message, of ``{name}`` and ``{known}``.
+    """
+    path = Path(given)
+    if path.suffix != ".toml":
+        path = folder / f"{given}.toml"
+        if not path.is_file():
+            raise error(unknown.format(name=str(given), known=", ".join(packed(folder))))
+    return path

@@ -10,7 +10,7 @@ from typing import Any
 
 from hashtagger.errors import VocabularyError
 from hashtagger.i18n import _
-from hashtagger.toml import read_toml
+from hashtagger.toml import find_toml, packed, read_toml
 
 _PACKED = Path(__file__).parent / "vocabularies"
 _REQUIRED = ("key", "tag", "name")
@@ -86,7 +86,7 @@ class Vocabulary:
 
 def available() -> list[str]:
     """Names of the vocabularies that come with hashtagger."""
-    return sorted(path.stem for path in _PACKED.glob("*.toml"))
+    return packed(_PACKED)
 
 
 def load_vocabulary(vocabulary: "str | os.PathLike[str] | Vocabulary" = "hashtags_ko") -> Vocabulary:
@@ -104,15 +104,8 @@ def load_vocabulary(vocabulary: "str | os.PathLike[str] | Vocabulary" = "hashtag
     """
     if isinstance(vocabulary, Vocabulary):
         return vocabulary
-    path = Path(vocabulary)
-    if path.suffix != ".toml":
-        path = _PACKED / f"{vocabulary}.toml"
-        if not path.is_file():
-            raise VocabularyError(
-                _("no vocabulary {name!r}; there are: {known} (or give a .toml file)").format(
-                    name=str(vocabulary), known=", ".join(available())
-                )
-            )
+    unknown = _("no vocabulary {name!r}; there are: {known} (or give a .toml file)")
+    path = find_toml(vocabulary, _PACKED, VocabularyError, unknown)
     try:
         return _read(path, path.stat().st_mtime_ns)
     except OSError as error:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hashtagger.normalize import default_normalizer
 from hashtagger.organize import names
 from hashtagger.organize.layout import Layout
 from hashtagger.posts.mojibake import escaped
@@ -16,7 +17,6 @@ from hashtagger.posts.post import Media, Post, Problem, Source
 
 if TYPE_CHECKING:
     from hashtagger.history import History
-    from hashtagger.normalize import Normalizer
 
 _TAGS_KEPT = 65536
 _File = tuple[str, str, bytes, str, int | None, int, int | None, str]  # the columns of a file's row but its post
@@ -34,7 +34,7 @@ class Intake:
     ) -> None:
         self.problems: list[Problem] = []
         self._db, self._layout, self._zone, self._how = db, layout, zone, how
-        self._normalizer, self._history = _normalizer(), history
+        self._normalizer, self._history = default_normalizer(), history
         self._folders: dict[str, int] = {}
         self._tags: dict[str, int | None] = {}
         _archive.cache_clear()
@@ -141,13 +141,6 @@ class Intake:
             files,
         )
         self._db.executemany("INSERT INTO post_tag(post, position, tag) VALUES(?,?,?)", tags)
-
-
-@lru_cache(maxsize=1)
-def _normalizer() -> "Normalizer":
-    from hashtagger.normalize import Normalizer
-
-    return Normalizer()
 
 
 def folder_id(db: sqlite3.Connection, path: str) -> int:

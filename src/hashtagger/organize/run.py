@@ -26,6 +26,7 @@ from hashtagger.organize.layout import Layout
 from hashtagger.organize.pages import write_pages
 from hashtagger.organize.plan import make_plan, publish
 from hashtagger.organize.report import Report, count
+from hashtagger.posts import open_source
 from hashtagger.posts.dates import find_zone
 from hashtagger.posts.post import Post, Problem, Source
 
@@ -102,8 +103,6 @@ def organize(
     if isinstance(source, Source):
         posts = source
     else:
-        from hashtagger.posts import open_source
-
         paths = [Path(path) for path in ([source] if isinstance(source, (str, os.PathLike)) else source)]
         _check_apart(paths, root)
         try:

@@ -11,6 +11,7 @@ from hashtagger.errors import HashtaggerError
 from hashtagger.organize.intake import media_of, tag_id
 from hashtagger.organize.places import renew_sidecars
 from hashtagger.posts.post import Problem
+from hashtagger.recommend import Recommender
 
 if TYPE_CHECKING:
     from hashtagger.history import History
@@ -49,8 +50,6 @@ def tag_untagged(db: sqlite3.Connection, destination: Path, history: "History | 
 
 def _ask(db: sqlite3.Connection, photos: Iterator[tuple[int, Path | bytes]], history: "History | None") -> None:
     """Ask the model for a tag of each (post, photo), and note that it was asked, or why it could not tell."""
-    from hashtagger.recommend import Recommender
-
     posts: deque[int] = deque()
 
     def each() -> Iterator[Path | bytes]:

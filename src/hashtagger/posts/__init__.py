@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hashtagger.errors import SourceError
 from hashtagger.i18n import _
+from hashtagger.posts.dates import find_zone
 from hashtagger.posts.post import Media, Post, Problem, Source
 
 __all__ = ["Media", "Post", "Problem", "Source", "open_source"]
@@ -33,8 +34,6 @@ def open_source(
     Raises:
         SourceError: There is nothing there that can be read as posts; the message says what was looked for.
     """
-    from hashtagger.posts.dates import find_zone
-
     zone = find_zone(timezone)
     paths = [Path(path)] if isinstance(path, (str, PathLike)) else [Path(one) for one in path]
     try:

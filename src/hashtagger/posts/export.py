@@ -13,8 +13,8 @@ from hashtagger.posts import archive, sniff
 from hashtagger.posts.entry import Draft, Reference, read_entry
 from hashtagger.posts.jsonstream import entries
 from hashtagger.posts.post import Media, MediaKind, Post, Problem
-from hashtagger.posts.tags import caption_tags
 from hashtagger.posts.trees import LISTING, PRIVATE, Tree, modified, month_of
+from hashtagger.tagtext import caption_tags
 
 _POSTS, _REELS, _STORIES, _OTHER, _INSIGHTS = "posts", "reels", "stories", "other", "insights"
 

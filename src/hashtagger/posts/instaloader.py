@@ -18,7 +18,7 @@ from hashtagger.posts.hashtable import HashTable
 from hashtagger.posts.mojibake import without_half_surrogates
 from hashtagger.posts.photos import media_file, posts_of_photos, read_text, walk
 from hashtagger.posts.post import Media, Post, Problem
-from hashtagger.posts.tags import caption_tags
+from hashtagger.tagtext import caption_tags
 
 _SIDECAR = re.compile(r"(?P<base>.+?)(?<!_comments)\.json(?:\.xz)?")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_UTC")

@@ -14,7 +14,7 @@ from hashtagger.posts.dates import from_name
 from hashtagger.posts.film import FILMS
 from hashtagger.posts.mojibake import escaped, readable
 from hashtagger.posts.post import Media, MediaKind, Post, Problem
-from hashtagger.posts.tags import caption_tags
+from hashtagger.tagtext import caption_tags
 
 _LONGEST_TEXT = 100_000
 _JUNK = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "__macosx", "$recycle.bin"})

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol, runtime_checkable
 
+from hashtagger.posts import archive
 from hashtagger.posts.mojibake import escaped
 
 MediaKind = Literal["photo", "video", "other"]
@@ -37,8 +38,6 @@ class Media:
         """Open the bytes for reading; an OSError or zipfile.BadZipFile says why they cannot be had."""
         if self.path is not None:
             return self.path.open("rb")
-        from hashtagger.posts import archive
-
         assert self.archive is not None
         assert self.member is not None
         return archive.open_member(self.archive, self.member)

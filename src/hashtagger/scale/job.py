@@ -9,17 +9,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from itertools import islice
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from hashtagger.errors import TaggingError
 from hashtagger.i18n import _
+from hashtagger.recommend import Recommender
 from hashtagger.scale import storage
 from hashtagger.scale.inputs import list_photos
 from hashtagger.scale.tables import from_lines, to_line
 from hashtagger.scale.tagging import Row
-
-if TYPE_CHECKING:
-    from hashtagger.recommend import Recommender
 
 _PHOTOS, _SETTINGS = "photos.jsonl", "job.json"
 _FEWEST_PARTS, _MOST_BATCHES = 64, 64
@@ -47,10 +45,8 @@ class Settings:
     model: str
     working_directory: str | None
 
-    def recommender(self, device: str) -> "Recommender":
+    def recommender(self, device: str) -> Recommender:
         """Load the network onto a device: ``"cpu"`` or ``"cuda"``."""
-        from hashtagger.recommend import Recommender
-
         return Recommender(self.vocabulary, self.weights, device, self.runtime)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hashtagger.errors import HashtaggerError
 from hashtagger.history import History
 from hashtagger.i18n import _
+from hashtagger.models.weights import find_weights
 from hashtagger.recommend import Recommendation, Recommender
 from hashtagger.vocabulary import Vocabulary, available, load_vocabulary
 
@@ -115,8 +116,6 @@ def locates(vocabulary: Vocabulary) -> bool:
 
 def vocabularies() -> list[Choice]:
     """Vocabularies that there are weights for: hashtags first, then those that come packed."""
-    from hashtagger.models.weights import find_weights
-
     titles = {
         "hashtags_ko": _("Hashtags"),
         "landmarks_world": _("Landmarks"),

@@ -5,7 +5,6 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
 from zipfile import BadZipFile
 from zoneinfo import ZoneInfo
 
@@ -14,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from hashtagger.errors import HashtaggerError, ImageError
 from hashtagger.i18n import _
-from hashtagger.normalize import Normalizer
+from hashtagger.normalize import default_normalizer, normalize
 from hashtagger.posts import open_source
 from hashtagger.posts.post import Media as SourceMedia
 from hashtagger.posts.post import Post as SourcePost
@@ -23,7 +22,7 @@ from hashtagger.serving.asking import recommend_file
 from hashtagger.serving.photos import Kept
 from hashtagger.serving.services import Services
 from hashtagger.serving.store import Import, Media, Post, PostTag, storable
-from hashtagger.tagtext import clean
+from hashtagger.tagtext import parts
 
 _PROBLEMS_KEPT = 500
 _SPACE_LEFT = 512 << 20
@@ -141,7 +140,7 @@ def _take(services: Services, db: Session, work: Import, post: SourcePost, probl
 def tag_rows(user: int, tags: "tuple[str, ...] | list[str]", *, by_model: bool = False) -> list[PostTag]:
     """Rows for tags as typed: one for each tag that they mean, each once."""
     rows: dict[str, PostTag] = {}
-    for typed in dict.fromkeys(part for tag in tags for part in clean(storable(tag)).split("#")):
+    for typed in dict.fromkeys(parts(map(storable, tags))):
         for tag in meanings(typed):
             rows.setdefault(tag, PostTag(user_id=user, position=len(rows), typed=typed, tag=tag, by_model=by_model))
     return list(rows.values())
@@ -149,15 +148,10 @@ def tag_rows(user: int, tags: "tuple[str, ...] | list[str]", *, by_model: bool =
 
 def meanings(typed: str) -> list[str]:
     """The canonical tags that a tag means; the tag itself, cleaned, where none is known."""
-    found = _normalizer().normalize(typed)
+    found = normalize(typed)
     if not found.canonical:
         return [found.tag] if found.tag else []
-    return [_normalizer().vocabulary[key].tag for key in found.canonical]
-
-
-@cache
-def _normalizer() -> Normalizer:
-    return Normalizer()
+    return [default_normalizer().vocabulary[key].tag for key in found.canonical]
 
 
 def _by_model(services: Services, user: int, kept: list[Kept]) -> list[PostTag]:

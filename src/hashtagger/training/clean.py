@@ -1,5 +1,6 @@
 """Find what is wrong with labelled photos, for a person to review; nothing is ever deleted."""
 
+import hashlib
 import json
 import os
 import sys
@@ -10,11 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hashtagger.errors import ImageError, TrainingError
+from hashtagger.groups import merge
 from hashtagger.i18n import _
 from hashtagger.images import load_image
+from hashtagger.models.weights import find_weights, load_weights
+from hashtagger.training import label_check
 from hashtagger.training.dataset import MANIFEST, Photo, read_entries, read_photos
-from hashtagger.training.duplicates import merge, near_pairs, perceptual_hash
+from hashtagger.training.duplicates import near_pairs, perceptual_hash
+from hashtagger.training.evaluate import run_network
 from hashtagger.training.extra import require
+from hashtagger.training.plots import draw_balance
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,7 +88,6 @@ def clean(
         WeightsError: The weights cannot be read.
         MissingExtraError: Matplotlib is not installed.
     """
-    from hashtagger.training.plots import draw_balance
     from hashtagger.training.review import write_page
 
     require("matplotlib")
@@ -248,8 +253,6 @@ def _twins(photos: Sequence[Photo], hashes: Sequence[int | None], contents: Sequ
 
 
 def _digest(path: Path) -> str:
-    import hashlib
-
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -278,10 +281,6 @@ def _label_findings(
     photos: Sequence[Photo], files: Sequence[str], weights: "str | os.PathLike[str] | None"
 ) -> list[Finding]:
     """Likely wrong labels, and photos unlike all others of their label."""
-    from hashtagger.models.weights import find_weights, load_weights
-    from hashtagger.training import label_check
-    from hashtagger.training.evaluate import run_network
-
     network, config = load_weights(weights or find_weights())
     network.reset_classifier(0)  # type: ignore[operator]
     features, index, _problems = run_network(network, config, photos)

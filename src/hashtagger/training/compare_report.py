@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hashtagger.i18n import _
+from hashtagger.style import house_style, panels
 from hashtagger.training.report import interval, markdown_table
 
 Row = Mapping[str, Any]
@@ -65,8 +66,6 @@ def _flat(row: Row) -> dict[str, Any]:
 
 def draw_table(rows: Sequence[Row], path: Path) -> None:
     """Draw the table."""
-    from hashtagger.style import house_style, panels
-
     with house_style():
         figure, (axes,) = panels(1, width=17, height=0.6 + 0.32 * len(rows))
         axes.axis("off")
@@ -79,8 +78,6 @@ def draw_table(rows: Sequence[Row], path: Path) -> None:
 
 def draw_scatter(rows: Sequence[Row], path: Path) -> None:
     """Draw top-1, with its interval, against latency."""
-    from hashtagger.style import house_style, panels
-
     with house_style():
         figure, (axes,) = panels(1, width=6.5)
         for row in rows:

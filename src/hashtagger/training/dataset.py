@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hashtagger.errors import ImageError, TrainingError
+from hashtagger.groups import merge
 from hashtagger.i18n import _
 from hashtagger.images import find_photos, load_image
+from hashtagger.training.duplicates import duplicate_groups
+from hashtagger.vocabulary import load_vocabulary
 
 if TYPE_CHECKING:
     import numpy as np
@@ -137,8 +140,6 @@ def choose_keys(photos: Sequence[Photo], vocabulary: str, *, found_only: bool = 
     Raises:
         TrainingError: A photo's key is not in the vocabulary.
     """
-    from hashtagger.vocabulary import load_vocabulary
-
     found = Counter(photo.key for photo in photos if photo.key != OTHER)
     keys = tuple(load_vocabulary(vocabulary).keys) if vocabulary else tuple(sorted(found))
     unknown = sorted(found.keys() - set(keys))
@@ -185,8 +186,6 @@ def split_photos(photos: Sequence[Photo], val_share: float, *, seed: int, group_
     """
     if any(photo.split for photo in photos):
         return list(photos)
-    from hashtagger.training.duplicates import duplicate_groups
-
     groups = duplicate_groups([photo.path for photo in photos])
     if group_by_source:
         groups = _join(groups, [photo.source or str(photo.path) for photo in photos])
@@ -211,8 +210,6 @@ def split_photos(photos: Sequence[Photo], val_share: float, *, seed: int, group_
 
 def _join(groups: Sequence[int], names: Sequence[str]) -> list[int]:
     """Merge groups, each numbered by its first member, that share a name."""
-    from hashtagger.training.duplicates import merge
-
     first: dict[str, int] = {}
     named = ((first.setdefault(name, index), index) for index, name in enumerate(names))
     return merge(len(groups), [*((group, index) for index, group in enumerate(groups)), *named])

@@ -1,12 +1,13 @@
 """Near-duplicate photos, found by perceptual hash."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hashtagger.errors import ImageError
+from hashtagger.groups import merge
 from hashtagger.i18n import _
 from hashtagger.images import load_image
 
@@ -65,22 +66,6 @@ def near_pairs(hashes: Sequence[int | None], near: int = NEAR) -> list[tuple[int
         distance = ones[as_bytes[row + 1 :] ^ as_bytes[row]].sum(axis=1)
         pairs += [(int(positions[row]), int(positions[row + 1 + j])) for j in np.flatnonzero(distance <= near)]
     return pairs
-
-
-def merge(count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
-    """Give each of ``count`` positions its group's smallest position, pairs being in one group."""
-    group = list(range(count))
-
-    def root(i: int) -> int:
-        while group[i] != i:
-            group[i] = group[group[i]]
-            i = group[i]
-        return i
-
-    for a, b in pairs:
-        a, b = root(a), root(b)
-        group[max(a, b)] = min(a, b)
-    return [root(i) for i in range(count)]
 
 
 def duplicate_groups(paths: Sequence[Path]) -> list[int]:

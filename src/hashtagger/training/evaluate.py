@@ -18,6 +18,7 @@ from hashtagger.models.weights import ModelConfig, find_weights, load_weights, r
 from hashtagger.training import metrics
 from hashtagger.training.dataset import OTHER, Photo, read_photos, reading_loader, targets
 from hashtagger.training.extra import require
+from hashtagger.training.report import write_report
 from hashtagger.vocabulary import load_vocabulary
 
 if TYPE_CHECKING:
@@ -94,8 +95,6 @@ def evaluate(
         MissingExtraError: Matplotlib is not installed.
     """
     import numpy as np
-
-    from hashtagger.training.report import write_report
 
     require("matplotlib")
     if calibrate and not weights:

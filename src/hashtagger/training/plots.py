@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from hashtagger.i18n import _
+from hashtagger.images import load_image
 from hashtagger.style import house_style, panels
 
 _MEASURES = {
@@ -97,8 +98,6 @@ def draw_coverage(curves: Mapping[str, Any], threshold: float, path: Path) -> No
 @house_style()
 def draw_mistakes(mistakes: Sequence[tuple[Path, str]], path: Path, per_row: int = 6) -> None:
     """Draw a contact sheet of photos with a caption each."""
-    from hashtagger.images import load_image
-
     rows = max(1, -(-len(mistakes) // per_row))
     figure, cells = panels(per_row, rows, 1.9, 2.3)
     for axes in cells:

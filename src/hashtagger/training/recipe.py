@@ -12,7 +12,7 @@ from typing import Any
 from hashtagger.errors import TrainingError
 from hashtagger.i18n import _
 from hashtagger.models import normalization
-from hashtagger.toml import read_toml
+from hashtagger.toml import find_toml, packed, read_toml
 
 _PACKED = Path(__file__).parent / "recipes"
 _CHOICES = {"optimizer": ("sgd", "adam", "adamw"), "schedule": ("cosine", "plateau"), "loss": ("softmax", "sigmoid")}
@@ -198,7 +198,7 @@ def _toml(value: Any) -> str:
 
 def available() -> list[str]:
     """Names of the recipes that come with hashtagger."""
-    return sorted(path.stem for path in _PACKED.glob("*.toml"))
+    return packed(_PACKED)
 
 
 def load_recipe(recipe: "str | os.PathLike[str]") -> Recipe:
@@ -210,15 +210,8 @@ def load_recipe(recipe: "str | os.PathLike[str]") -> Recipe:
     Raises:
         TrainingError: No such recipe, or the file says something that a recipe does not have.
     """
-    path = Path(recipe)
-    if path.suffix != ".toml":
-        path = _PACKED / f"{recipe}.toml"
-        if not path.is_file():
-            raise TrainingError(
-                _("no recipe {name!r}; there are: {known} (or give a .toml file)").format(
-                    name=str(recipe), known=", ".join(available())
-                )
-            )
+    unknown = _("no recipe {name!r}; there are: {known} (or give a .toml file)")
+    path = find_toml(recipe, _PACKED, TrainingError, unknown)
     return overlay(_DEFAULT, read_toml(path, TrainingError), path)
 
 

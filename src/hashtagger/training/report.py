@@ -9,6 +9,7 @@ from hashtagger.i18n import _
 from hashtagger.models.labels import labels_of
 from hashtagger.models.weights import ModelConfig
 from hashtagger.training import plots
+from hashtagger.training.metrics import coverage_curve
 
 if TYPE_CHECKING:
     from hashtagger.training.evaluate import Answers
@@ -48,8 +49,6 @@ def write_report(report: Mapping[str, Any], sets: "Mapping[str, Answers]", confi
 
 
 def _curve(answers: "Answers", config: ModelConfig) -> Any:
-    from hashtagger.training.metrics import coverage_curve
-
     return coverage_curve(answers.confidence(config.temperature), answers.hits())
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hashtagger.errors import TrainingError
 from hashtagger.i18n import _
-from hashtagger.toml import read_toml
+from hashtagger.toml import find_toml, packed, read_toml
 from hashtagger.training.recipe import Recipe, load_recipe, overlay
 
 _PACKED = Path(__file__).parent / "sweeps"
@@ -13,7 +13,7 @@ _PACKED = Path(__file__).parent / "sweeps"
 
 def available() -> list[str]:
     """Names of the sweeps that come with hashtagger."""
-    return sorted(path.stem for path in _PACKED.glob("*.toml"))
+    return packed(_PACKED)
 
 
 def load_sweep(sweep: "str | os.PathLike[str]") -> dict[str, Recipe]:
@@ -31,15 +31,8 @@ def load_sweep(sweep: "str | os.PathLike[str]") -> dict[str, Recipe]:
     Raises:
         TrainingError: No such sweep or recipe, or the file does not say what it must.
     """
-    path = Path(sweep)
-    if path.suffix != ".toml":
-        path = _PACKED / f"{sweep}.toml"
-        if not path.is_file():
-            raise TrainingError(
-                _("no sweep {name!r}; there are: {known} (or give a .toml file)").format(
-                    name=str(sweep), known=", ".join(available())
-                )
-            )
+    unknown = _("no sweep {name!r}; there are: {known} (or give a .toml file)")
+    path = find_toml(sweep, _PACKED, TrainingError, unknown)
     table = read_toml(path, TrainingError)
     recipe, tries = table.get("recipe"), table.get("tries")
     if not isinstance(recipe, str) or not isinstance(tries, dict) or not tries:

@@ -30,6 +30,7 @@ from hashtagger.training.dataset import (
     write_manifest,
 )
 from hashtagger.training.extra import require
+from hashtagger.training.plots import draw_curves
 from hashtagger.training.recipe import Recipe, load_recipe
 from hashtagger.vocabulary import load_vocabulary
 
@@ -117,8 +118,6 @@ def train(
     if tagger.global_rank:
         # With several devices Lightning runs the same command once more for each; one of them reports.
         sys.exit()
-    from hashtagger.training.plots import draw_curves
-
     draw_curves(tagger.history, out / "curves.png")
     best = max(tagger.history, key=lambda row: row["val_top1"])
     run = {

@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0001"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -38,9 +36,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_import_user_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_import")),
     )
-    with op.batch_alter_table("import", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_import_user_id"), ["user_id"], unique=False)
-
+    op.create_index(op.f("ix_import_user_id"), "import", ["user_id"])
     op.create_table(
         "log_in",
         sa.Column("key", sa.String(length=64), nullable=False),
@@ -49,9 +45,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_log_in_user_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_log_in")),
     )
-    with op.batch_alter_table("log_in", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_log_in_user_id"), ["user_id"], unique=False)
-
+    op.create_index(op.f("ix_log_in_user_id"), "log_in", ["user_id"])
     op.create_table(
         "post",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -67,10 +61,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_post")),
         sa.UniqueConstraint("user_id", "key", name=op.f("uq_post_user_id_key")),
     )
-    with op.batch_alter_table("post", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_post_user_id"), ["user_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_post_user_id_taken_at"), ["user_id", "taken_at"], unique=False)
-
+    op.create_index(op.f("ix_post_user_id"), "post", ["user_id"])
+    op.create_index(op.f("ix_post_user_id_taken_at"), "post", ["user_id", "taken_at"])
     op.create_table(
         "recommended",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -85,9 +77,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_recommended_user_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_recommended")),
     )
-    with op.batch_alter_table("recommended", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_recommended_user_id"), ["user_id"], unique=False)
-
+    op.create_index(op.f("ix_recommended_user_id"), "recommended", ["user_id"])
     op.create_table(
         "sorting",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -103,9 +93,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_sorting_user_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sorting")),
     )
-    with op.batch_alter_table("sorting", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_sorting_user_id"), ["user_id"], unique=False)
-
+    op.create_index(op.f("ix_sorting_user_id"), "sorting", ["user_id"])
     op.create_table(
         "correction",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -118,10 +106,8 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_correction_user_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_correction")),
     )
-    with op.batch_alter_table("correction", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_correction_post_id"), ["post_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_correction_user_id"), ["user_id"], unique=False)
-
+    op.create_index(op.f("ix_correction_post_id"), "correction", ["post_id"])
+    op.create_index(op.f("ix_correction_user_id"), "correction", ["user_id"])
     op.create_table(
         "media",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -136,11 +122,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_media_user_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_media")),
     )
-    with op.batch_alter_table("media", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_media_digest"), ["digest"], unique=False)
-        batch_op.create_index(batch_op.f("ix_media_post_id"), ["post_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_media_user_id"), ["user_id"], unique=False)
-
+    op.create_index(op.f("ix_media_digest"), "media", ["digest"])
+    op.create_index(op.f("ix_media_post_id"), "media", ["post_id"])
+    op.create_index(op.f("ix_media_user_id"), "media", ["user_id"])
     op.create_table(
         "post_tag",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -154,48 +138,5 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_post_tag_user_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_post_tag")),
     )
-    with op.batch_alter_table("post_tag", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_post_tag_post_id"), ["post_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_post_tag_user_id_tag"), ["user_id", "tag"], unique=False)
-
-
-def downgrade() -> None:
-    """Change them back."""
-    with op.batch_alter_table("post_tag", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_post_tag_user_id_tag"))
-        batch_op.drop_index(batch_op.f("ix_post_tag_post_id"))
-
-    op.drop_table("post_tag")
-    with op.batch_alter_table("media", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_media_user_id"))
-        batch_op.drop_index(batch_op.f("ix_media_post_id"))
-        batch_op.drop_index(batch_op.f("ix_media_digest"))
-
-    op.drop_table("media")
-    with op.batch_alter_table("correction", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_correction_user_id"))
-        batch_op.drop_index(batch_op.f("ix_correction_post_id"))
-
-    op.drop_table("correction")
-    with op.batch_alter_table("sorting", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_sorting_user_id"))
-
-    op.drop_table("sorting")
-    with op.batch_alter_table("recommended", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_recommended_user_id"))
-
-    op.drop_table("recommended")
-    with op.batch_alter_table("post", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_post_user_id_taken_at"))
-        batch_op.drop_index(batch_op.f("ix_post_user_id"))
-
-    op.drop_table("post")
-    with op.batch_alter_table("log_in", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_log_in_user_id"))
-
-    op.drop_table("log_in")
-    with op.batch_alter_table("import", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_import_user_id"))
-
-    op.drop_table("import")
-    op.drop_table("user")
+    op.create_index(op.f("ix_post_tag_post_id"), "post_tag", ["post_id"])
+    op.create_index(op.f("ix_post_tag_user_id_tag"), "post_tag", ["user_id", "tag"])

@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0002"
 down_revision = "0001"
-branch_labels = None
-depends_on = None
 
 _NUMBERED = ("user", "import", "post", "recommended", "sorting", "correction", "media", "post_tag")
 
@@ -21,20 +19,12 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.add_column("sorting", sa.Column("step", sa.String(length=10), nullable=False, server_default="planning"))
-    _make_anew(sqlite_autoincrement=True)
+    _make_anew()
 
 
-def downgrade() -> None:
-    """Change them back."""
-    with op.batch_alter_table("sorting", schema=None) as batch_op:
-        batch_op.drop_column("step")
-    op.drop_table("leftover")
-    _make_anew(sqlite_autoincrement=False)
-
-
-def _make_anew(**options: bool) -> None:
+def _make_anew() -> None:
     """SQLite takes this option with a new table only; its rows, ids and the highest of them are taken over."""
     if op.get_bind().dialect.name == "sqlite":
         for name in _NUMBERED:
-            with op.batch_alter_table(name, recreate="always", table_kwargs=options):
+            with op.batch_alter_table(name, recreate="always", table_kwargs={"sqlite_autoincrement": True}):
                 pass
