@@ -272,6 +272,11 @@ def test_what_cannot_be_validated_or_learned_is_said(folders, tmp_path, recipe, 
         train(tmp_path, tmp_path / "run", recipe, devices="cpu")
 
 
+def test_a_network_that_gives_no_numbers_is_said(folders, tmp_path, recipe):
+    with pytest.raises(TrainingError, match="epoch 1: the network gives no numbers any more"):
+        train(folders, tmp_path / "run", dataclasses.replace(recipe, std=(0.0, 0.0, 0.0)), devices="cpu")
+
+
 def test_labels_and_photos_that_are_passed_over_are_said(folders, tmp_path, recipe, capfd):
     lines = [{"file": str(photo.path), "key": photo.key} for photo in read_photos(folders)]
     for number, line in enumerate(lines):

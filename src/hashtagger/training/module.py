@@ -177,6 +177,12 @@ class Tagger(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Measure, and add a row to the history."""
         logits, index = self._gathered_answers()
+        if not logits.isfinite().all():
+            raise TrainingError(
+                _("epoch {epoch}: the network gives no numbers any more; a lower learning_rate may help").format(
+                    epoch=self.current_epoch + 1
+                )
+            )
         photos = [self.val_photos[i] for i in index.tolist()]
         truth = torch.tensor([self.config.keys.index(photo.key) for photo in photos])
         right = targets(photos, self.config.keys, loss="sigmoid").bool().numpy()
