@@ -58,6 +58,14 @@ def test_companions_are_the_users_own_first_and_never_spam() -> None:
     assert len(set(found)) == 10
 
 
+def test_a_favourite_tag_is_offered_only_beside_the_labels_it_was_used_with() -> None:
+    user = History.from_tags([["강아지", "콩이네"]] * 5 + [["카페", "우리동네라떼"]])
+    assert "콩이네" in user.companions(DOG)
+    assert "우리동네라떼" in user.companions(VOCABULARY["cafe"])
+    assert "콩이네" not in user.companions(VOCABULARY["cafe"], 1000)
+    assert user.companions(VOCABULARY["flower"]) == related("꽃", 10)
+
+
 def test_companions_are_ranked_once_and_belong_to_the_caller(monkeypatch) -> None:
     user = History.from_tags([["강아지", "콩이네"]])
     first = user.companions(DOG, 5)
@@ -83,6 +91,12 @@ def test_a_prior_shifts_probabilities_by_its_strength() -> None:
     out = History.from_tags(posts).adjust(scores, VOCABULARY)
     assert out.dtype == np.float32
     assert out.sum() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("strength", [-3, float("nan"), float("inf")])
+def test_a_strength_that_is_none_is_refused(strength: float) -> None:
+    with pytest.raises(ValueError, match="strength"):
+        History([], strength=strength)
 
 
 def test_a_single_row_and_impossible_scores_pass() -> None:

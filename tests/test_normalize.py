@@ -1,5 +1,7 @@
 """The normalizer on tags as people write them; the wider measure is benchmarks/normalize.py."""
 
+from pathlib import Path
+
 import pytest
 
 from hashtagger.normalize import Normalizer, extract_tags, normalize
@@ -98,6 +100,11 @@ def test_the_rules_know_a_tag(tag: str, canonical: tuple[str, ...], rule: str) -
         "beatles",
         "allocation",
         "고등어",
+        "구운동",
+        "나운동",
+        "나운동맛집",
+        "반려마",
+        "반려마스타그램",
     ],
 )
 def test_what_only_looks_like_a_label_stays_unmapped(tag: str) -> None:
@@ -152,6 +159,38 @@ def test_a_book_among_known_words_is_reading() -> None:
 def test_one_syllable_by_the_wrong_keyboard_is_a_tag_itself() -> None:
     assert normalize("qha").canonical == ("spring",)
     assert normalize("cor").canonical == ()
+
+
+def test_a_place_that_ends_in_exercise_hides_no_other_word() -> None:
+    assert normalize("나운동카페").canonical == ("cafe",)
+    assert normalize("나운동하는여자").canonical == ("exercise",)
+    assert normalize("대구운동").canonical == ("exercise",)
+
+
+@pytest.mark.parametrize(
+    ("tag", "key"), [("여행프로그램", "travel"), ("치킨100그램", "chicken"), ("장미모노그램", "flower")]
+)
+def test_what_ends_like_the_family_is_not_always_of_it(tag: str, key: str) -> None:
+    found = normalize(tag)
+    assert (found.canonical, found.rule) == ((key,), "compound")
+
+
+def test_a_name_is_no_romanized_tag_in_a_compound() -> None:
+    assert normalize("naildesign_yuka").canonical == ("nail_art",)
+    assert normalize("yuka").rule == "romanized"
+
+
+def test_a_syllable_of_ones_own_is_not_in_the_words_that_hold_it(tmp_path: Path) -> None:
+    vocabulary, user = tmp_path / "things.toml", tmp_path / "mine.toml"
+    vocabulary.write_text('[[labels]]\nkey = "car"\ntag = "차"\nname = "Car"\n', encoding="utf-8")
+    user.write_text('[variants]\ndog = ["차"]\n', encoding="utf-8")
+    for normalizer, key in ((Normalizer(vocabulary), "car"), (Normalizer(user=user), "dog")):
+        for tag in ("차", "#차", "차스타그램", "ㅊㅏ"):
+            assert normalizer.normalize(tag).canonical == (key,), tag
+        for tag in ("차이", "녹차", "차차", "차차차", "차아", "ck", "차은우", "자"):
+            assert normalizer.normalize(tag).canonical == (), tag
+    vocabulary.write_text('[[labels]]\nkey = "car"\ntag = "차"\nname = "Car"\nwords = ["차"]\n', encoding="utf-8")
+    assert Normalizer(vocabulary).normalize("우리차").canonical == ("car",)
 
 
 def test_compounds_give_their_head_first() -> None:

@@ -1,4 +1,6 @@
+import io
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -95,6 +97,45 @@ def test_recommend_each_goes_on_after_a_bad_photo(recommender, sample_photos, tm
     assert [r.key for r in results[2][1]] == [r.key for r in alone]
     with pytest.raises(ImageError, match=r"bad\.jpg"):
         recommender.recommend(paths)
+
+
+def test_one_photo_where_several_are_taken_is_a_list_of_it(recommender, sample_photos):
+    path = sample_photos["flower"]
+    expected = recommender.scores([path])
+    pixels = np.asarray(Image.open(path))
+    for photo in (path, str(path), path.read_bytes(), io.BytesIO(path.read_bytes()), Image.open(path), pixels):
+        np.testing.assert_allclose(recommender.scores(photo), expected, atol=1e-5)
+    assert recommender.scores(np.stack([pixels, pixels])).shape == (2, 20)
+    ((photo, found),) = recommender.recommend_each(str(path), threshold=0)
+    assert (photo, found[0].key) == (str(path), "flower")
+
+
+def test_a_bad_photo_without_a_name_is_told_by_its_number(recommender, sample_photos):
+    good = sample_photos["flower"].read_bytes()
+    with pytest.raises(ImageError, match=r"^photo 2: 2 bytes: not a photo$"):
+        recommender.recommend([good, b"no", good])
+    with pytest.raises(ImageError, match=r"^2 bytes: not a photo$"):
+        recommender.recommend(b"no")
+
+
+def test_a_recommender_goes_to_another_process(tmp_path, sample_photos):
+    narrow = {"channels": [8] * 8}
+    config = ModelConfig("drn_c_26", "heroes", ("hulk", "loki"), 32, model_args=narrow)
+    save_weights(tmp_path / "x.safetensors", create_model("drn_c_26", num_classes=2, **narrow).eval(), config)
+    recommender = Recommender(weights=tmp_path / "x.safetensors", device="cpu", runtime="torch")
+    again = pickle.loads(pickle.dumps(recommender))
+    assert again.choice == recommender.choice
+    photo = sample_photos["flower"]
+    np.testing.assert_array_equal(again.scores(photo), recommender.scores(photo))
+
+
+def test_a_recommendation_is_text_json_and_a_short_line(recommender, sample_photos):
+    found = recommender.recommend(sample_photos["flower"], threshold=0)[0]
+    assert f"{found:>4}|{found}" == "  #꽃|#꽃"
+    said = found.to_dict()
+    assert said == {"tag": "꽃", "key": "flower", "score": round(found.score, 4), "related": found.related}
+    assert len(json.dumps(said)) < 1000
+    assert len(repr(found)) < 100
 
 
 def test_temperature_and_threshold_of_the_file_are_used(tmp_path, sample_photos):

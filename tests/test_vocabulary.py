@@ -35,18 +35,34 @@ def test_packed_vocabularies_are_sound(name):
             assert text.strip()
 
 
-def test_a_key_is_in_its_vocabulary():
+def test_a_label_is_found_by_its_key_and_its_tag():
     vocabulary = load_vocabulary("hashtags_ko")
-    assert "dog" in vocabulary
-    assert "강아지" not in vocabulary
+    for text in ("dog", "강아지", "#강아지", unicodedata.normalize("NFD", "#강아지")):
+        assert text in vocabulary
+        assert vocabulary[text].key == "dog"
+        assert vocabulary.index(text) == 6
+    assert "댕댕이" not in vocabulary
+    assert 6 not in vocabulary
+
+
+def test_a_key_comes_before_a_tag_of_the_same_letters(tmp_path):
+    path = tmp_path / "swapped.toml"
+    path.write_text('[[labels]]\nkey = "a"\ntag = "b"\nname = "A"\n[[labels]]\nkey = "b"\ntag = "a"\nname = "B"\n')
+    assert load_vocabulary(path)["b"].name == "B"
+
+
+def test_what_is_shown_of_a_vocabulary_fits_a_line():
+    vocabulary = load_vocabulary("hashtags_ko")
+    assert len(repr(vocabulary)) < 100
+    assert repr(vocabulary["dog"]) == "Label(key='dog', tag='강아지', name='Dog')"
 
 
 def test_a_file_of_ones_own(tmp_path):
     path = tmp_path / "fruit.toml"
     nfd = unicodedata.normalize("NFD", "사과")
     path.write_text(
-        f'title = "과일"\n[[labels]]\nkey = "apple"\ntag = "{nfd}"\nname = "Apple"\n'
-        f'variants = ["{nfd}나무"]\ncolour = "red"\n'
+        f'title = "과일"\n[[labels]]\nkey = "apple"\ntag = "#{nfd} "\nname = "Apple"\n'
+        f'variants = ["#{nfd}나무"]\ncolour = "red"\n'
         '[[labels]]\nkey = "pear"\ntag = "배"\nname = "Pear"\n',
         encoding="utf-8",
     )
@@ -76,6 +92,9 @@ def test_a_changed_file_is_read_anew(tmp_path):
         ('[labels]\nkey = "a"\ntag = "x"\nname = "A"', r"no \[\[labels\]\]"),
         ('labels = ["a"]', r"no \[\[labels\]\]"),
         ('[[labels]]\nkey = "a"\nname = "A"', "label 1 lacks tag"),
+        ('[[labels]]\nkey = "red apple"\ntag = "x"\nname = "A"', "key 'red apple' of label 1 .*: no spaces"),
+        ('[[labels]]\nkey = "a"\ntag = "# "\nname = "A"', "tag '# ' of label 1 is no hashtag"),
+        ('[[labels]]\nkey = "a"\ntag = "x y"\nname = "A"', "tag 'x y' of label 1 is no hashtag"),
         (
             '[[labels]]\nkey = "a"\ntag = "x"\nname = "A"\n[[labels]]\nkey = "a"\ntag = "y"\nname = "B"',
             "key given twice: a",

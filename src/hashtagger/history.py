@@ -1,5 +1,6 @@
 """History: what a user wrote before, and what that says of their next post."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 _NAMES = ("exact", "variant")  # rules that take a tag for a name of the label, not for a word about it
 _LEAST = 2  # uses that make a spelling a habit
 # Weights of companions, chosen with benchmarks/personal.py:
-_OTHERS = 0.5  # what a post without the label says of the companions of one with it
 _OLDER = 0.85  # what a post says beside the next newer one
 _IMAGINED = 3.0  # posts imagined of everyone else, beside the user's own
 _ECHO = 0.05  # what a tag of the user's says of its related tags
@@ -33,14 +33,20 @@ class History:
 
     Args:
         posts: The tags of each post, as typed, oldest first; a string is a post of that one tag.
-        normalizer: Tells which labels tags mean.
+        normalizer: Tells which labels tags mean: one with your own words, ``Normalizer(user="mine.toml")``; by
+            default that of the twenty hashtags.
         strength: How strongly :meth:`adjust` believes the user's past, 0 (not at all) or more; by default it takes
             the shares of their labels at their word.
+
+    Raises:
+        ValueError: ``strength`` is below 0 or not finite.
     """
 
     def __init__(
         self, posts: Iterable[Sequence[str]], normalizer: Normalizer | None = None, *, strength: float = 1.0
     ) -> None:
+        if not 0 <= strength < math.inf:
+            raise ValueError(f"strength must be 0 or more, not {strength}")
         self.strength = strength
         self._normalizer = normalizer or default_normalizer()
         self._posts: list[tuple[frozenset[str], frozenset[str]]] = []
@@ -52,31 +58,36 @@ class History:
             self._add(tags)
 
     @classmethod
-    def from_tags(cls, posts: Iterable[Sequence[str]], *, strength: float = 1.0) -> "History":
+    def from_tags(
+        cls, posts: Iterable[Sequence[str]], normalizer: Normalizer | None = None, *, strength: float = 1.0
+    ) -> "History":
         """Learn from the tags of each post, oldest first."""
-        return cls(posts, strength=strength)
+        return cls(posts, normalizer, strength=strength)
 
     @classmethod
-    def from_posts(cls, posts: "Iterable[Post]", *, strength: float = 1.0) -> "History":
+    def from_posts(
+        cls, posts: "Iterable[Post]", normalizer: Normalizer | None = None, *, strength: float = 1.0
+    ) -> "History":
         """Learn from posts in any order."""
         ordered = sorted(posts, key=lambda post: post.taken_at)
-        return cls([post.tags for post in ordered], strength=strength)
+        return cls([post.tags for post in ordered], normalizer, strength=strength)
 
     @classmethod
-    def of(cls, past: "Past") -> "History":
+    def of(cls, past: "Past", normalizer: Normalizer | None = None) -> "History":
         """Take what a user wrote before in any of its forms; for many photos, make the History once.
 
         Args:
             past: A History, posts, the tags of each post (oldest first), the tags alone, or a single tag.
+            normalizer: As for a new History; one that is given as such keeps its own.
         """
         if isinstance(past, History):
             return past
         entries = [past] if isinstance(past, str) else list(past)
         if all(isinstance(entry, str) for entry in entries):
-            return cls.from_tags([entries])  # type: ignore[list-item]
+            return cls.from_tags([entries], normalizer)  # type: ignore[list-item]
         if all(isinstance(entry, Post) for entry in entries):
-            return cls.from_posts(entries)  # type: ignore[arg-type]
-        return cls.from_tags(entries)  # type: ignore[arg-type]
+            return cls.from_posts(entries, normalizer)  # type: ignore[arg-type]
+        return cls.from_tags(entries, normalizer)  # type: ignore[arg-type]
 
     def __len__(self) -> int:
         return len(self._posts)
@@ -84,13 +95,15 @@ class History:
     def _add(self, tags: Sequence[str]) -> None:
         suffixes = tuple(read_language()["suffixes"])
         names: set[str] = set()
-        keys: set[str] = set()
+        keys: set[str] = set()  # of the labels that the post is of
+        best: set[str] = set()  # and those meant first, for a word that means several
         for part in parts([tags] if isinstance(tags, str) else tags):
             name = fold(part)
             if not name:
                 continue
             found = self._normalizer.normalize(part)
-            keys.update(found.canonical[:1])
+            keys.update(found.canonical)
+            best.update(found.canonical[:1])
             if found.canonical and found.rule in _NAMES and not part.endswith(suffixes):
                 own = self._normalizer.vocabulary[found.canonical[0]].tag
                 # What holds the label's tag and more (봄나들이) is a word about it.
@@ -101,7 +114,7 @@ class History:
                 self._shown.setdefault(name, part)
         if names or keys:
             self._posts.append((frozenset(names), frozenset(keys)))
-            self._labels.update(keys)
+            self._labels.update(best)
 
     def spelling(self, label: Label) -> str:
         """Name the user's own tag for a label (``"댕댕이"``), in NFC, without ``#``; by default the label's."""
@@ -112,11 +125,11 @@ class History:
         return tag if count >= _LEAST and count > uses[label.tag] else label.tag
 
     def companions(self, label: Label, k: int = 10) -> list[str]:
-        """Rank the tags of the user's next post with a label: their own habits, then everyone's related tags.
+        """Rank the tags of the user's next post with a label: their own beside it, then everyone's related tags.
 
-        The user's posts count by age and by whether they are of the label; everyone else counts as three posts
-        more, and lends a little from the tags related to the user's own. Without history these are the label's
-        related tags.
+        The user's posts of the label count by age; everyone else counts as three posts more, and lends a little from
+        the tags related to the user's own. What the user posts without the label says nothing of it: with no post of
+        the label, these are its related tags.
 
         Args:
             label: What the next post is of; its own tag is left out.
@@ -130,8 +143,9 @@ class History:
         scores: dict[str, float] = defaultdict(float)
         weight = 1.0
         for names, keys in reversed(self._posts):
-            for name in names:
-                scores[name] += weight if label.key in keys else weight * _OTHERS
+            if label.key in keys:
+                for name in names:
+                    scores[name] += weight
             weight *= _OLDER
         shown = dict(self._shown)
 

@@ -6,8 +6,9 @@ import io
 import os
 import sys
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeVar, Union
 
 from hashtagger.errors import ImageError
 from hashtagger.i18n import _
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
+T = TypeVar("T")
 ImageLike: TypeAlias = Union[str, "os.PathLike[str]", bytes, BinaryIO, "Image", "np.ndarray[Any, Any]", "Tensor"]
 
 SUFFIXES = frozenset(
@@ -76,11 +78,22 @@ def load_image(image: ImageLike, *, shorter_side: int | None = None) -> "Image":
     )
 
 
+def as_photos(photos: "ImageLike | Iterable[T]") -> "Iterable[T]":
+    """Take one photo for a list of it, and leave several as they are; an array of four dimensions is several."""
+    one = (
+        isinstance(photos, str | os.PathLike | bytes | bytearray | memoryview)
+        or hasattr(photos, "read")
+        or not isinstance(photos, Iterable)
+        or getattr(photos, "ndim", 4) < 4
+    )
+    return [photos] if one else photos  # type: ignore[list-item, return-value]
+
+
 def matches(place: str) -> list[str]:
-    """List what a glob matches, sorted; a name that exists, holds no wildcard or matches nothing stays as it is."""
+    """List what a glob matches, sorted; a name that exists or holds no wildcard stays as it is."""
     if os.path.exists(place) or not glob.has_magic(place):  # noqa: PTH110  (Path raises at too long a name)
         return [place]
-    return sorted(glob.glob(place, recursive=True)) or [place]  # noqa: PTH207  (Path.glob takes no absolute pattern)
+    return sorted(glob.glob(place, recursive=True))  # noqa: PTH207  (Path.glob takes no absolute pattern)
 
 
 def find_photos(folder: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -49,9 +50,11 @@ class Lexicon:
         label_lengths: The same of the label words.
         stems: What stands for a label only before a suffix.
         suffixes: What people hang behind tags (스타그램, 그램 ...).
+        no_family: Words that end like a suffix, and so are of no family (프로그램, 홀로그램 ...).
         lookalikes: Whole tags that mean themselves, whatever is read in them or they seem to misspell.
         endings: Particles and fond endings.
         tags: Folded canonical tags and their keys.
+        lone: Single syllables of one's own (차) that stand for a label as a whole tag and before a suffix only.
     """
 
     def __init__(self, vocabulary: Vocabulary, user: "str | os.PathLike[str] | None" = None) -> None:
@@ -59,7 +62,9 @@ class Lexicon:
         self.exact: dict[str, Keys] = {}
         self.words: dict[str, Word] = {}
         self.stems: dict[str, Keys] = {}
+        self.lone: set[str] = set()
         self.suffixes = frozenset(language["suffixes"])
+        self.no_family = tuple(language["no_family"])
         self.lookalikes = frozenset(language["lookalikes"])
         self.endings = frozenset(language["endings"])
         self.tags = {fold(label.tag): (label.key,) for label in vocabulary}
@@ -72,6 +77,7 @@ class Lexicon:
         if user is not None:
             self._add_user(Path(user), vocabulary, frozenset(language["neutral"]))
         self.label_words = frozenset(word for word, entry in self.words.items() if entry.keys)
+        self.lone |= {tag for tag in self.tags if len(tag) == 1} - self.label_words
         self.lengths = _lengths(self.words)
         self.label_lengths = _lengths(self.label_words)
 
@@ -80,7 +86,8 @@ class Lexicon:
         for tag in (label.tag, *label.variants, *words):
             _add(self.exact, fold(tag), label.key)
         for where, listed in (
-            (ANYWHERE, (label.tag, *words)),
+            # A syllable (차) is in too many other words (차트) to speak for its label unless the vocabulary says so.
+            (ANYWHERE, words if len(label.tag) == 1 else (label.tag, *words)),
             (END, _strings(label, "ends")),
             (SHY, _strings(label, "shy")),
             (WEAK, _strings(label, "weak")),
@@ -95,9 +102,15 @@ class Lexicon:
 
     def _add_user(self, path: Path, vocabulary: Vocabulary, neutral: frozenset[str]) -> None:
         variants, excluded = _read_user(path)
-        for key, tags in variants.items():
+        for name, tags in variants.items():
+            try:
+                key = vocabulary[name].key
+            except VocabularyError as error:
+                raise VocabularyError(f"{path}: {error}") from error
             for tag in map(fold, tags):
-                self.exact[tag] = self.stems[tag] = (vocabulary[key].key,)
+                self.exact[tag] = self.stems[tag] = (key,)
+                if len(tag) == 1:
+                    self.lone.add(tag)
                 # A dog named 콩 or 초코 is not in 콩국수 or 초코케이크.
                 if len(tag) == 1 or tag in neutral:
                     continue
@@ -112,21 +125,44 @@ class Lexicon:
 
 
 def add_user_variants(path: Path, variants: Mapping[str, Sequence[str]]) -> None:
-    """Add variants by key to a user's file, which is made where there is none; its tags stay, its comments do not.
+    """Add variants by key to a user's file, which is made where there is none; all that is in it stays as it is.
 
     Raises:
-        VocabularyError: There is a file, but not one of a user's own tags.
+        VocabularyError: There is a file, but not one of a user's own tags, or written so that nothing can be added.
         OSError: It cannot be written; what was there stays.
     """
-    merged, excluded = _read_user(path) if path.exists() else ({}, [])
+    known, excluded = _read_user(path) if path.exists() else ({}, [])
+    text = path.read_text(encoding="utf-8-sig") if path.exists() else ""
+    wanted = {**known}
     for key, tags in variants.items():
-        merged[key] = list(dict.fromkeys([*merged.get(key, []), *tags]))
-    # JSON's strings, and lists of them, are also TOML.
-    lines = [f"exclude = {_json(excluded)}", "", "[variants]"]
-    lines += [f"{_json(key)} = {_json(tags)}" for key, tags in merged.items()]
+        new = [tag for tag in dict.fromkeys(tags) if tag not in known.get(key, [])]
+        wanted[key] = [*new, *known.get(key, [])]
+        text = _with_variants(text, key, new)
     written = path.with_name(f"{path.name}.new")
-    written.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    written.write_text(text, encoding="utf-8")
+    try:
+        added = _read_user(written) == (wanted, excluded)
+    except VocabularyError:
+        added = False
+    if not added:
+        written.unlink()
+        lines = "; ".join(f"{_json(key)} = {_json(tags)}" for key, tags in variants.items())
+        raise VocabularyError(
+            _("{path}: cannot add to its [variants]; add these yourself: {lines}").format(path=path, lines=lines)
+        )
     written.replace(path)
+
+
+def _with_variants(text: str, key: str, tags: Sequence[str]) -> str:
+    """Add tags at the head of a key's list in the TOML text of a user's file, or a list where there is none."""
+    # JSON's strings and lists of them are also TOML's.
+    line = f"\n{_json(key)} = {_json(tags)}"
+    table = re.search(r"^[ \t]*\[[ \t]*variants[ \t]*\].*$", text, re.MULTILINE)
+    if table is None:
+        return f"{text.rstrip()}\n\n[variants]{line}\n".lstrip()
+    entry = re.compile(rf"^[ \t]*([\"']?){re.escape(key)}\1[ \t]*=[ \t]*\[", re.MULTILINE).search(text, table.end())
+    at, new = (entry.end(), "".join(f"{_json(tag)}, " for tag in tags)) if entry else (table.end(), line)
+    return text[:at] + new + text[at:]
 
 
 def _json(value: object) -> str:
@@ -161,6 +197,12 @@ def read_language() -> Mapping[str, list[str]]:
 
 def _read_user(path: Path) -> tuple[dict[str, list[str]], list[str]]:
     table = read_toml(path, VocabularyError)
+    for name in table.keys() - {"variants", "exclude"}:
+        raise VocabularyError(
+            _("{path}: {name} means nothing here; there may be a table [variants] and a list exclude").format(
+                path=path, name=name
+            )
+        )
     try:
         variants, excluded = table.get("variants", {}), table.get("exclude", [])
         for name, tags in (*variants.items(), ("exclude", excluded)):

@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from hashtagger import hangul
-from hashtagger.lexicon import ANYWHERE, END, SHY, UNKNOWN_COST, WEAK, WORD_COST, Keys, Lexicon
+from hashtagger.compound import read_compound
+from hashtagger.lexicon import ANYWHERE, Keys, Lexicon
 from hashtagger.tagtext import clean, extract_tags
 from hashtagger.typos import TypoIndex
 from hashtagger.vocabulary import Vocabulary, load_vocabulary
@@ -22,7 +23,7 @@ _OUTER_JAMO = re.compile("^[ㄱ-ㅎㅏ-ㅣ]+(?=[가-힣])|(?<=[가-힣])[ㄱ-ㅎ
 _RUNS = re.compile(r"[a-zà-ɏ]+|[^\W_a-zà-ɏ]+")
 _REPEATED = re.compile(r"(.+?)\1+")
 _LAST_REPEATED = re.compile(r"(.)\1+$")
-_EDGE = 6  # so long a Latin word speaks for its label at either end of a tag, whatever the rest is
+_WEIGHT = re.compile("[0-9](?:그램|그람|gram|grams)$")
 
 
 class Normalized(NamedTuple):
@@ -167,7 +168,8 @@ class Normalizer:
                 korean = hangul.from_keys(keys_typed) or ""
                 keys = self._lexicon.exact.get(korean) or self._family(korean)
                 # A syllable is three keys, and so is many a word: of those only tags themselves count.
-                if keys and (len(korean) > 1 or korean in self._lexicon.tags):
+                tags, lone = self._lexicon.tags, self._lexicon.lone
+                if keys and (len(korean) > 1 or (korean in tags and korean not in lone)):
                     return keys, "keyboard"
             keys = self._typo(hangul.from_keys(text) or "")
             if keys:
@@ -193,7 +195,7 @@ class Normalizer:
                 return keys, "keyboard"
         for shorter in (hangul.undrawl(text), _LAST_REPEATED.sub(r"\1", text), _once(text)):
             keys = exact.get(shorter)
-            if keys:
+            if keys and shorter not in self._lexicon.lone:
                 return keys, "drawl"
         keys = self._typo(text)
         return (keys, "typo") if keys else _NOTHING
@@ -210,9 +212,9 @@ class Normalizer:
 
     def _family(self, text: str) -> Keys | None:
         """Read a tag of the -스타그램 family by its stem; () where its stem is a word of none; else None."""
-        if text[-1:] not in self._suffix_ends:
-            return None
         lexicon = self._lexicon
+        if text[-1:] not in self._suffix_ends or text.endswith(lexicon.no_family) or _WEIGHT.search(text):
+            return None
         ended = False
         for suffixes in (lexicon.suffixes, self._misspelt_suffixes):
             for length in self._suffix_lengths:
@@ -254,70 +256,11 @@ class Normalizer:
 
     def _compound(self, text: str) -> Keys:
         if text.isascii() or _RUNS.fullmatch(text):
-            return self._read(text)
+            return read_compound(text, self._lexicon)
         found: list[str] = []
         for run in reversed(_RUNS.findall(text)):
-            found += self._lexicon.exact.get(run, ()) or self._read(run)
+            found += self._lexicon.exact.get(run, ()) or read_compound(run, self._lexicon)
         return tuple(dict.fromkeys(found))
-
-    def _holds_label_word(self, text: str) -> bool:
-        words, lengths = self._lexicon.label_words, self._lexicon.label_lengths
-        for start, char in enumerate(text):
-            if char in lengths:
-                for length in lengths[char]:
-                    if text[start : start + length] in words:
-                        return True
-        return False
-
-    def _read(self, text: str) -> Keys:
-        """Divide a compound into the fewest known words, and ask those that speak for a label, the last first."""
-        if not self._holds_label_word(text):
-            return ()
-        words, lengths = self._lexicon.words, self._lexicon.lengths
-        size = len(text)
-        cost = [0] + [UNKNOWN_COST * (size + 1)] * size
-        came = [0] * (size + 1)
-        # A stretch of unknown characters is a word too: 미선생일 is 미선 and 생일, not 미, 선생 and 일.
-        unknown, since = cost[-1], 0
-        for start in range(size):
-            here = cost[start]
-            char = text[start]
-            if here + WORD_COST < unknown:
-                unknown, since = here + WORD_COST, start
-            unknown += 1 if char.isdigit() else UNKNOWN_COST
-            if unknown < cost[start + 1]:
-                cost[start + 1], came[start + 1] = unknown, since
-            for length in lengths.get(char, ()):
-                end = start + length
-                if end <= size:
-                    word = words.get(text[start:end])
-                    if word is not None and here + word.cost < cost[end] and (word.where != END or end == size):
-                        cost[end], came[end] = here + word.cost, start
-        found: list[str] = []
-        shy: list[str] = []
-        weak: list[str] = []
-        covered = True
-        end = size
-        while end:
-            start = came[end]
-            word = words.get(text[start:end])
-            if word is None:
-                covered = covered and text[start:end].isdigit()
-            elif word.keys:
-                latin = text[start].isalpha() and text[start] < "\u0250"
-                bold = word.where == ANYWHERE or (word.where == END and end == size)
-                if latin:
-                    bold = bold and end - start >= _EDGE and (start == 0 or end == size)
-                if bold:
-                    found += word.keys
-                elif latin or word.where == SHY:
-                    shy += word.keys
-                elif word.where == WEAK:
-                    weak += word.keys
-            end = start
-        if shy and covered:
-            found += shy
-        return tuple(dict.fromkeys(found or weak))
 
 
 def _once(text: str) -> str:

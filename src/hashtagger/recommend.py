@@ -1,16 +1,17 @@
 """Recommender: a photo in, hashtags with calibrated scores out."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from hashtagger.errors import ImageError
 from hashtagger.history import History
-from hashtagger.images import ImageLike, load_image
+from hashtagger.i18n import _
+from hashtagger.images import ImageLike, as_photos, load_image
 from hashtagger.related import related
 from hashtagger.vocabulary import Label, Vocabulary, load_vocabulary
 
@@ -41,6 +42,14 @@ class Recommendation:
     label: Label = field(repr=False)
     related: list[str] = field(default_factory=list, repr=False, hash=False)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Say it in JSON's types, as ``hashtagger recommend --json`` does.
+
+        Returns:
+            ``tag``, ``key``, ``score`` (rounded to four places) and ``related``.
+        """
+        return {"tag": self.tag, "key": self.key, "score": round(self.score, 4), "related": list(self.related)}
+
     @property
     def key(self) -> str:
         """The label's key: ``"dog"``."""
@@ -49,14 +58,19 @@ class Recommendation:
     def __str__(self) -> str:
         return f"#{self.tag}"
 
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
 
 class Recommender:
     """A network with its vocabulary, loaded once and used for many photos.
 
+    Pickled for another process, it is only named, and loaded anew there.
+
     Args:
         vocabulary: Name of a vocabulary, or a vocabulary file; by default the one of the weights file, or
             without a file ``"hashtags_ko"``.
-        weights: A weights file (``.safetensors`` or ``.onnx``), which is enough alone; by default the packed one of
+        weights: A weights file (``.safetensors`` or ``.onnx``), which is enough alone; by default the bundled one of
             the vocabulary.
         device: ``"auto"`` (CUDA, then Apple's MPS, then the CPU; for ONNX the CPU), or a torch device name.
         runtime: ``"torch"``, ``"onnx"`` (the CPU only), or ``"auto"``: the fastest that is installed and keeps
@@ -86,6 +100,7 @@ class Recommender:
         from hashtagger.models.runtimes import choose, open_runtime
         from hashtagger.models.weights import find_weights, read_config
 
+        self._given = (vocabulary, weights, device, runtime)
         wanted = None if vocabulary is None else load_vocabulary(vocabulary)
         name = vocabulary.name if isinstance(vocabulary, Vocabulary) else vocabulary or "hashtags_ko"
         self._weights = find_weights(name) if weights is None else Path(weights)
@@ -95,6 +110,9 @@ class Recommender:
         self.config = read_config(self.choice.file)
         self.vocabulary = labels_of(self.config, self._weights, wanted)
         self._compute = open_runtime(self.choice, self.device)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._given
 
     @cached_property
     def model(self) -> "nn.Module":
@@ -115,21 +133,22 @@ class Recommender:
         """The side, in pixels, of the square that the network sees."""
         return self.config.image_size
 
-    def scores(self, images: Iterable[ImageLike]) -> "np.ndarray[Any, Any]":
+    def scores(self, images: ImageLike | Iterable[ImageLike]) -> "np.ndarray[Any, Any]":
         """Score every label for every photo.
 
         Args:
-            images: Photos, each anything that :func:`hashtagger.images.load_image` takes.
+            images: Photos, each anything that :func:`hashtagger.images.load_image` takes; one alone is a list of it.
 
         Returns:
             float32 (photos, labels) in the vocabulary's order: calibrated probabilities, rows sum to 1.
 
         Raises:
-            ImageError: One of them is not a readable photo.
+            ImageError: One of them is not a readable photo; the message names its path or its number, from 1.
         """
         import numpy as np
 
-        rows = [self.score_pixels(np.stack(batch)) for batch in _batches(self.prepare(image) for image in images)]
+        prepared = map(self._prepare_numbered, count(1), as_photos(images))
+        rows = [self.score_pixels(np.stack(batch)) for batch in _batches(prepared)]
         return np.concatenate(rows) if rows else np.empty((0, len(self.vocabulary)), np.float32)
 
     def prepare(self, image: ImageLike) -> "np.ndarray[Any, Any]":
@@ -221,20 +240,26 @@ class Recommender:
         """
         _check(top_k, threshold)
         many = isinstance(image, list | tuple)
-        images: Sequence[Any] = image if isinstance(image, list | tuple) else [image]
         habits = _habits(history)
-        found = [self._choose(row, top_k, threshold, habits) for row in self.scores(images)]
+        rows = self.scores(image) if many else self.score_pixels(self.prepare(image)[None])  # type: ignore[arg-type]
+        found = [self._choose(row, top_k, threshold, habits) for row in rows]
         return found if many else found[0]
 
     def recommend_each(
         self,
-        images: Iterable[T],
+        images: ImageLike | Iterable[T],
         *,
         top_k: int = 5,
         threshold: float | None = None,
         history: "Past | None" = None,
     ) -> Iterator[tuple[T, list[Recommendation] | ImageError]]:
         """Recommend for a stream of photos; one that cannot be read yields its ImageError and stops nothing.
+
+        Args:
+            images: Photos, as :meth:`scores` takes them.
+            top_k: At most so many tags for each photo, best first.
+            threshold: As in :meth:`recommend`.
+            history: As in :meth:`recommend`.
 
         Yields:
             Each input with its recommendations, in order.
@@ -244,7 +269,7 @@ class Recommender:
         """
         _check(top_k, threshold)
         habits = _habits(history)
-        for batch in _batches(images):
+        for batch in _batches(as_photos(images)):
             for image, row in zip(batch, self.score_readable(map(self._try, batch)), strict=True):
                 yield image, row if isinstance(row, ImageError) else self._choose(row, top_k, threshold, habits)
 
@@ -253,7 +278,7 @@ class Recommender:
 
         Args:
             image: One photo.
-            key: The label's key: ``"dog"``.
+            key: The label's key or tag: ``"dog"``, ``"#강아지"``.
 
         Returns:
             float32 (height, width) of the upright photo, in 0..1.
@@ -266,6 +291,14 @@ class Recommender:
         from hashtagger.explain.heatmap import heat_map
 
         return heat_map(self.model, self.config, load_image(image), self.vocabulary.index(key))
+
+    def _prepare_numbered(self, number: int, image: ImageLike) -> "np.ndarray[Any, Any]":
+        try:
+            return self.prepare(image)
+        except ImageError as error:
+            if isinstance(image, str | os.PathLike):
+                raise
+            raise ImageError(_("photo {number}: {cause}").format(number=number, cause=error)) from error
 
     def _try(self, image: Any) -> "np.ndarray[Any, Any] | ImageError":
         try:
@@ -337,7 +370,7 @@ def recommend(
     history: "Past | None" = None,
     vocabulary: str | os.PathLike[str] | Vocabulary = "hashtags_ko",
 ) -> list[Recommendation] | list[list[Recommendation]]:
-    """Recommend hashtags for a photo, or for each photo of a list, with the packed weights.
+    """Recommend hashtags for a photo, or for each photo of a list, with the bundled weights.
 
     The network is loaded at the first call and kept. See :meth:`Recommender.recommend` for the arguments.
 

@@ -89,7 +89,13 @@ class RelatedTable:
         self.rows = rows
 
     def of(self, tag: str, k: int = 10) -> list[str]:
-        """Name up to ``k`` related tags of exactly this tag, best first; none where it is not in the table."""
+        """Name up to ``k`` related tags of exactly this tag, best first; none where it is not in the table.
+
+        Raises:
+            ValueError: ``k`` is below 0.
+        """
+        if k < 0:
+            raise ValueError(f"k must be 0 or more, not {k}")
         return self.rows.get(fold(tag), "").split()[:k]
 
     def save(self, path: Path) -> None:
@@ -204,5 +210,8 @@ def related(tag: str, k: int = 10) -> list[str]:
     Args:
         tag: Any tag, with or without ``#``.
         k: At most so many; the table keeps 20.
+
+    Raises:
+        ValueError: ``k`` is below 0.
     """
     return packed().of(tag, k) or packed().of(normalize(tag).tag, k)

@@ -20,16 +20,24 @@ class TagPost(NamedTuple):
     query: str | None = None
 
 
-def read_tag_posts(path: Path) -> Iterator[TagPost]:
-    """Read posts from a ``.jsonl`` or ``.jsonl.gz`` file (an object with ``tags`` a line), or from a source of posts.
+def read_tag_posts(*paths: Path) -> Iterator[TagPost]:
+    """Read posts from ``.jsonl`` and ``.jsonl.gz`` files (an object with ``tags`` a line), and from a source of posts.
+
+    Args:
+        paths: The files; all others are one source, as :func:`hashtagger.posts.open_source` takes it.
 
     Raises:
-        SourceError: It cannot be read, or a line holds no post.
+        SourceError: One cannot be read, or a line holds no post.
     """
-    if not path.name.endswith((".jsonl", ".jsonl.gz")):
-        for post in open_source(path).posts():
+    tables = [path for path in paths if path.name.endswith((".jsonl", ".jsonl.gz"))]
+    for path in tables:
+        yield from _read_table(path)
+    if others := [path for path in paths if path not in tables]:
+        for post in open_source(others).posts():
             yield TagPost(post.tags, post.taken_at.date().isoformat())
-        return
+
+
+def _read_table(path: Path) -> Iterator[TagPost]:
     at = 0
     try:
         # Decoded a line at a time, so that the line that cannot be is known.

@@ -1,6 +1,7 @@
 """Vocabulary and Label: the closed list of labels that one model can say, read from a TOML file."""
 
 import os
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from hashtagger.toml import find_toml, packed, read_toml
 
 _PACKED = Path(__file__).parent / "vocabularies"
 _REQUIRED = ("key", "tag", "name")
+_KEY = re.compile(r"[^\s/\\]+")
+_TAG = re.compile(r"[^\s#]+")
 
 
 @dataclass(frozen=True)
@@ -31,20 +34,21 @@ class Label:
     key: str
     tag: str
     name: str
-    variants: tuple[str, ...] = ()
-    details: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    variants: tuple[str, ...] = field(default=(), repr=False)
+    details: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
 
 
 @dataclass(frozen=True)
 class Vocabulary:
     """An ordered list of labels; a model's output ``i`` is ``labels[i]``.
 
-    Iterating gives the labels, ``vocabulary["dog"]`` the label of a key, ``"dog" in vocabulary`` whether there is one.
+    Iterating gives the labels, ``vocabulary["dog"]`` the label of a key or tag (``"강아지"``, ``"#강아지"``), and
+    ``"dog" in vocabulary`` whether there is one.
     """
 
     name: str
     title: str
-    labels: tuple[Label, ...]
+    labels: tuple[Label, ...] = field(repr=False)
 
     @property
     def keys(self) -> list[str]:
@@ -62,24 +66,30 @@ class Vocabulary:
     def __iter__(self) -> Iterator[Label]:
         return iter(self.labels)
 
-    def __contains__(self, key: str) -> bool:
-        return key in self.keys
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self._find(key) is not None
 
     def __getitem__(self, key: str) -> Label:
-        for label in self.labels:
-            if label.key == key:
-                return label
-        raise VocabularyError(
-            _("vocabulary {name} has no label {key!r}; it has: {known}").format(
-                name=self.name, key=key, known=", ".join(self.keys)
+        label = self._find(key)
+        if label is None:
+            raise VocabularyError(
+                _("vocabulary {name} has no label {key!r}; it has: {known}").format(
+                    name=self.name, key=key, known=", ".join(self.keys)
+                )
             )
-        )
+        return label
+
+    def _find(self, key: str) -> Label | None:
+        tag = _as_tag(key)
+        # Keys first: a tag of one label may be the key of another.
+        by_tag = (label for label in self.labels if label.tag == tag)
+        return next((label for label in self.labels if label.key == key), None) or next(by_tag, None)
 
     def index(self, key: str) -> int:
-        """Position of a label's key among the model's outputs.
+        """Position of a label, given by its key or tag, among the model's outputs.
 
         Raises:
-            VocabularyError: There is no such key.
+            VocabularyError: There is no such label.
         """
         return self.labels.index(self[key])
 
@@ -92,8 +102,8 @@ def available() -> list[str]:
 def load_vocabulary(vocabulary: "str | os.PathLike[str] | Vocabulary" = "hashtags_ko") -> Vocabulary:
     """Load a vocabulary by its name, or from a TOML file of your own.
 
-    A file has a ``title`` and one ``[[labels]]`` table a label, with ``key``, ``tag``, ``name``, perhaps
-    ``variants``, and anything else, which becomes :attr:`Label.details`.
+    A file has a ``title`` and one ``[[labels]]`` table a label, with ``key`` (no spaces), ``tag`` (one word,
+    with or without ``#``), ``name``, perhaps ``variants``, and anything else, which becomes :attr:`Label.details`.
 
     Args:
         vocabulary: ``"hashtags_ko"`` or another of :func:`available`, or a path that ends in ``.toml``.
@@ -135,13 +145,30 @@ def _label(path: Path, number: int, entry: Mapping[str, Any]) -> Label:
         raise VocabularyError(
             _("{path}: label {number} lacks {missing}").format(path=path, number=number, missing=", ".join(missing))
         )
+    key, tag = entry["key"], _as_tag(entry["tag"])
+    if not _KEY.fullmatch(key):
+        raise VocabularyError(
+            _("{path}: key {key!r} of label {number} names its folder: no spaces and no slashes").format(
+                path=path, key=key, number=number
+            )
+        )
+    if not _TAG.fullmatch(tag):
+        raise VocabularyError(
+            _("{path}: tag {tag!r} of label {number} is no hashtag: give one word").format(
+                path=path, tag=entry["tag"], number=number
+            )
+        )
     if not isinstance(entry.get("variants", []), list):
         raise VocabularyError(_("{path}: variants of label {number} are no list").format(path=path, number=number))
     details = {name: value for name, value in entry.items() if name not in (*_REQUIRED, "variants")}
     return Label(
-        key=entry["key"],
-        tag=unicodedata.normalize("NFC", entry["tag"]),
+        key=key,
+        tag=tag,
         name=entry["name"],
-        variants=tuple(unicodedata.normalize("NFC", str(variant)) for variant in entry.get("variants", [])),
+        variants=tuple(_as_tag(str(variant)) for variant in entry.get("variants", [])),
         details=details,
     )
+
+
+def _as_tag(text: str) -> str:
+    return unicodedata.normalize("NFC", text).strip().lstrip("#＃")

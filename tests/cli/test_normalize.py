@@ -26,6 +26,12 @@ def test_any_bytes_on_stdin_are_answered_in_one_document() -> None:
     assert answer[0]["canonical"] == ["dog", "cafe"]
 
 
+def test_lines_of_korean_windows_are_read_too() -> None:
+    lines = b"\xef\xbb\xbf" + "#댕댕이\r\n".encode() + "야옹이\r\n".encode("cp949")
+    result = CliRunner().invoke(normalize, ["-"], input=lines)
+    assert result.stdout.splitlines() == ["#댕댕이\t#강아지", "야옹이\t#고양이"]
+
+
 def test_related() -> None:
     assert CliRunner().invoke(related, ["강아지", "-k", "2"]).stdout.split()[0].startswith("#")
     assert len(json.loads(CliRunner().invoke(related, ["#강아지", "--json"]).stdout)["#강아지"]) == 10

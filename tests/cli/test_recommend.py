@@ -78,7 +78,7 @@ def test_users_mistakes_are_one_line(run, tmp_path):
     assert run("nonsense").exit_code == 2
 
 
-def test_convert(run, tmp_path):
+def test_convert(run, sample_photos, tmp_path):
     import torch
 
     from hashtagger.models import create_model
@@ -87,6 +87,14 @@ def test_convert(run, tmp_path):
     result = run("convert", tmp_path / "old.pth", tmp_path / "new.safetensors")
     assert result.exit_code == 0
     assert "drn_d_22, 1000 classes, 224 px" in result.stdout
+    assert "keys 0 to 999" in result.stderr
+    names = tmp_path / "names.toml"
+    labels = (f'[[labels]]\nkey = "{number}"\ntag = "이름{number}"\nname = "{number}"\n' for number in range(1000))
+    names.write_text("".join(labels), encoding="utf-8")
+    weights = tmp_path / "new.safetensors"
+    photo = sample_photos["flower"]
+    result = run("recommend", photo, "--weights", weights, "--vocabulary", names, "--threshold", 0, "--top-k", 1)
+    assert "#이름" in result.stdout
     result = run("convert", tmp_path / "absent.pth", tmp_path / "new.safetensors")
     assert result.exit_code == 1
     assert "absent.pth: no such weights file" in result.stderr

@@ -1,6 +1,5 @@
 """Labels on the command line: found in whichever form people write a tag, shown in the user's language."""
 
-import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,15 +16,13 @@ def find_label(vocabulary: Vocabulary, text: str) -> Label:
     """
     from hashtagger.normalize import Normalizer
 
-    wanted = unicodedata.normalize("NFC", text.strip().lstrip("#"))
-    for label in vocabulary:
-        if wanted in (label.tag, label.key):
-            return label
+    if text in vocabulary:
+        return vocabulary[text]
     for key in Normalizer(vocabulary).normalize(text).canonical[:1]:
         return vocabulary[key]
     raise VocabularyError(
         _("vocabulary {name} has no tag {tag!r}; it has: {known}").format(
-            name=vocabulary.name, tag=wanted, known=", ".join(f"{label.tag} ({label.key})" for label in vocabulary)
+            name=vocabulary.name, tag=text, known=", ".join(f"{label.tag} ({label.key})" for label in vocabulary)
         )
     )
 

@@ -11,7 +11,7 @@ from hashtagger.i18n import _
 @click.argument("old", type=click.Path())
 @click.argument("new", type=click.Path())
 def command(old: str, new: str) -> None:
-    """Convert a checkpoint."""
+    """Convert a checkpoint, and say how to name classes that have no names."""
     from hashtagger.models.convert import convert
 
     config = convert(old, new)
@@ -20,3 +20,11 @@ def command(old: str, new: str) -> None:
             path=new, architecture=config.architecture, n=len(config.keys), size=config.image_size
         )
     )
+    if not config.vocabulary:
+        click.echo(
+            _(
+                "Its classes have numbers, no names: to name them, list the keys 0 to {last} with their tags in a "
+                "vocabulary file, and run: hashtagger recommend PHOTO --weights {path} --vocabulary FILE.toml"
+            ).format(last=len(config.keys) - 1, path=new),
+            err=True,
+        )

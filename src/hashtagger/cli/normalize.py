@@ -47,9 +47,14 @@ def command(tags: tuple[str, ...], vocabulary: str, user: Path | None, explain: 
 def _read(tags: tuple[str, ...]) -> Iterator[str]:
     for tag in tags:
         if tag == "-":
-            for line in sys.stdin.buffer:
-                text = line.decode("utf-8", errors="replace").rstrip("\r\n")
-                if text:
-                    yield text
+            yield from filter(None, map(_decode, sys.stdin.buffer))
         else:
             yield tag
+
+
+def _decode(line: bytes) -> str:
+    try:
+        text = line.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = line.decode("cp949", errors="replace")  # Korean Windows writes this
+    return text.rstrip("\r\n")

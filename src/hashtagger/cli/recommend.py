@@ -25,7 +25,7 @@ _RELATED_SHOWN = 5
     help=_("Leave out tags less probable than this; by default as the weights were calibrated."),
 )
 @click.option("--vocabulary", help=_("Name or TOML file of the label set; by default that of the weights."))
-@click.option("--weights", type=click.Path(), help=_("Weights file; by default the packed one."))
+@click.option("--weights", type=click.Path(), help=_("Weights file; by default the bundled one."))
 @click.option(
     "--runtime",
     type=click.Choice(["auto", "torch", "onnx"]),
@@ -70,8 +70,7 @@ def command(
 def _document(path: str, found: "list[Recommendation] | ImageError") -> dict[str, Any]:
     if isinstance(found, ImageError):
         return {"photo": path, "error": str(found), "tags": []}
-    tags = [{"tag": r.tag, "key": r.key, "score": round(r.score, 4), "related": r.related} for r in found]
-    return {"photo": path, "tags": tags}
+    return {"photo": path, "tags": [r.to_dict() for r in found]}
 
 
 def _show(path: str, found: "list[Recommendation]") -> None:

@@ -135,4 +135,4 @@ def _answer(services: Services, file: UploadFile, vocabulary: str) -> Answer:
 
 def as_tags(found: list[Recommendation]) -> list[Tag]:
     """Recommendations as the API and the history tell them."""
-    return [Tag(tag=one.tag, key=one.key, score=round(one.score, 4), related=one.related) for one in found]
+    return [Tag(**one.to_dict()) for one in found]
