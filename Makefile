@@ -32,7 +32,7 @@ figures: .venv/dev
 	$(BIN)/hashtagger detect "$$photos/china.jpg" --tag 여행 --out docs/figures/detect.webp; \
 	$(BIN)/hashtagger features "$$photos/china.jpg" --level 4 --out docs/figures/features.webp
 
-# The packed int8 network and its figures, from photos like ../shared/photos (train/, and a manifest with a split val).
+# The bundled int8 network and its figures, from photos like ../shared/photos (train/, and a manifest with a split val).
 WEIGHTS := weights/drn_c_26-hashtags_ko
 int8: .venv/dev
 	$(BIN)/hashtagger export --weights $(WEIGHTS).safetensors --int8 --calibrate $(PHOTOS)/train --check $(PHOTOS) \

@@ -2,7 +2,7 @@
 
 Each runtime recommends for one photo in processes of their own; printed are the median and the least wall time, beside
 what Python alone and torch alone take to start, and then the import time by package. The onnx runtime takes the file
-beside the packed weights, or --onnx FILE.
+beside the bundled weights, or --onnx FILE.
 """
 
 import argparse
@@ -21,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photo", type=Path)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--onnx", type=Path, help="ONNX file; by default the one beside the packed weights")
+    parser.add_argument("--onnx", type=Path, help="ONNX file; by default the one beside the bundled weights")
     options = parser.parse_args()
     recommend = ["-m", "hashtagger", "recommend", "--threshold", "0", str(options.photo)]
     weights = ["--weights", str(options.onnx)] if options.onnx else []

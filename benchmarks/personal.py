@@ -84,7 +84,7 @@ def tags_found(
     """Precision@10 of the fixed list of the class, and with the history."""
     theirs = {n for one in asked for n in (*one.past, one.target)}
     table = learn([post.tags for n, post in enumerate(posts) if n not in theirs], normalizer, {})
-    history.packed = lambda: table  # type: ignore[attr-defined]
+    history.bundled = lambda: table  # type: ignore[attr-defined]
     fixed = personal = 0
     for one in asked:
         label = VOCABULARY[posts[one.target].query or ""]

@@ -71,7 +71,7 @@ def test_companions_are_ranked_once_and_belong_to_the_caller(monkeypatch) -> Non
     first = user.companions(DOG, 5)
     expected = list(first)
     first.clear()
-    monkeypatch.setattr("hashtagger.history.packed", None)
+    monkeypatch.setattr("hashtagger.history.bundled", None)
     assert user.companions(DOG, 5) == expected
 
 

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from hashtagger.authors import group_by_author
 from hashtagger.errors import VocabularyError
 from hashtagger.normalize import Normalizer
-from hashtagger.related import PACKED, RelatedTable, Spellings, is_spam, learn, packed, related
+from hashtagger.related import BUNDLED, RelatedTable, Spellings, bundled, is_spam, learn, related
 from hashtagger.vocabulary import load_vocabulary
 
 
@@ -31,9 +31,9 @@ def test_the_packed_table_knows_every_label() -> None:
 
 
 def test_the_packed_table_is_small_and_carded() -> None:
-    assert PACKED.stat().st_size < 3_000_000
-    assert packed().card["posts"] > 10_000
-    assert PACKED.with_name("related_ko.md").is_file()
+    assert BUNDLED.stat().st_size < 3_000_000
+    assert bundled().card["posts"] > 10_000
+    assert BUNDLED.with_name("related_ko.md").is_file()
 
 
 def test_a_rare_variant_is_answered_as_its_label_and_nonsense_not_at_all() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from hashtagger.lexicon import fold, read_language
 from hashtagger.normalize import Normalizer, default_normalizer
 from hashtagger.posts.post import Post
-from hashtagger.related import KEPT, is_spam, packed
+from hashtagger.related import KEPT, bundled, is_spam
 from hashtagger.tagtext import parts
 from hashtagger.vocabulary import Label, Vocabulary
 
@@ -133,7 +133,7 @@ class History:
 
         Args:
             label: What the next post is of; its own tag is left out.
-            k: At most so many.
+            k: At most this many.
         """
         if (label, k) not in self._companions:
             self._companions[label, k] = self._rank(label)[:k]
@@ -150,7 +150,7 @@ class History:
         shown = dict(self._shown)
 
         def lend(tag: str, share: float, count: int) -> None:
-            for place, other in enumerate(packed().of(tag, count)):
+            for place, other in enumerate(bundled().of(tag, count)):
                 scores[fold(other)] += share * (1 - place / count)
                 shown.setdefault(fold(other), other)
 

@@ -106,7 +106,7 @@ class Recommender:
         self._weights = find_weights(name) if weights is None else Path(weights)
         onnx = runtime == "onnx" or self._weights.suffix == ".onnx"
         self.device = find_device("cpu" if onnx and device == "auto" else device)
-        self.choice = choose(self._weights, self.device, runtime, packed=weights is None)
+        self.choice = choose(self._weights, self.device, runtime, bundled=weights is None)
         self.config = read_config(self.choice.file)
         self.vocabulary = labels_of(self.config, self._weights, wanted)
         self._compute = open_runtime(self.choice, self.device)
@@ -228,7 +228,7 @@ class Recommender:
 
         Args:
             image: One photo, or a list of them.
-            top_k: At most so many tags, best first.
+            top_k: At most this many tags, best first.
             threshold: Probability in 0..1 below which a tag is not said; by default the one that the weights
                 were calibrated with. Where no tag reaches it, the list is empty.
             history: What the user wrote before, which shifts scores and spelling towards their own: a
@@ -257,7 +257,7 @@ class Recommender:
 
         Args:
             images: Photos, as :meth:`scores` takes them.
-            top_k: At most so many tags for each photo, best first.
+            top_k: At most this many tags for each photo, best first.
             threshold: As in :meth:`recommend`.
             history: As in :meth:`recommend`.
 

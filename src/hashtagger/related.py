@@ -19,7 +19,7 @@ from hashtagger.normalize import Normalizer, normalize
 from hashtagger.tagtext import parts
 from hashtagger.typos import one_slip
 
-PACKED = Path(__file__).parent / "data" / "related_ko.txt.gz"
+BUNDLED = Path(__file__).parent / "data" / "related_ko.txt.gz"
 
 KEPT = 20  # related tags kept for each tag
 _LEAST = 6.0  # authors who use a tag, for it to have related tags
@@ -104,7 +104,7 @@ class RelatedTable:
         path.write_bytes(gzip.compress("\n".join(lines).encode(), mtime=0))
 
     @classmethod
-    def load(cls, path: "str | os.PathLike[str]" = PACKED) -> "RelatedTable":
+    def load(cls, path: "str | os.PathLike[str]" = BUNDLED) -> "RelatedTable":
         """Read a table that :meth:`save` wrote.
 
         Raises:
@@ -196,7 +196,7 @@ def write_card(table: RelatedTable, path: Path) -> None:
 
 
 @lru_cache(maxsize=1)
-def packed() -> RelatedTable:
+def bundled() -> RelatedTable:
     """Load the table that comes with hashtagger, once."""
     return RelatedTable.load()
 
@@ -209,9 +209,9 @@ def related(tag: str, k: int = 10) -> list[str]:
 
     Args:
         tag: Any tag, with or without ``#``.
-        k: At most so many; the table keeps 20.
+        k: At most this many; the table keeps 20.
 
     Raises:
         ValueError: ``k`` is below 0.
     """
-    return packed().of(tag, k) or packed().of(normalize(tag).tag, k)
+    return bundled().of(tag, k) or bundled().of(normalize(tag).tag, k)

@@ -28,7 +28,7 @@ def read_toml(path: Path, error: type[HashtaggerError]) -> dict[str, Any]:
         raise error(f"{path}: {cause}") from cause
 
 
-def packed(folder: Path) -> list[str]:
+def bundled(folder: Path) -> list[str]:
     """Names of the TOML files of a folder."""
     return sorted(path.stem for path in folder.glob("*.toml"))
 
@@ -37,7 +37,7 @@ def find_toml(given: "str | os.PathLike[str]", folder: Path, error: type[Hashtag
     """Give a file of one's own as it is, or find one of a folder by its name.
 
     Args:
-        given: A path that ends in ``.toml``, or one of :func:`packed`.
+        given: A path that ends in ``.toml``, or one of :func:`bundled`.
         folder: Where the named ones are.
         error: What is raised where there is none of that name, and
         unknown: with which message, of ``{name}`` and ``{known}``.
@@ -46,5 +46,5 @@ def find_toml(given: "str | os.PathLike[str]", folder: Path, error: type[Hashtag
     if path.suffix != ".toml":
         path = folder / f"{given}.toml"
         if not path.is_file():
-            raise error(unknown.format(name=str(given), known=", ".join(packed(folder))))
+            raise error(unknown.format(name=str(given), known=", ".join(bundled(folder))))
     return path

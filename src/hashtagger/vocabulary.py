@@ -11,9 +11,9 @@ from typing import Any
 
 from hashtagger.errors import VocabularyError
 from hashtagger.i18n import _
-from hashtagger.toml import find_toml, packed, read_toml
+from hashtagger.toml import bundled, find_toml, read_toml
 
-_PACKED = Path(__file__).parent / "vocabularies"
+_BUNDLED = Path(__file__).parent / "vocabularies"
 _REQUIRED = ("key", "tag", "name")
 _KEY = re.compile(r"[^\s/\\]+")
 _TAG = re.compile(r"[^\s#]+")
@@ -96,7 +96,7 @@ class Vocabulary:
 
 def available() -> list[str]:
     """Names of the vocabularies that come with hashtagger."""
-    return packed(_PACKED)
+    return bundled(_BUNDLED)
 
 
 def load_vocabulary(vocabulary: "str | os.PathLike[str] | Vocabulary" = "hashtags_ko") -> Vocabulary:
@@ -115,7 +115,7 @@ def load_vocabulary(vocabulary: "str | os.PathLike[str] | Vocabulary" = "hashtag
     if isinstance(vocabulary, Vocabulary):
         return vocabulary
     unknown = _("no vocabulary {name!r}; there are: {known} (or give a .toml file)")
-    path = find_toml(vocabulary, _PACKED, VocabularyError, unknown)
+    path = find_toml(vocabulary, _BUNDLED, VocabularyError, unknown)
     try:
         return _read(path, path.stat().st_mtime_ns)
     except OSError as error:

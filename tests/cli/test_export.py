@@ -1,7 +1,11 @@
 import json
+import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +21,12 @@ from hashtagger.models.weights import (
     ModelConfig,
     find_weights,
     fingerprint,
+    load_weights,
     read_config,
     save_weights,
     verify,
 )
+from hashtagger.recommend import Recommender
 
 pytest.importorskip("onnxscript")
 NARROW = {"channels": [8] * 8}
@@ -59,6 +65,31 @@ def test_float_agrees_with_the_network(run, weights, labelled):
         assert said["top1"] == said["top1_float"]
 
 
+def test_the_documents_ways_to_use_an_export_give_the_networks_scores(
+    run, weights, labelled, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(next(labelled.rglob("*.jpg")), "dog.jpg")
+    config = replace(read_config(weights), tags=("하나", "둘"), temperature=2.0)
+    save_weights(weights, load_weights(weights)[0], config, torch.float32)
+    for out in ("net.onnx", "net.pt2"):
+        assert run("export", "--weights", weights, "--format", out[4:], out).exit_code == 0
+    expected = Recommender(weights=weights, runtime="torch").scores(["dog.jpg"])[0]
+    assert np.allclose(Recommender(weights="net.onnx").scores(["dog.jpg"])[0], expected, atol=0.01)
+    text = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
+    snippets = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(snippets) == 2
+    said: dict[str, Any] = {}
+    for snippet in snippets:
+        exec(snippet, said)
+        assert np.allclose(said["scores"], expected, atol=0.01)
+    best = ("하나", "둘")[expected.argmax()]
+    assert capsys.readouterr().out.startswith(f"{best} {expected.max():.0%}")
+    result = run("recommend", "dog.jpg", "--weights", "net.onnx", "--threshold", 0, "--json")
+    assert json.loads(result.stdout)[0]["tags"][0]["tag"] == best
+    assert "net.pt2: a program for torch.export.load" in run("recommend", "dog.jpg", "--weights", "net.pt2").stderr
+
+
 def test_int8_says_what_it_was_made_from_and_what_it_costs(run, weights, labelled):
     out = weights.with_suffix(".int8.onnx")
     (labelled / "bad.jpg").write_bytes(b"no photo")
@@ -84,7 +115,7 @@ def test_the_checksum_beside_an_export_is_renewed(run, weights, labelled):
     assert sums.read_text().endswith(f"{'1' * 64}  another\n")
 
 
-def test_the_packed_network_keeps_its_answers_in_int8(run, shared, tmp_path):
+def test_the_bundled_network_keeps_its_answers_in_int8(run, shared, tmp_path):
     """A few photos only; `make int8` compares on all."""
     for key in ("cat", "chicken", "selfie"):
         (tmp_path / "photos" / key).mkdir(parents=True)
@@ -142,7 +173,7 @@ def test_info_explains_the_choice(run):
 
 def test_info_goes_on_where_weights_are_damaged(run, tmp_path, monkeypatch):
     (tmp_path / "x-heroes.safetensors").write_bytes(b"no")
-    monkeypatch.setattr("hashtagger.models.weights._PACKED", tmp_path)
+    monkeypatch.setattr("hashtagger.models.weights._BUNDLED", tmp_path)
     monkeypatch.setattr("hashtagger.models.weights.cache_folder", lambda: tmp_path)
     result = run("info")
     assert result.exit_code == 0, result.output

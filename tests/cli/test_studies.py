@@ -127,13 +127,13 @@ def test_lookalike_names_those_that_were_not_learned(run, sample_photos, tmp_pat
 
 
 def test_without_weights_it_says_how_to_get_some(run, sample_photos, monkeypatch, tmp_path):
-    monkeypatch.setattr("hashtagger.models.weights._PACKED", tmp_path)
+    monkeypatch.setattr("hashtagger.models.weights._BUNDLED", tmp_path)
     monkeypatch.setattr("hashtagger.models.weights.cache_folder", lambda: tmp_path)
     for command, name in (("landmark", "landmarks_world"), ("lookalike", "heroes")):
         result = run(command, sample_photos["palace"])
         assert result.exit_code == 1
         (line,) = result.stderr.splitlines()
-        assert f"no weights for vocabulary '{name}': none are packed" in line
+        assert f"no weights for vocabulary '{name}': none are bundled" in line
         assert f'hashtagger collect "#TAG" photos/ --vocabulary {name}' in line
         assert f"hashtagger train photos/ --vocabulary {name}" in line
 

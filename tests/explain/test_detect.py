@@ -21,7 +21,7 @@ def iou(one, other):
     return across * down / (area - across * down)
 
 
-@pytest.mark.parametrize(("width", "height"), [(32, 32), (480, 360), (90, 400)])
+@pytest.mark.parametrize(("width", "height"), [(33, 33), (480, 360), (90, 400)])
 def test_windows_are_squares_that_cover_the_photo(width, height):
     boxes = windows(width, height)
     assert np.allclose(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1], atol=1e-3)
@@ -72,8 +72,8 @@ def test_any_network_has_the_window_and_only_drn_the_map(config):
 
 @pytest.mark.parametrize("method", ["map", "window"])
 def test_a_photo_that_is_too_small_is_told_so(brightness, config, method):
-    with pytest.raises(ImageError, match="31x200 pixels are too small to search; it takes 32 or more each way"):
-        detect(brightness, config, Image.new("RGB", (31, 200)), 1, method)
+    with pytest.raises(ImageError, match="32x200 pixels are too small to search; it takes 33 or more each way"):
+        detect(brightness, config, Image.new("RGB", (32, 200)), 1, method)
 
 
 def test_of_equally_sure_windows_the_larger_has_more_evidence_and_of_equally_large_the_surer():

@@ -14,7 +14,7 @@ def config(vocabulary, keys, tags=()):
     return ModelConfig("drn_c_26", vocabulary, tuple(keys), 64, tags=tuple(tags))
 
 
-def test_a_file_of_a_packed_vocabulary_has_its_labels():
+def test_a_file_of_a_bundled_vocabulary_has_its_labels():
     vocabulary = load_vocabulary("heroes")
     assert labels_of(config("heroes", vocabulary.keys), "x") == vocabulary
 

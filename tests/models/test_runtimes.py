@@ -239,7 +239,7 @@ def test_auto_takes_int8_of_these_very_weights_where_it_agrees(files, tmp_path):
     int8.write_bytes((folder / "x.int8.onnx").read_bytes())
     assert choose(weights, "cpu") == Choice("onnx", int8, "int8 is the fastest here and agrees on 99.0% of photos")
     # A file that the user named is used itself, and other devices are faster.
-    assert choose(weights, "cpu", packed=False).runtime == "torch"
+    assert choose(weights, "cpu", bundled=False).runtime == "torch"
     assert choose(weights, "cuda") == Choice("torch", weights, "the device is cuda")
     write_int8(int8, {"agreement": 0.9, "made_from": fingerprint(weights)})
     assert choose(weights, "cpu") == Choice("torch", weights, "x.int8.onnx agrees on 90.0% of photos only")
@@ -258,10 +258,10 @@ def test_auto_without_onnxruntime_is_torch(files, monkeypatch):
     assert "pip install 'hashtagger[onnx]'" in choice.why
 
 
-def test_the_packed_int8_file_takes_the_place_of_the_packed_weights():
+def test_the_bundled_int8_file_takes_the_place_of_the_bundled_weights():
     weights = find_weights("hashtags_ko")
     if not weights.with_suffix(".int8.onnx").is_file():
-        pytest.skip("no int8 file is packed")
+        pytest.skip("no int8 file is bundled")
     assert choose(weights, "cpu").runtime == "onnx", choose(weights, "cpu").why
 
 

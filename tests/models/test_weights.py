@@ -53,7 +53,7 @@ def test_float16_round_trip_is_stable(saved, tmp_path):
     assert not list(tmp_path.glob("*.partial"))
 
 
-def test_packed_weights_are_found_and_verified():
+def test_bundled_weights_are_found_and_verified():
     path = find_weights("hashtags_ko")
     config = read_config(path)
     assert config.vocabulary == "hashtags_ko"

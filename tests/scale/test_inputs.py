@@ -10,6 +10,7 @@ import pytest
 from hashtagger.errors import ImageError, TaggingError
 from hashtagger.images import load_image
 from hashtagger.scale.inputs import list_photos
+from hashtagger.scale.run import tag_photos
 from hashtagger.scale.storage import open_photo
 
 BELOW = ["[1].jpg", "a.JPG", "b.jpg", "sub/c.png", "sub/deep/d.webp"]
@@ -61,17 +62,24 @@ def test_a_folder_that_cannot_be_listed_is_named(folder, monkeypatch):
 
 
 def test_files_and_globs_keep_their_order(folder):
-    long = "name" * 100 + "*.jpg"
+    long = "name" * 100 + ".jpg"
     given = [
         str(folder / "b.jpg"),
         str(folder / "**" / "*.webp"),
         str(folder / "[1].jpg"),
         "absent.jpg",
-        "no*.jpg",
         long,
     ]
-    expected = [folder / "b.jpg", folder / "sub/deep/d.webp", folder / "[1].jpg", "absent.jpg", "no*.jpg", long]
+    expected = [folder / "b.jpg", folder / "sub/deep/d.webp", folder / "[1].jpg", "absent.jpg", long]
     assert list(list_photos(given)) == list(map(str, expected))
+
+
+@pytest.mark.parametrize("place", ["no*.jpg", "name" * 100 + "*.jpg", "memory://pile/no*.jpg"])
+def test_a_glob_that_matches_nothing_is_an_error_and_leaves_nothing(tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TaggingError, match=r"^[^ ]*\*\.jpg: matches nothing$"):
+        tag_photos([place], "tags.csv")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_lists(tmp_path, monkeypatch):

@@ -114,7 +114,7 @@ def test_only_the_same_run_is_resumed(pile, weights, tmp_path):
         tag_photos([str(pile)], output, batch=2, weights=weights)
     changed = [
         ({"batch": 4}, "batch"),
-        # The packed ones may run in int8.
+        # The bundled ones may run in int8.
         ({"weights": None}, "weights, (runtime, )?model"),
         ({"inputs": [str(pile / "0월")]}, "inputs"),
     ]
@@ -277,5 +277,8 @@ def test_the_command(pile, weights, tmp_path):
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout)["photos"] == 5
     result = run(pile, "--output", tmp_path / "b.csv")
-    assert (result.exit_code, result.stderr) == (1, f"Error: {tmp_path}/b.csv: exists already\n")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        f"Error: {tmp_path}/b.csv: exists already; remove it or give another --output\n",
+    )
     assert run(pile).exit_code == 2

@@ -14,8 +14,9 @@ from hashtagger.models import create_model
 from hashtagger.models.weights import ModelConfig, save_weights
 from hashtagger.training import recipe as recipes
 from hashtagger.training import sweep as sweeps
-from hashtagger.training.compare import compare, count_macs
+from hashtagger.training.compare import compare
 from hashtagger.training.compare_report import to_markdown
+from hashtagger.training.network import count_macs
 from hashtagger.training.recipe import Recipe
 from hashtagger.training.sweep import load_sweep
 from hashtagger.training.train import train
@@ -132,7 +133,7 @@ def test_the_command_prints_one_table(folders, quick, tmp_path):
 
 
 @pytest.mark.parametrize("name", sweeps.available())
-def test_packed_sweeps_load(name):
+def test_bundled_sweeps_load(name):
     tries = load_sweep(name)
     assert len(tries) > 1
     assert len(set(map(str, tries.values()))) == len(tries)

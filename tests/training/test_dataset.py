@@ -33,6 +33,39 @@ def test_class_folders_are_read_without_hidden_files(folders):
     assert choose_keys(photos, "") == ("flower", "palace")
 
 
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (["train/dog/1.png", "val/dog/2.png"], [("dog", "train"), ("dog", "val")]),
+        (["Training/dog/a/1.png", "Testing/cat/2.png"], [("cat", "test"), ("dog", "train")]),
+        (
+            ["train/dog/1.png", "valid/dog/2.png", "val_other/dog/3.png"],
+            [("dog", s) for s in ("train", "val_other", "val")],
+        ),
+        (["test/cat/1.png", "validation/cat/2.png"], [("cat", "test"), ("cat", "val")]),
+        # A class of that name, beside others or with nothing below it, is a class.
+        (["test/2024/1.png", "dog/2.png"], [("dog", ""), ("test", "")]),
+        (["train/1.png", "test/2.png"], [("test", ""), ("train", "")]),
+    ],
+)
+def test_folders_of_splits_are_told_from_classes(tmp_path, files, expected):
+    for file in files:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_bytes(b"x")
+    assert [(photo.key, photo.split) for photo in read_photos(tmp_path)] == expected
+
+
+@pytest.mark.parametrize("written", ["recipe.toml", "report.json", "comparison.md", "findings.jsonl"])
+def test_what_lies_in_no_class_folder_or_an_earlier_runs_is_not_used_and_said(tmp_path, capsys, written):
+    for file in ("dog/1.png", "dog/puppy/2.png", "beside.png", "runs/mine/curves.png", "runs/mine/report/labels.png"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_bytes(b"x")
+    (tmp_path / "runs" / "mine" / written).write_bytes(b"")
+    assert [(photo.path.name, photo.key) for photo in read_photos(tmp_path)] == [("1.png", "dog"), ("2.png", "dog")]
+    said = "not used, as they lie in no class folder or in that of an earlier run: 3 photos"
+    assert capsys.readouterr().err.count(said) == 1
+
+
 def test_a_manifest_is_read_relative_to_itself(tmp_path):
     lines = [
         {"file": "a/1.png", "key": "dog", "split": "val", "source": "s", "also": ["summer"]},

@@ -8,7 +8,7 @@ from hashtagger.training.recipe import Recipe, available, load_recipe
 
 
 @pytest.mark.parametrize("name", available())
-def test_packed_recipes_load_and_survive_being_written(name, tmp_path):
+def test_bundled_recipes_load_and_survive_being_written(name, tmp_path):
     recipe = load_recipe(name)
     path = tmp_path / "recipe.toml"
     path.write_text(recipe.to_toml(), encoding="utf-8")
@@ -48,7 +48,8 @@ def test_size_at_goes_through_the_stages():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("colour = 1", "has no 'colour'"),
+        ("xyz = 1", "recipe.toml: a recipe has no 'xyz'"),
+        ("learing_rate = 1", "recipe.toml: a recipe has no 'learing_rate'; did you mean 'learning_rate'?"),
         ("batch = 'many'", "batch = 'many'"),
         ("batch = true", "batch = True"),
         ("sizes = [32.5]", "sizes"),
@@ -81,7 +82,7 @@ def test_an_unknown_name_tells_the_known_ones(tmp_path):
 
 
 @pytest.mark.parametrize("name", available())
-def test_packed_recipes_make_a_network(name):
+def test_bundled_recipes_make_a_network(name):
     from hashtagger.models import create_model
 
     recipe = load_recipe(name)

@@ -55,7 +55,7 @@ def test_a_fresh_vocabulary_is_trained_and_used_without_touching_code(gardens, q
     config = read_config(out / "weights.safetensors")
     assert (config.vocabulary, config.keys) == ("garden", ("flower", "hedge", "palace"))
     assert config.tags == ("꽃밭", "울타리", "궁궐")
-    # Measured on what was kept aside, and on that alone.
+    # Measured on what was held out, and on that alone.
     kept = [photo for photo in read_photos(out / "photos.jsonl") if photo.split == "val"]
     report = json.loads((out / "report" / "report.json").read_text(encoding="utf-8"))
     assert report["sets"]["val"]["photos"] == len(kept) < 25

@@ -1,9 +1,12 @@
 import csv
 import dataclasses
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -12,13 +15,14 @@ from click.testing import CliRunner
 
 from hashtagger.cli import group
 from hashtagger.cli.train import adapt
-from hashtagger.errors import TrainingError, WeightsError
+from hashtagger.errors import HashtaggerError, TrainingError, WeightsError
 from hashtagger.models import create_model
 from hashtagger.models.weights import load_weights, save_weights
-from hashtagger.training.dataset import read_photos
+from hashtagger.training.dataset import read_photos, write_manifest
 from hashtagger.training.module import Tagger, warmup_cosine
+from hashtagger.training.network import init_weights
 from hashtagger.training.recipe import Recipe, load_recipe
-from hashtagger.training.train import init_weights, train
+from hashtagger.training.train import train
 
 
 def state(run):
@@ -107,6 +111,60 @@ def test_a_killed_run_resumes_exactly_and_the_seed_decides(finished, folders, tm
     ]
     assert differing == []
     assert (run / "metrics.csv").read_bytes() == (out / "metrics.csv").read_bytes()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM that can be caught")
+def test_a_run_is_one_commands_and_ends_at_sigterm_as_at_ctrl_c(folders, tmp_path, recipe):
+    recipe = dataclasses.replace(recipe, sizes=(24,), epochs=(1000,))
+    (tmp_path / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "hashtagger", "train", folders, "--recipe", tmp_path / "recipe.toml", "--out", out]
+    environment = {**os.environ, "LANGUAGE": "en", "OMP_NUM_THREADS": "1"}
+    with (tmp_path / "said").open("w+", encoding="utf-8") as said:
+        running = subprocess.Popen([*map(str, command), "--devices", "cpu"], env=environment, stderr=said, stdout=said)
+        try:
+            while not (out / "checkpoints" / "last.ckpt").exists():
+                assert running.poll() is None
+                time.sleep(0.1)
+            with pytest.raises(TrainingError, match="run: another hashtagger is at work here"):
+                train(folders, out, recipe, resume=True, devices="cpu")
+            running.send_signal(signal.SIGTERM)
+            assert running.wait(60) == 1
+        finally:
+            running.kill()
+        said.seek(0)
+        text = said.read()
+    assert "learning 2 labels (photos of each): flower 14, palace 7\n" in text
+    assert "epoch 1 of 1000: " in text
+    assert "epoch 0" not in text.lower()
+    assert f"{out}: stopped; the same command with --resume goes on" in text
+    assert "Traceback" not in text
+
+
+def test_one_label_is_none_to_learn(folders, tmp_path, recipe):
+    photos = [photo for photo in read_photos(folders) if photo.key == "flower"]
+    write_manifest([*photos, dataclasses.replace(photos[0], key="other")], tmp_path / "photos.jsonl")
+    with pytest.raises(TrainingError, match=r"photos.jsonl: only one label \(flower\)"):
+        train(tmp_path / "photos.jsonl", tmp_path / "run", recipe, devices="cpu")
+
+
+def test_what_the_recipe_gets_wrong_is_said_before_photos_are_read(tmp_path, recipe):
+    """The data is not even there."""
+    (tmp_path / "broken.safetensors").write_bytes(b"x")
+    vit = {"model": "vit_tiny_patch16_224", "model_options": {}}
+    for changes, settings, said in (
+        (vit, {}, r"vit_tiny_patch16_224 does not take photos of (24|32) px: Input height"),
+        ({**vit, "sizes": (224, 224), "image_size": 64}, {}, "does not take photos of 64 px"),
+        ({"teachers": (str(tmp_path / "broken.safetensors"),)}, {}, "broken.safetensors: truncated"),
+        ({"model": "drn_c_62"}, {}, "no network 'drn_c_62'; alike: "),
+        ({"precision": "8-bit"}, {}, "8-bit"),
+        ({}, {"init": tmp_path / "broken.safetensors"}, "broken.safetensors: truncated"),
+        ({}, {"strategy": "telepathy"}, "telepathy"),
+        ({}, {"devices": "some"}, "devices 'some'"),
+    ):
+        with pytest.raises(HashtaggerError, match=said):
+            train(tmp_path / "absent", tmp_path / "run", dataclasses.replace(recipe, **changes), **settings)
+    assert not (tmp_path / "run").exists()
 
 
 def test_another_seed_gives_another_network(finished, folders, tmp_path):
@@ -260,13 +318,14 @@ def test_a_resumed_run_knows_its_start_and_what_it_could_not_read(finished, fold
 
 def test_what_cannot_be_validated_or_learned_is_said(folders, tmp_path, recipe, capfd):
     (tmp_path / "broken.png").write_bytes(b"")
-    lines = [{"file": str(photo.path), "key": "dog", "split": "train"} for photo in read_photos(folders)[:8]]
+    photos = zip(read_photos(folders), ("dog", "camping") * 4, strict=False)
+    lines = [{"file": str(photo.path), "key": key, "split": "train"} for photo, key in photos]
     lines.append({"file": "broken.png", "key": "dog", "split": "val"})
     (tmp_path / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     recipe = dataclasses.replace(recipe, vocabulary="hashtags_ko", sizes=(24,), epochs=(1,))
     with pytest.raises(TrainingError, match=r"none of the photos can be read; the first: .*broken\.png: empty"):
         train(tmp_path, tmp_path / "run", recipe, devices="cpu")
-    assert "no photos to learn these labels from: birthday, cafe, camping, cat, chicken" in capfd.readouterr().err
+    assert "no photos to learn these labels from: birthday, cafe, cat, chicken" in capfd.readouterr().err
     (tmp_path / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines[:8])), encoding="utf-8")
     with pytest.raises(TrainingError, match="no photos in split val"):
         train(tmp_path, tmp_path / "run", recipe, devices="cpu")

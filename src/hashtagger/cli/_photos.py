@@ -14,7 +14,7 @@ def expand(arguments: tuple[str, ...]) -> list[str]:
     """
     photos: dict[str, None] = {}
     for argument in arguments:
-        for match in matches(argument):
+        for match in matches(argument) or [argument]:
             if os.path.isdir(match):  # noqa: PTH112  (Path raises at too long a name)
                 photos.update(dict.fromkeys(map(str, find_photos(Path(match)))))
             else:

@@ -22,7 +22,7 @@ from hashtagger.i18n import _
     type=click.DateTime(["%Y-%m-%d"]),
     help=_("Leave out posts before this day (2023-04-20)."),
 )
-@click.option("--count", metavar="N", type=click.IntRange(min=1), help=_("At most so many posts, newest first."))
+@click.option("--count", metavar="N", type=click.IntRange(min=1), help=_("At most this many posts, newest first."))
 @click.option(
     "--vocabulary",
     default="hashtags_ko",

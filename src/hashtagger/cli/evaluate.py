@@ -14,9 +14,9 @@ from hashtagger.i18n import _
     "--vocabulary",
     default="hashtags_ko",
     show_default=True,
-    help=_("Without --weights: name or TOML file of the label set whose packed weights are measured."),
+    help=_("Without --weights: name or TOML file of the label set whose bundled weights are measured."),
 )
-@click.option("--weights", type=click.Path(path_type=Path), help=_("Weights file; by default the packed one."))
+@click.option("--weights", type=click.Path(path_type=Path), help=_("Weights file; by default the bundled one."))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help=_("Folder of the report."))
 @click.option(
     "--calibrate",

@@ -28,9 +28,9 @@ _BATCH = 8
     "--vocabulary",
     default="hashtags_ko",
     show_default=True,
-    help=_("Without --weights: name or TOML file of the label set whose packed weights are written."),
+    help=_("Without --weights: name or TOML file of the label set whose bundled weights are written."),
 )
-@click.option("--weights", type=click.Path(path_type=Path), help=_("Weights file; by default the packed one."))
+@click.option("--weights", type=click.Path(path_type=Path), help=_("Weights file; by default the bundled one."))
 @click.option(
     "--format", "kind", type=click.Choice(["onnx", "pt2"]), default="onnx", show_default=True, help=_("What to write.")
 )
@@ -127,9 +127,9 @@ def _calibration(folder: Path, config: "ModelConfig") -> "Iterator[np.ndarray[An
 
 def _compare(network: "nn.Module", config: "ModelConfig", out: Path, data: Path) -> dict[str, Any]:
     from hashtagger.models.runtimes import onnx_runtime
-    from hashtagger.training.agreement import compare
+    from hashtagger.training.agreement import measure_agreement
 
-    return compare(network, onnx_runtime(out) if out.suffix == ".onnx" else _program(out), config, data)
+    return measure_agreement(network, onnx_runtime(out) if out.suffix == ".onnx" else _program(out), config, data)
 
 
 def _program(path: Path) -> Any:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 @click.command(help=_("Say which landmark PHOTO shows: its name, its address and the place on a map."))
 @click.argument("photo", type=click.Path())
 @click.option("--map", "map_path", type=click.Path(path_type=Path), help=_("Map to write (.html)."))
-@click.option("--top-k", type=click.IntRange(min=1), default=3, show_default=True, help=_("At most so many landmarks."))
+@click.option(
+    "--top-k", type=click.IntRange(min=1), default=3, show_default=True, help=_("At most this many landmarks.")
+)
 @click.option("--threshold", type=click.FloatRange(0, 1), help=_("Leave out landmarks less probable than this."))
 @click.option(
     "--vocabulary",
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
         name="landmarks_world"
     ),
 )
-@click.option("--weights", type=click.Path(), help=_("Weights file; by default the packed one."))
+@click.option("--weights", type=click.Path(), help=_("Weights file; by default the bundled one."))
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))
 def command(
     photo: str,

@@ -17,7 +17,7 @@ _RELATED_SHOWN = 5
 @click.command(help=_("Recommend hashtags for photos: files, folders and globs."))
 @click.argument("photos", nargs=-1, required=True, metavar="PHOTO...")
 @click.option(
-    "--top-k", type=click.IntRange(min=1), default=5, show_default=True, help=_("At most so many tags a photo.")
+    "--top-k", type=click.IntRange(min=1), default=5, show_default=True, help=_("At most this many tags a photo.")
 )
 @click.option(
     "--threshold",

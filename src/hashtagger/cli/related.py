@@ -13,7 +13,7 @@ from hashtagger.i18n import _
     type=click.IntRange(1, 20),
     default=10,
     show_default=True,
-    help=_("At most so many for each tag."),
+    help=_("At most this many for each tag."),
 )
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))
 def command(tags: tuple[str, ...], top_k: int, as_json: bool) -> None:

@@ -83,7 +83,7 @@ def adapt(
 @click.option(
     "--report",
     is_flag=True,
-    help=_("In the end calibrate the weights on the photos kept aside, and write OUT/report."),
+    help=_("In the end calibrate the weights on the photos held out, and write OUT/report."),
 )
 @click.option("--json", "as_json", is_flag=True, help=_("Print the run as one JSON document."))
 def command(
@@ -107,7 +107,12 @@ def command(
     from hashtagger.training.train import PHOTOS, train
 
     adapted = adapt(load_recipe(recipe), model, epochs, size, vocabulary)
-    run = train(data, out, adapted, init=init, resume=resume, devices=devices, nodes=nodes, strategy=strategy)
+    try:
+        run = train(data, out, adapted, init=init, resume=resume, devices=devices, nodes=nodes, strategy=strategy)
+    except KeyboardInterrupt:
+        said = _("{path}: stopped; the same command with --resume goes on after the last whole epoch")
+        click.echo("\n" + said.format(path=out), err=True)
+        raise
     if report:
         evaluate(out / PHOTOS, out / "report", run["weights"], calibrate="val")
     for problem in run["problems"]:

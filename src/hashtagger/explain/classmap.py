@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 STRIDE = 8
 """Pixels of the network's input between two places of a DRN's class map."""
 LEAST_SIDE = 33
-"""Pixels: the shortest input side that a DRN takes and that fits its stride."""
+"""Pixels: the shortest side of a network's input, of 8 k + 1 and of 16 k + 1, and of a photo to search in."""
 _LONGEST = 8
 """A longer photo than this many times its shorter side is squeezed, which bounds the work."""
 

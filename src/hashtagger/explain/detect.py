@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from hashtagger.errors import ImageError, ModelError
-from hashtagger.explain.classmap import class_map, network_input
+from hashtagger.explain.classmap import LEAST_SIDE, class_map, network_input
 from hashtagger.i18n import _
 from hashtagger.models.weights import ModelConfig
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 Method = Literal["map", "window"]
 
-LEAST_SIDE = 32
-"""Pixels: in a smaller photo the smallest windows would hold nothing to see."""
 _WINDOWS = (0.25, 0.354, 0.5, 0.707, 1.0)
 """Edges of the square windows, in parts of the photo's shorter side."""
 _STEP = 0.125
@@ -65,7 +63,7 @@ def detect(
         index: The label's place among the network's outputs.
         method: ``"map"`` or ``"window"``.
         threshold: Probability in 0..1 below which a window is no find.
-        limit: At most so many boxes.
+        limit: At most this many boxes.
 
     Raises:
         ImageError: The photo is too small.

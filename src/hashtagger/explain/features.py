@@ -64,7 +64,7 @@ def strongest_channels(
         config: Of its weights.
         image: Upright, in mode RGB.
         level: From 1.
-        count: At most so many channels.
+        count: At most this many channels.
 
     Raises:
         ModelError: The network has no levels or none of that number, or the level no places.

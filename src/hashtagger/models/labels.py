@@ -19,7 +19,7 @@ def labels_of(config: ModelConfig, path: "str | os.PathLike[str]", vocabulary: V
     Args:
         config: What the weights file says of itself.
         path: The file, for the error.
-        vocabulary: Whose labels they are to be; by default the packed one that the file names, or where there
+        vocabulary: Whose labels they are to be; by default the bundled one that the file names, or where there
             is none of that name with these keys, labels made of the keys and tags in the file.
 
     Raises:

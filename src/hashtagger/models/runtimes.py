@@ -43,7 +43,7 @@ class Choice:
     why: str
 
 
-def choose(weights: Path, device: str, runtime: str = "auto", *, packed: bool = True) -> Choice:
+def choose(weights: Path, device: str, runtime: str = "auto", *, bundled: bool = True) -> Choice:
     """Choose the runtime for weights: with ``"auto"`` the fastest that is installed and keeps accuracy.
 
     That is onnxruntime on the CPU, where an int8 file of these very weights lies beside them that was found to agree
@@ -53,7 +53,7 @@ def choose(weights: Path, device: str, runtime: str = "auto", *, packed: bool = 
         weights: A ``.safetensors`` or an ``.onnx`` file.
         device: As :func:`~hashtagger.models.device.find_device` gives it.
         runtime: One of :data:`RUNTIMES`.
-        packed: The weights were found by their vocabulary. A file that the user named is itself what ``"auto"`` uses.
+        bundled: The weights were found by their vocabulary. A file that the user named is itself what ``"auto"`` uses.
 
     Raises:
         HashtaggerError: There is no such runtime, or it does not run these weights or on this device.
@@ -67,7 +67,7 @@ def choose(weights: Path, device: str, runtime: str = "auto", *, packed: bool = 
     if runtime == "torch" or (runtime == "auto" and not own):
         if own:
             raise WeightsError(_("{path}: the torch runtime takes a .safetensors file").format(path=weights))
-        file, why = _faster(weights, device) if runtime == "auto" and packed else (None, _("as asked"))
+        file, why = _faster(weights, device) if runtime == "auto" and bundled else (None, _("as asked"))
         return Choice("onnx", file, why) if file else Choice("torch", weights, why)
     if device != "cpu":
         raise HashtaggerError(_("the onnx runtime computes on the CPU only, not on {device}").format(device=device))
@@ -123,7 +123,7 @@ def fold(network: "nn.Module") -> "nn.Module":
 
 
 def onnx_runtime(path: Path) -> "Runtime":
-    """Compute with onnxruntime, on the CPU, with so many threads as ``OMP_NUM_THREADS`` says, as torch does.
+    """Compute with onnxruntime, on the CPU, with as many threads as ``OMP_NUM_THREADS`` says, as torch does.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.

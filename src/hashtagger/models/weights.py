@@ -5,7 +5,6 @@ A file is safetensors, or ONNX for onnxruntime. Its metadata says all that is ne
 :mod:`hashtagger.models.convert`.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hashtagger.digest import digest_at
 from hashtagger.errors import WeightsError
 from hashtagger.i18n import _
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 METADATA_KEY = "hashtagger"
 """Name of the :class:`ModelConfig` among a file's metadata."""
-_PACKED = Path(__file__).parents[1] / "weights"
+_BUNDLED = Path(__file__).parents[1] / "weights"
 _CHECKOUT = Path(__file__).parents[3] / "weights"
 CHECKSUMS = "SHA256SUMS"
 """Name of the file beside weights that says what they must hash to, in sha256sum's format."""
@@ -90,7 +90,7 @@ def cache_folder() -> Path:
 
 
 def find_weights(vocabulary: "str | os.PathLike[str]" = "hashtags_ko") -> Path:
-    """Find the weights of a vocabulary: the packed ones, else those in :func:`cache_folder`.
+    """Find the weights of a vocabulary: the bundled ones, else those in :func:`cache_folder`.
 
     They are named ``ARCHITECTURE-VOCABULARY.safetensors``; of several, the first by name is taken.
 
@@ -102,14 +102,14 @@ def find_weights(vocabulary: "str | os.PathLike[str]" = "hashtags_ko") -> Path:
     """
     given = os.fspath(vocabulary)
     name = Path(given).name.removesuffix(".toml")
-    folders = [_PACKED if _PACKED.is_dir() else _CHECKOUT, cache_folder()]
+    folders = [_BUNDLED if _BUNDLED.is_dir() else _CHECKOUT, cache_folder()]
     for folder in folders:
         for path in sorted(folder.glob(f"*-{name}.safetensors")):
             return path
     known = {path.stem.partition("-")[2] for folder in folders for path in folder.glob("*-*.safetensors")}
     raise WeightsError(
         _(
-            "no weights for vocabulary {name!r}: none are packed, and {folder} has no *-{name}.safetensors (there are "
+            "no weights for vocabulary {name!r}: none are bundled, and {folder} has no *-{name}.safetensors (there are "
             'weights for: {known}); collect photos and train your own: hashtagger collect "#TAG" photos/ '
             "--vocabulary {given}, hashtagger train photos/ --vocabulary {given} --out RUN, then "
             "--weights RUN/weights.safetensors"
@@ -124,7 +124,7 @@ def verify(path: Path) -> None:
         WeightsError: The file is not what it was when the checksums were written.
     """
     expected = _listed_digest(path)
-    if expected and (found := _digest(path)) != expected:
+    if expected and (found := digest_at(path)) != expected:
         raise WeightsError(
             _("{path}: damaged: its SHA-256 is {found}, expected {expected}").format(
                 path=path, found=found[:12] + "…", expected=expected[:12] + "…"
@@ -134,7 +134,7 @@ def verify(path: Path) -> None:
 
 def fingerprint(path: Path) -> str:
     """Tell a file's SHA-256: as the checksums beside it list it, else by reading it."""
-    return _listed_digest(path) or _digest(path)
+    return _listed_digest(path) or digest_at(path)
 
 
 def renew_checksum(path: Path) -> None:
@@ -142,7 +142,7 @@ def renew_checksum(path: Path) -> None:
     if not (listed := _listed_digest(path)):
         return
     sums = path.parent / CHECKSUMS
-    old, new = (f"{digest}  {path.name}" for digest in (listed, _digest(path)))
+    old, new = (f"{digest}  {path.name}" for digest in (listed, digest_at(path)))
     lines = [new if line == old else line for line in sums.read_text(encoding="utf-8").splitlines()]
     sums.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -154,14 +154,6 @@ def _listed_digest(path: Path) -> str:
     return next((digest for digest, _space, name in listed if name == path.name), "")
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.new("sha256")
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def read_config(path: "str | os.PathLike[str]") -> ModelConfig:
     """Read what a weights file says of itself, without its tensors (and without importing torch).
 
@@ -171,6 +163,12 @@ def read_config(path: "str | os.PathLike[str]") -> ModelConfig:
     path = Path(path)
     if not path.is_file():
         raise WeightsError(_("{path}: no such weights file").format(path=path))
+    if path.suffix == ".pt2":
+        raise WeightsError(
+            _(
+                "{path}: a program for torch.export.load; give an .onnx file, or the .safetensors it was made from"
+            ).format(path=path)
+        )
     if path.suffix not in (".safetensors", ".onnx"):
         raise WeightsError(
             _("{path}: not a .safetensors file; convert it first: hashtagger convert {name} NEW.safetensors").format(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hashtagger.errors import TaggingError
+from hashtagger.i18n import _
 from hashtagger.images import SUFFIXES, matches
 from hashtagger.scale.storage import cause, is_url, locate
 
@@ -29,7 +30,8 @@ def list_photos(inputs: Iterable[str]) -> Iterator[str]:
         one is reported and not lost.
 
     Raises:
-        TaggingError: A list cannot be read, a folder cannot be listed, or a URL is of an unknown kind.
+        TaggingError: A glob matches nothing, a list cannot be read, a folder cannot be listed, or a URL is of an
+            unknown kind.
     """
     for given in inputs:
         if given.startswith("@"):
@@ -37,7 +39,10 @@ def list_photos(inputs: Iterable[str]) -> Iterator[str]:
         elif is_url(given):
             yield from _remote(given)
         else:
-            for match in matches(given):
+            found = matches(given)
+            if not found:
+                raise TaggingError(_("{glob}: matches nothing").format(glob=given))
+            for match in found:
                 yield from _local(match)
 
 
@@ -66,6 +71,8 @@ def _remote(url: str) -> Iterator[str]:
     try:
         if glob.has_magic(path):
             entries = sorted(fs.glob(path, detail=True).items())
+            if not entries:
+                raise TaggingError(_("{glob}: matches nothing").format(glob=url))
             found: Iterator[str] = chain.from_iterable(
                 _walk(_folders(fs, match)) if about["type"] == "directory" else [match]
                 for match, about in entries
@@ -75,6 +82,8 @@ def _remote(url: str) -> Iterator[str]:
             found = _walk(_folders(fs, path))
         else:
             return iter([url])
+    except TaggingError:
+        raise
     # Every file system fails in its own way.
     except Exception as error:
         raise TaggingError(f"{url}: {cause(error)}") from error

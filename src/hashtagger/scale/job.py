@@ -6,7 +6,7 @@ Beside the output lies a folder while the run lasts: ``photos.jsonl``, the list 
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from itertools import islice
 from typing import Literal
@@ -31,7 +31,7 @@ class Settings:
         inputs: As they were given.
         batch: Photos that go through the network at once, 1 or more.
         vocabulary: Name or file of the label set; None for that of the weights.
-        weights: Weights file; None for the packed one.
+        weights: Weights file; None for the bundled one.
         runtime: ``"torch"`` or ``"onnx"``.
         model: Digest of the file that the runtime loads, and of the labels.
         working_directory: Where relative inputs, and relative paths in a list, start from; None where there are none.
@@ -111,18 +111,22 @@ def begin(folder: str, settings: Settings) -> Job:
     """List the photos and make the folder of a run.
 
     Raises:
-        TaggingError: There are no photos, or the folder is something else's.
+        TaggingError: The inputs cannot be listed or hold no photos, or the folder is something else's.
     """
     if storage.exists(folder) and not all(name.startswith(_PHOTOS) for name in storage.names_in(folder)):
         raise TaggingError(_("{path}: is in the way; it holds no run of tagging").format(path=folder))
     count = 0
-    with storage.replacing(f"{folder}/{_PHOTOS}") as file:
-        for photo in list_photos(settings.inputs):
-            file.write(json.dumps(photo).encode() + b"\n")
-            count += 1
-    if not count:
-        storage.remove(folder)
-        raise TaggingError(_("no photos in {places}").format(places=", ".join(settings.inputs)))
+    try:
+        with storage.replacing(f"{folder}/{_PHOTOS}") as file:
+            for photo in list_photos(settings.inputs):
+                file.write(json.dumps(photo).encode() + b"\n")
+                count += 1
+        if not count:
+            raise TaggingError(_("no photos in {places}").format(places=", ".join(settings.inputs)))
+    except TaggingError:
+        with suppress(OSError):
+            storage.remove(folder)
+        raise
     with storage.replacing(f"{folder}/{_SETTINGS}") as file:
         file.write(json.dumps({**asdict(settings), "photos": count}, indent=1).encode())
     return _load(folder, settings, count)

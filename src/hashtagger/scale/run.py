@@ -67,7 +67,7 @@ def tag_photos(
             default one a GPU, or without GPUs one a CPU.
         resume: Go on with the run whose ``OUTPUT.parts`` is there; where none is, begin one.
         vocabulary: Name or file of the label set; by default that of the weights.
-        weights: Weights file; by default the packed one.
+        weights: Weights file; by default the bundled one.
         engine: ``"local"``, or ``"ray"`` for the workers of a Ray cluster.
         address: The cluster's (``"auto"``: the one that this machine is part of); by default a new one, of this
             machine alone, for as long as the run lasts.
@@ -83,14 +83,7 @@ def tag_photos(
     output = os.fspath(output)
     folder = output + ".parts"
     check_ending(output)
-    begun = jobs.begun(folder)
-    if begun and not resume:
-        raise TaggingError(_("{path}: holds an unfinished run; add --resume to go on with it").format(path=folder))
-    if storage.exists(output):
-        if begun:
-            # A table appears when it is whole: what was cut short is the removal of its parts.
-            storage.remove(folder)
-        raise TaggingError(_("{path}: exists already").format(path=output))
+    begun = _is_begun(output, folder, resume)
     with cluster.connected(address) if engine == "ray" else nullcontext():
         if engine == "ray":
             # The workers compute, and all of them by the same runtime.
@@ -119,6 +112,23 @@ def tag_photos(
     job.remove()
     report.seconds = time.monotonic() - start
     return report
+
+
+def _is_begun(output: str, folder: str, resume: bool) -> bool:
+    """Tell whether a run goes on.
+
+    Raises:
+        TaggingError: There is an unfinished run that is not to be resumed, or the output is there already.
+    """
+    begun = jobs.begun(folder)
+    if begun and not resume:
+        raise TaggingError(_("{path}: holds an unfinished run; add --resume to go on with it").format(path=folder))
+    if storage.exists(output):
+        if begun:
+            # A table appears when it is whole: what was cut short is the removal of its parts.
+            storage.remove(folder)
+        raise TaggingError(_("{path}: exists already; remove it or give another --output").format(path=output))
+    return begun
 
 
 def tag_parts(job: Job, parts: Sequence[Part], recommender: Recommender, threads: int) -> Iterator[int]:

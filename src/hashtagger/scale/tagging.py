@@ -37,8 +37,8 @@ def tag(recommender: "Recommender", photos: Iterable[str], *, batch: int, thread
     Args:
         recommender: The network.
         photos: Paths and URLs.
-        batch: So many photos go through the network at once.
-        threads: So many photos are decoded at once; three batches at most are held.
+        batch: Photos that go through the network at once, 1 or more.
+        threads: Photos that are decoded at once, 1 or more; three batches at most are held.
 
     Yields:
         A row for each photo, in order.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hashtagger.models.runtimes import Runtime
 
 
-def compare(
+def measure_agreement(
     network: "nn.Module", runtime: "Runtime", config: ModelConfig, data: "str | os.PathLike[str]"
 ) -> dict[str, Any]:
     """Ask a network in float32 and another runtime about the same labelled photos.

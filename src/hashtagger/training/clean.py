@@ -1,6 +1,5 @@
 """Find what is wrong with labelled photos, for a person to review; nothing is ever deleted."""
 
-import hashlib
 import json
 import os
 import sys
@@ -10,13 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hashtagger.digest import digest_at
 from hashtagger.errors import ImageError, TrainingError
 from hashtagger.groups import merge
 from hashtagger.i18n import _
 from hashtagger.images import load_image
 from hashtagger.models.weights import find_weights, load_weights
 from hashtagger.training import label_check
-from hashtagger.training.dataset import MANIFEST, Photo, read_entries, read_photos
+from hashtagger.training.dataset import MANIFEST, Photo, photos_of, read_entries
 from hashtagger.training.duplicates import near_pairs, perceptual_hash
 from hashtagger.training.evaluate import run_network
 from hashtagger.training.extra import require
@@ -78,7 +78,7 @@ def clean(
         data: Class folders or a manifest, as :func:`~hashtagger.training.dataset.read_photos` takes them.
         out: Folder of the findings; made if missing.
         weights: Weights file of the network whose features tell which labels are likely wrong; by default
-            the packed one.
+            the bundled one.
 
     Returns:
         ``photos``, ``balance`` (photos a label), ``findings`` (number of each kind) and ``review`` (the page).
@@ -98,8 +98,8 @@ def clean(
                 path=out / FINDINGS
             )
         )
-    _root, entries = read_entries(data)
-    photos = read_photos(data)
+    root, entries = read_entries(data)
+    photos = photos_of(root, entries)
     # A manifest may list a photo several times, so that it counts for more; it is looked at once.
     distinct = {str(entry["file"]): photo for entry, photo in zip(entries, photos, strict=True)}
     files, looked_at = list(distinct), list(distinct.values())
@@ -211,7 +211,7 @@ def _look(photos: Sequence[Photo], files: Sequence[str]) -> tuple[list[Finding],
             findings.append(Finding(file, photo.key, "unreadable", 1.0, "drop", reason=str(error)))
             continue
         hashes.append(perceptual_hash(image))
-        contents.append(_digest(photo.path))
+        contents.append(digest_at(photo.path))
         text, flat = text_and_flat(image)
         if text >= TEXT:
             findings.append(Finding(file, photo.key, "text", text, "keep", reason=_("looks like print")))
@@ -250,10 +250,6 @@ def _twins(photos: Sequence[Photo], hashes: Sequence[int | None], contents: Sequ
         kept = min(members, key=lambda number: (photos[number].split in ("", "train"), number))
         twins.update({number: kept for number in members if number != kept})
     return twins
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def text_and_flat(image: Any) -> tuple[float, float]:

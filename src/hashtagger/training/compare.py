@@ -6,22 +6,19 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hashtagger.errors import TrainingError
 from hashtagger.i18n import _
-from hashtagger.models import create_model
-from hashtagger.models.weights import load_weights, read_config
+from hashtagger.models.weights import load_weights
 from hashtagger.training import metrics
 from hashtagger.training.compare_report import write_comparison
 from hashtagger.training.dataset import OTHER, read_photos
 from hashtagger.training.evaluate import predict, with_interval
 from hashtagger.training.extra import require
+from hashtagger.training.network import check_network, count_macs
 from hashtagger.training.recipe import Recipe
-from hashtagger.training.train import PHOTOS, fitting_tensors, train
-
-if TYPE_CHECKING:
-    from torch import nn
+from hashtagger.training.train import PHOTOS, train
 
 _BATCH = 32
 _PASSES = 10
@@ -35,7 +32,7 @@ def compare(
     init: "str | os.PathLike[str] | None" = None,
     devices: str = "auto",
 ) -> list[dict[str, Any]]:
-    """Train each try and measure it on the photos that its run kept aside.
+    """Train each try and measure it on the photos that its run held out.
 
     The tries get the same photos and, as far as their recipes agree, the same split and budget. The folder ``out``
     gets ``comparison.md``, ``.csv`` and ``.png``, ``scatter.png``, and one folder a try, named by it, with its
@@ -65,12 +62,7 @@ def compare(
         raise TrainingError(_("devices {devices!r}: compare takes one: auto, 1 or cpu").format(devices=devices))
     out = Path(out)
     for name, recipe in tries.items():
-        for size in recipe.sizes:
-            count_macs(recipe, size=size)
-        if init:
-            fitting_tensors(_on_paper(recipe, 2), Path(init), ())
-        for teacher in recipe.teachers:
-            read_config(teacher)
+        check_network(recipe, init)
         if (out / name).exists():
             raise TrainingError(_("{path}: is there already; choose another folder").format(path=out / name))
     rows = []
@@ -115,44 +107,6 @@ def measure(weights: Path, recipe: Recipe) -> dict[str, Any]:
         "latency_ms": 1000 * seconds(1),
         "megabytes": weights.stat().st_size / 1e6,
     }
-
-
-def count_macs(recipe: Recipe, labels: int = 2, size: int | None = None) -> int:
-    """Count the multiply-accumulates that the recipe's network spends on one photo, without computing anything.
-
-    Args:
-        recipe: Names the network.
-        labels: Its outputs.
-        size: Side of the photo in pixels; by default the one that the trained network is used at.
-
-    Raises:
-        TrainingError: The network does not take photos of that size.
-        ModelError: It does not exist.
-    """
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    size = size or recipe.final_size
-    network = _on_paper(recipe, labels).eval()
-    try:
-        with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
-            network(torch.empty(1, 3, size, size))
-    except (RuntimeError, AssertionError) as error:
-        raise TrainingError(
-            _("{network} does not take photos of {size} px: {cause}").format(
-                network=recipe.model, size=size, cause=str(error).splitlines()[0]
-            )
-        ) from error
-    # One multiplication and one addition are two operations.
-    return int(counter.get_total_flops()) // 2
-
-
-def _on_paper(recipe: Recipe, labels: int) -> "nn.Module":
-    """The recipe's network without any numbers in it."""
-    import torch
-
-    with torch.device("meta"):
-        return create_model(recipe.model, num_classes=labels, **dict(recipe.model_options))
 
 
 def median_seconds(run: Callable[[], Any]) -> float:

@@ -4,9 +4,10 @@ import json
 import math
 import os
 import random
+import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,19 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.jsonl"
 OTHER = "other"
 """Key of photos that no label fits."""
+
+_SPLITS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+"""Splits by the folders that others keep them in, each with a folder for every class (torchvision, Keras, Kaggle)."""
+_WRITTEN = ("recipe.toml", "report.json", "comparison.md", "findings.jsonl")
+"""A folder with one of these was written by ``train``, ``evaluate``, ``compare`` or ``clean``."""
 
 _OPTIONAL: dict[str, Callable[[Any], bool]] = {
     # A report has files of each split's name.
@@ -60,14 +74,19 @@ def read_photos(data: "str | os.PathLike[str]") -> list[Photo]:
 
     Args:
         data: A ``.jsonl`` file with an object a line (``file`` relative to it, ``key``, and perhaps
-            ``split``, ``source`` and ``also``); a folder with a ``manifest.jsonl``; or a folder with one
-            folder of photos for each class, named by its key.
+            ``split``, ``source`` and ``also``); a folder with a ``manifest.jsonl``; a folder with one folder of
+            photos for each class, named by its key; or such class folders in folders ``train``, ``val`` and
+            ``test``, which are then the splits.
 
     Raises:
         TrainingError: There are no such photos, or a line of the manifest does not say what it must.
         ImageError: A folder cannot be listed.
     """
-    root, entries = read_entries(data)
+    return photos_of(*read_entries(data))
+
+
+def photos_of(root: Path, entries: Iterable[Mapping[str, Any]]) -> list[Photo]:
+    """Make photos of what :func:`read_entries` read."""
     return [
         Photo(
             path=root / entry["file"],
@@ -96,13 +115,39 @@ def read_entries(data: "str | os.PathLike[str]") -> tuple[Path, list[dict[str, A
     if manifest.is_file():
         entries = list(_read_manifest(manifest))
     elif data.is_dir():
-        files = [path.relative_to(data) for path in find_photos(data) if path.parent != data]
-        entries = [{"file": file.as_posix(), "key": file.parts[0]} for file in files]
+        entries = _list_class_folders(data)
     else:
         raise TrainingError(_("{path}: no such folder or manifest").format(path=data))
     if not entries:
         raise TrainingError(_("{path}: no photos in class folders or a manifest").format(path=data))
     return root, entries
+
+
+def _list_class_folders(data: Path) -> list[dict[str, Any]]:
+    """Make entries of the photos in class folders, or in class folders of splits; say how many lie elsewhere."""
+    found = [photo.relative_to(data) for photo in find_photos(data)]
+    folders = {folder for file in found for folder in file.parents if folder.name}
+    written = {folder for folder in folders if any((data / folder / name).is_file() for name in _WRITTEN)}
+    files = [file for file in found if written.isdisjoint(file.parents)]
+    tops = {file.parts[0] for file in files if len(file.parts) > 1}
+    splits = {top: _SPLITS[top.lower()] for top in tops if top.lower() in _SPLITS}
+    # A class may be called "test" and its photos lie in folders below; that all or several are is no accident.
+    by_split = (len(splits) > 1 or len(splits) == len(tops)) and any(len(file.parts) > 2 for file in files)
+    entries: list[dict[str, Any]] = []
+    for file in files:
+        *above, _name = file.parts
+        if by_split and len(above) > 1:
+            entries.append({"file": file.as_posix(), "key": above[1], "split": splits.get(above[0], above[0])})
+        elif above and not by_split:
+            entries.append({"file": file.as_posix(), "key": above[0]})
+    if entries and len(entries) < len(found):
+        print(
+            _("not used, as they lie in no class folder or in that of an earlier run: {n} photos").format(
+                n=len(found) - len(entries)
+            ),
+            file=sys.stderr,
+        )
+    return entries
 
 
 def _read_manifest(manifest: Path) -> Iterable[dict[str, Any]]:

@@ -80,8 +80,8 @@ def evaluate(
     Args:
         data: Class folders or a manifest, as :func:`~hashtagger.training.dataset.read_photos` takes them.
         out: Folder of the report; made if missing.
-        weights: Weights file; by default the packed one of ``vocabulary``.
-        vocabulary: Name or file of the vocabulary whose packed weights are measured.
+        weights: Weights file; by default the bundled one of ``vocabulary``.
+        vocabulary: Name or file of the vocabulary whose bundled weights are measured.
         calibrate: Fit temperature and threshold on the photos of this split (``"all"`` where there are no
             splits) and write them, with the main figures, into the weights file, which must be given.
 
@@ -94,20 +94,13 @@ def evaluate(
         WeightsError: The weights cannot be read.
         MissingExtraError: Matplotlib is not installed.
     """
-    import numpy as np
-
     require("matplotlib")
     if calibrate and not weights:
         raise TrainingError(_("calibrating writes into the weights file, so it takes one of your own: --weights FILE"))
     path = Path(weights) if weights else find_weights(load_vocabulary(vocabulary).name)
     network, config = load_weights(path)
-    photos = [photo for photo in read_photos(data) if photo.split != "train"]
-    unknown = sorted({photo.key for photo in photos} - {*config.keys, OTHER})
-    if unknown:
-        raise TrainingError(_("{path}: does not know the labels {keys}").format(path=path, keys=", ".join(unknown)))
+    photos = _photos_to_measure(data, path, config)
     names = list(dict.fromkeys(photo.split or "all" for photo in photos if photo.key != OTHER))
-    if not names:
-        raise TrainingError(_("{path}: no labelled photos outside the split train").format(path=data))
     if calibrate and calibrate not in names:
         raise TrainingError(
             _("{path}: no split {name} to calibrate on; there are: {known}").format(
@@ -115,10 +108,8 @@ def evaluate(
             )
         )
     answers, problems = predict(network, config, photos)
-    splits = np.array([photo.split or "all" for photo in answers.photos])
-    labelled = answers.truth >= 0
-    other = answers[~labelled]
-    sets = {name: answers[chosen] for name in names if (chosen := labelled & (splits == name)).any()}
+    other = answers[answers.truth < 0]
+    sets = _by_split(answers[answers.truth >= 0])
     unread = {
         name: _("{path}: no photo in split {split} can be read").format(path=data, split=name)
         for name in names
@@ -147,6 +138,24 @@ def evaluate(
         save_weights(path, network, config, dtype=_float_type(path))
         renew_checksum(path)
     return report
+
+
+def _photos_to_measure(data: "str | os.PathLike[str]", weights: Path, config: ModelConfig) -> list[Photo]:
+    photos = [photo for photo in read_photos(data) if photo.split != "train"]
+    unknown = sorted({photo.key for photo in photos} - {*config.keys, OTHER})
+    if unknown:
+        raise TrainingError(_("{path}: does not know the labels {keys}").format(path=weights, keys=", ".join(unknown)))
+    if all(photo.key == OTHER for photo in photos):
+        raise TrainingError(_("{path}: no labelled photos outside the split train").format(path=data))
+    return photos
+
+
+def _by_split(answers: Answers) -> dict[str, Answers]:
+    """The answers of each split, in the order of the photos; ``"all"`` where photos have none."""
+    import numpy as np
+
+    splits = np.array([photo.split or "all" for photo in answers.photos])
+    return {str(name): answers[splits == name] for name in dict.fromkeys(splits.tolist())}
 
 
 def _float_type(path: Path) -> "torch.dtype":
@@ -269,6 +278,7 @@ def _abstention(answers: Answers, other: Answers, config: ModelConfig) -> dict[s
 
 
 def _by_label(truth: "Array", said: "Array", keys: Sequence[str]) -> dict[str, Any]:
+    """Measure each label: its photos, and its rates with 95% intervals, which a label without photos has none of."""
     import numpy as np
 
     found = np.unique(truth)
@@ -280,20 +290,19 @@ def _by_label(truth: "Array", said: "Array", keys: Sequence[str]) -> dict[str, A
 
     values = rates(truth, said)
     low, high = metrics.bootstrap(rates, [truth, said])
-    return {
-        keys[number]: {
-            "photos": int((truth == number).sum()),
-            **{
-                name: {
-                    "value": float(values[row, column]),
-                    "low": float(low[row, column]),
-                    "high": float(high[row, column]),
-                }
-                for row, name in enumerate(("precision", "recall", "f1"))
-            },
+    names = ("precision", "recall", "f1")
+    result: dict[str, Any] = {key: {"photos": 0, **dict.fromkeys(names)} for key in keys}
+    for column, number in enumerate(found):
+        rates_of_it = {
+            name: {
+                "value": float(values[row, column]),
+                "low": float(low[row, column]),
+                "high": float(high[row, column]),
+            }
+            for row, name in enumerate(names)
         }
-        for column, number in enumerate(found)
-    }
+        result[keys[number]] = {"photos": int((truth == number).sum()), **rates_of_it}
+    return result
 
 
 def _by_source(answers: Answers) -> dict[str, Any]:

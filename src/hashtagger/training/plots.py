@@ -122,7 +122,7 @@ def draw_balance(counts: Mapping[str, int], path: Path) -> None:
 
 @house_style()
 def draw_labels(sets: Mapping[str, Mapping[str, Any]], tags: Mapping[str, str], path: Path) -> None:
-    """Draw each label's F1 with its interval as bars, best first.
+    """Draw the F1 of each label that has photos, with its interval, as bars, best first.
 
     Args:
         sets: Of :func:`~hashtagger.training.evaluate.evaluate`'s report.
@@ -131,7 +131,8 @@ def draw_labels(sets: Mapping[str, Mapping[str, Any]], tags: Mapping[str, str], 
     """
     figure, columns = panels(len(sets), width=5, height=max(2.0, 0.3 * len(tags)))
     for axes, (name, chosen) in zip(columns, sets.items(), strict=True):
-        rows = sorted(((row["f1"], key) for key, row in chosen["labels"].items()), key=lambda row: row[0]["value"])
+        measured = ((row["f1"], key) for key, row in chosen["labels"].items() if row["photos"])
+        rows = sorted(measured, key=lambda row: row[0]["value"])
         values = [f1["value"] for f1, _key in rows]
         errors = [[f1["value"] - f1["low"] for f1, _key in rows], [f1["high"] - f1["value"] for f1, _key in rows]]
         axes.barh([tags[key] for _f1, key in rows], values, xerr=errors)

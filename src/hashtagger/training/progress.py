@@ -5,6 +5,8 @@ from typing import Any
 
 from lightning.pytorch.callbacks import TQDMProgressBar
 
+from hashtagger.i18n import _
+
 _SECONDS = 1.0
 
 
@@ -15,6 +17,13 @@ class ProgressBar(TQDMProgressBar):
         super().__init__()
         self._measures: dict[str, Any] = {}
         self._read_at = -_SECONDS
+
+    def on_train_epoch_start(self, trainer: Any, *_arguments: Any) -> None:
+        """Begin an epoch's bar; Lightning's own counts epochs from 0."""
+        self.train_progress_bar.initial = 0
+        self.train_progress_bar.reset(self.total_train_batches)
+        number = {"n": trainer.current_epoch + 1, "total": trainer.max_epochs}
+        self.train_progress_bar.set_description(_("epoch {n} of {total}").format(**number))
 
     def get_metrics(self, *arguments: Any) -> dict[str, Any]:
         """Give what stands behind the bar."""

@@ -1,6 +1,7 @@
 """Recipe: all that decides how a network is trained, read from a TOML file."""
 
 import dataclasses
+import difflib
 import json
 import math
 import os
@@ -12,9 +13,9 @@ from typing import Any
 from hashtagger.errors import TrainingError
 from hashtagger.i18n import _
 from hashtagger.models import normalization
-from hashtagger.toml import find_toml, packed, read_toml
+from hashtagger.toml import bundled, find_toml, read_toml
 
-_PACKED = Path(__file__).parent / "recipes"
+_BUNDLED = Path(__file__).parent / "recipes"
 _CHOICES = {"optimizer": ("sgd", "adam", "adamw"), "schedule": ("cosine", "plateau"), "loss": ("softmax", "sigmoid")}
 _LEAST = {"batch": 1, "seed": -math.inf}
 """Smallest value of a number; 0 for those that are not here."""
@@ -198,7 +199,7 @@ def _toml(value: Any) -> str:
 
 def available() -> list[str]:
     """Names of the recipes that come with hashtagger."""
-    return packed(_PACKED)
+    return bundled(_BUNDLED)
 
 
 def load_recipe(recipe: "str | os.PathLike[str]") -> Recipe:
@@ -211,7 +212,7 @@ def load_recipe(recipe: "str | os.PathLike[str]") -> Recipe:
         TrainingError: No such recipe, or the file says something that a recipe does not have.
     """
     unknown = _("no recipe {name!r}; there are: {known} (or give a .toml file)")
-    path = find_toml(recipe, _PACKED, TrainingError, unknown)
+    path = find_toml(recipe, _BUNDLED, TrainingError, unknown)
     return overlay(_DEFAULT, read_toml(path, TrainingError), path)
 
 
@@ -237,7 +238,13 @@ def with_model(recipe: Recipe, model: str) -> Recipe:
 def _value(path: Path, name: str, value: Any) -> Any:
     defaults = vars(_DEFAULT)
     if name not in defaults:
-        raise TrainingError(_("{path}: a recipe has no {name!r}").format(path=path, name=name))
+        near = difflib.get_close_matches(name, defaults, 1)
+        said = (
+            _("{path}: a recipe has no {name!r}; did you mean {near!r}?")
+            if near
+            else _("{path}: a recipe has no {name!r}")
+        )
+        raise TrainingError(said.format(path=path, name=name, near="".join(near)))
     expected = type(defaults[name])
     if expected is tuple and isinstance(value, list):
         kind = type(defaults[name][0]) if defaults[name] else str

@@ -5,15 +5,15 @@ from pathlib import Path
 
 from hashtagger.errors import TrainingError
 from hashtagger.i18n import _
-from hashtagger.toml import find_toml, packed, read_toml
+from hashtagger.toml import bundled, find_toml, read_toml
 from hashtagger.training.recipe import Recipe, load_recipe, overlay
 
-_PACKED = Path(__file__).parent / "sweeps"
+_BUNDLED = Path(__file__).parent / "sweeps"
 
 
 def available() -> list[str]:
     """Names of the sweeps that come with hashtagger."""
-    return packed(_PACKED)
+    return bundled(_BUNDLED)
 
 
 def load_sweep(sweep: "str | os.PathLike[str]") -> dict[str, Recipe]:
@@ -32,7 +32,7 @@ def load_sweep(sweep: "str | os.PathLike[str]") -> dict[str, Recipe]:
         TrainingError: No such sweep or recipe, or the file does not say what it must.
     """
     unknown = _("no sweep {name!r}; there are: {known} (or give a .toml file)")
-    path = find_toml(sweep, _PACKED, TrainingError, unknown)
+    path = find_toml(sweep, _BUNDLED, TrainingError, unknown)
     table = read_toml(path, TrainingError)
     recipe, tries = table.get("recipe"), table.get("tries")
     if not isinstance(recipe, str) or not isinstance(tries, dict) or not tries:

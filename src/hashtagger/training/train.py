@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hashtagger.errors import TrainingError, WeightsError
+from hashtagger.errors import TrainingError
 from hashtagger.i18n import _
-from hashtagger.models import create_model
+from hashtagger.locks import only_one
 from hashtagger.models.weights import ModelConfig, load_weights, save_weights
 from hashtagger.training.balance import write_variations
 from hashtagger.training.dataset import (
@@ -30,18 +30,22 @@ from hashtagger.training.dataset import (
     write_manifest,
 )
 from hashtagger.training.extra import require
+from hashtagger.training.network import check_network, init_weights, make_network
 from hashtagger.training.plots import draw_curves
 from hashtagger.training.recipe import Recipe, load_recipe
 from hashtagger.vocabulary import load_vocabulary
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from lightning import Trainer
+    from torch import nn
 
     from hashtagger.training.module import Tagger
 
 WEIGHTS = "weights.safetensors"
 PHOTOS = "photos.jsonl"
-"""A run's manifest: measured by :func:`~hashtagger.training.evaluate.evaluate`, it is what the run kept aside."""
+"""A run's manifest: measured by :func:`~hashtagger.training.evaluate.evaluate`, it is what the run held out."""
+_LISTED = 20
+"""Labels that are named when a training starts; of more the rest is left out."""
 
 
 def train(
@@ -77,8 +81,10 @@ def train(
         What ``run.json`` says: the data, the recipe, the best epoch's measures, unreadable photos.
 
     Raises:
-        TrainingError: The photos, the recipe or the run's folder cannot be used.
+        TrainingError: The photos, the recipe or the run's folder cannot be used, or another process trains there.
+        ModelError: There is no such network, or it does not take the recipe's options.
         WeightsError: ``init`` is not a weights file of this network.
+        KeyboardInterrupt: The process was told to stop, by Ctrl-C or SIGTERM.
         MissingExtraError: Lightning is not installed.
     """
     require("lightning", "matplotlib")
@@ -89,49 +95,63 @@ def train(
         raise TrainingError(_("{path}: holds a run already; add --resume to go on with it").format(path=out))
     if begun:
         recipe = load_recipe(out / "recipe.toml")
+    # Before the photos, which take long to read.
+    check_network(recipe, None if begun else init)
+    with contextlib.redirect_stdout(sys.stderr):
+        trainer = _make_trainer(recipe, out, _hardware(devices, nodes, strategy))
     # A run goes on with its own split: were it drawn anew, photos that were learned from might validate.
     photos = _learnable(read_photos(out / PHOTOS if begun else data), recipe, data)
     keys = choose_keys(photos, recipe.vocabulary, found_only=recipe.min_photos > 0)
     photos = split_photos(photos, recipe.val_share, seed=recipe.seed, group_by_source=recipe.group_by_source)
-    sides = {
-        "train": [photo for photo in photos if photo.split == "train"],
-        "val": [photo for photo in photos if photo.split == "val" and photo.key != OTHER],
-    }
-    for name, side in sides.items():
-        if not side:
-            raise TrainingError(_("{path}: no photos in split {split}").format(path=data, split=name))
-    unlearned = [key for key in keys if key not in {photo.key for photo in sides["train"]}]
-    if unlearned:
-        print(_("no photos to learn these labels from: {keys}").format(keys=", ".join(unlearned)), file=sys.stderr)
-    unused = sum(not photo.split for photo in photos)
-    if unused:
-        print(_("{n} photos have no split, as others have, and are not used").format(n=unused), file=sys.stderr)
-    if not begun:
-        (out / "checkpoints").mkdir(parents=True, exist_ok=True)
-        # A path in it may be of bytes that are no text.
-        (out / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8", errors="surrogateescape")
-        write_manifest(photos, out / PHOTOS)
-    if recipe.balance_to:
-        sides["train"] += write_variations(sides["train"], recipe, out / "variations", anew=not begun)
-    with contextlib.redirect_stdout(sys.stderr):
-        tagger = _fit(sides, recipe, keys, out, init, last if begun else None, _hardware(devices, nodes, strategy))
-    if tagger.global_rank:
-        # With several devices Lightning runs the same command once more for each; one of them reports.
-        sys.exit()
-    draw_curves(tagger.history, out / "curves.png")
-    best = max(tagger.history, key=lambda row: row["val_top1"])
-    run = {
+    sides = _sides(photos, keys, data)
+    with _alone(out):
+        if not begun:
+            _begin(out, recipe, photos)
+        if recipe.balance_to:
+            sides["train"] += write_variations(sides["train"], recipe, out / "variations", anew=not begun)
+        with contextlib.redirect_stdout(sys.stderr):
+            tagger = _make_tagger(sides, recipe, keys, out, None if begun else init)
+            _fit(trainer, tagger, last if begun else None)
+        if tagger.global_rank:
+            # With several devices Lightning runs the same command once more for each; one of them reports.
+            sys.exit()
+        draw_curves(tagger.history, out / "curves.png")
+        run = _describe(tagger, sides, data, out)
+        (out / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
+    return run
+
+
+def _begin(out: Path, recipe: Recipe, photos: Sequence[Photo]) -> None:
+    """Write down, in a run's folder, what it goes on with when it is resumed."""
+    (out / "checkpoints").mkdir(exist_ok=True)
+    # A path in it may be of bytes that are no text.
+    (out / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8", errors="surrogateescape")
+    write_manifest(photos, out / PHOTOS)
+
+
+def _describe(
+    tagger: "Tagger", sides: Mapping[str, Sequence[Photo]], data: "str | os.PathLike[str]", out: Path
+) -> dict[str, Any]:
+    """Tell all that a run was."""
+    return {
         "data": str(data),
         "init": tagger.init,
         "photos": {name: dict(Counter(photo.key for photo in side)) for name, side in sides.items()},
-        "recipe": dataclasses.asdict(recipe),
+        "recipe": dataclasses.asdict(tagger.recipe),
         "versions": _versions(),
-        "best": best,
+        "best": max(tagger.history, key=lambda row: row["val_top1"]),
         "weights": str(out / WEIGHTS),
         "problems": list(tagger.problems),
     }
-    (out / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
-    return run
+
+
+def _alone(out: Path) -> "contextlib.AbstractContextManager[None]":
+    """Keep a second command from training in the same folder, but not the processes that share this run's work."""
+    out.mkdir(parents=True, exist_ok=True)
+    ranks = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")
+    if any(os.environ.get(name, "0") != "0" for name in ranks):
+        return contextlib.nullcontext()
+    return only_one(out, out / ".lock", TrainingError)
 
 
 def _learnable(photos: Sequence[Photo], recipe: Recipe, data: "str | os.PathLike[str]") -> list[Photo]:
@@ -142,6 +162,12 @@ def _learnable(photos: Sequence[Photo], recipe: Recipe, data: "str | os.PathLike
         raise TrainingError(
             _("{path}: no label with enough photos to learn (min_photos of the recipe: {n})").format(
                 path=data, n=recipe.min_photos
+            )
+        )
+    if len(keys) == 1:
+        raise TrainingError(
+            _("{path}: only one label ({key}); a network learns to tell two or more apart").format(
+                path=data, key=keys.pop()
             )
         )
     rare = sorted({photo.key for photo in photos} - {*keys, *recipe.other, OTHER})
@@ -155,28 +181,50 @@ def _learnable(photos: Sequence[Photo], recipe: Recipe, data: "str | os.PathLike
     return left
 
 
-def _fit(
+def _sides(photos: Sequence[Photo], keys: Sequence[str], data: "str | os.PathLike[str]") -> dict[str, list[Photo]]:
+    """Give the photos that train and those that validate; say what is learned from how many, and what is not.
+
+    Raises:
+        TrainingError: A side has no photos.
+    """
+    sides = {
+        "train": [photo for photo in photos if photo.split == "train"],
+        "val": [photo for photo in photos if photo.split == "val" and photo.key != OTHER],
+    }
+    for name, side in sides.items():
+        if not side:
+            raise TrainingError(
+                _(
+                    "{path}: no photos in split {split}; where photos have splits, some must be of train and some of "
+                    "val (without splits val is drawn)"
+                ).format(path=data, split=name)
+            )
+    counts = Counter(photo.key for photo in sides["train"])
+    learned = [f"{key} {counts[key]}" for key in keys if counts[key]]
+    labels = ", ".join(learned[:_LISTED]) + (", …" if len(learned) > _LISTED else "")
+    print(_("learning {n} labels (photos of each): {labels}").format(n=len(learned), labels=labels), file=sys.stderr)
+    if unlearned := [key for key in keys if not counts[key]]:
+        print(_("no photos to learn these labels from: {keys}").format(keys=", ".join(unlearned)), file=sys.stderr)
+    if unused := sum(not photo.split for photo in photos):
+        print(_("{n} photos have no split, as others have, and are not used").format(n=unused), file=sys.stderr)
+    return sides
+
+
+def _make_tagger(
     sides: Mapping[str, list[Photo]],
     recipe: Recipe,
     keys: tuple[str, ...],
     out: Path,
     init: "str | os.PathLike[str] | None",
-    checkpoint: Path | None,
-    hardware: Mapping[str, Any],
 ) -> "Tagger":
-    import lightning as L  # noqa: N812
+    """Make the network and all that Lightning trains it with."""
     import torch
-    from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-    from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
     from hashtagger.training.module import Tagger
-    from hashtagger.training.progress import ProgressBar
 
     torch.manual_seed(recipe.seed)
-    network = create_model(
-        recipe.model, num_classes=len(keys), drop_rate=recipe.drop_rate, **dict(recipe.model_options)
-    )
-    if init and not checkpoint:
+    network = make_network(recipe, len(keys))
+    if init:
         fresh = init_weights(network, Path(init), keys)
         print(_("{n} tensors take nothing from {path} and start fresh").format(n=len(fresh), path=init))
     vocabulary = load_vocabulary(recipe.vocabulary) if recipe.vocabulary else None
@@ -193,6 +241,21 @@ def _fit(
     teachers = [_load_teacher(path, config) for path in recipe.teachers]
     tagger = Tagger(network, recipe, config, sides["train"], sides["val"], teachers, lambda module: _keep(module, out))
     tagger.init = str(init) if init else None
+    return tagger
+
+
+def _make_trainer(recipe: Recipe, out: Path, hardware: Mapping[str, Any]) -> "Trainer":
+    """Make Lightning's trainer for a recipe.
+
+    Raises:
+        TrainingError: Lightning knows no such devices, strategy or precision here.
+    """
+    import lightning as L  # noqa: N812
+    from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+    from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+    from hashtagger.training.progress import ProgressBar
+
     folder = out / "checkpoints"
     every_epoch: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
     callbacks: list[Callback] = [
@@ -205,7 +268,7 @@ def _fit(
     # Of Lightning's own remarks (on loggers to try, on the average that is never in training mode) none is the user's.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     try:
-        trainer = L.Trainer(
+        return L.Trainer(
             **hardware,
             precision=recipe.precision,  # type: ignore[arg-type]
             max_epochs=recipe.total_epochs,
@@ -220,48 +283,22 @@ def _fit(
         )
     except (ValueError, TypeError, MisconfigurationException) as error:
         raise TrainingError(" ".join(str(error).split())) from error
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning")
-        trainer.fit(tagger, ckpt_path=checkpoint)
+
+
+def _fit(trainer: "Trainer", tagger: "Tagger", checkpoint: Path | None) -> None:
+    """Train, from a checkpoint on where there is one.
+
+    Raises:
+        KeyboardInterrupt: The process was told to stop, by Ctrl-C or SIGTERM.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            trainer.fit(tagger, ckpt_path=checkpoint)
+    except SystemExit as stopped:  # what Lightning makes of both signals, with a status of its own
+        raise KeyboardInterrupt from stopped
     if trainer.interrupted:
         raise KeyboardInterrupt
-    return tagger
-
-
-def init_weights(network: "nn.Module", path: Path, keys: tuple[str, ...]) -> list[str]:
-    """Take over from a weights file what :func:`fitting_tensors` finds in it.
-
-    Returns:
-        The names of the network's tensors that stay as they are.
-
-    Raises:
-        WeightsError: As :func:`fitting_tensors`.
-    """
-    fitting = fitting_tensors(network, path, keys)
-    network.load_state_dict(fitting, strict=False)
-    return [name for name in network.state_dict() if name not in fitting]
-
-
-def fitting_tensors(network: "nn.Module", path: Path, keys: tuple[str, ...]) -> "dict[str, Tensor]":
-    """Find what a network can start from: the tensors of a weights file whose name and shape fit.
-
-    A classifier of other labels than ``keys`` does not fit, whatever its shape.
-
-    Raises:
-        WeightsError: The file is missing, damaged or of another network, one that fewer than half of the tensors fit.
-    """
-    given, config = load_weights(path)
-    if config.keys != keys:
-        given.reset_classifier(0)  # type: ignore[operator]
-    tensors, own = given.state_dict(), network.state_dict()
-    fitting = {name: tensors[name] for name in own if name in tensors and tensors[name].shape == own[name].shape}
-    if 2 * len(fitting) < len(own):
-        raise WeightsError(
-            _("{path}: of another network: {found} of {expected} tensors fit").format(
-                path=path, found=len(fitting), expected=len(own)
-            )
-        )
-    return fitting
 
 
 def _load_teacher(path: str, config: ModelConfig) -> "tuple[nn.Module, ModelConfig]":
