@@ -1,8 +1,11 @@
 import json
+import os
 
+import pytest
 from click.testing import CliRunner
 
 from hashtagger.cli import group
+from hashtagger.organize import run
 
 
 def call(*arguments):
@@ -49,10 +52,62 @@ def test_the_table_lists_each_place(album, tmp_path):
     assert "tag/other/clip.mp4" in paths
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no such names on Windows")
+def test_paths_are_shown_in_one_line_without_dots(tmp_path, photo, monkeypatch):
+    source = tmp_path / "source"
+    source.mkdir()
+    for name, content in (("a\n\x1b[31m.jpg", photo(1)), ("b\n.txt", b"x")):
+        (source / name).write_bytes(content)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    plan = call("organize", "../source", "../sorted", "--dry-run", "--no-tag-untagged", "--lang", "en", "--by", "date")
+    assert [line.split("\t")[2] for line in plan.stdout.splitlines()] == [rf"{source}/a\n\x1b[31m.jpg"]
+    first = call("organize", "../source", "../sorted", "--no-tag-untagged", "--lang", "en")
+    assert first.stdout.splitlines()[-1].endswith(f"{tmp_path}/sorted/index.html")
+    assert first.stderr.startswith(rf"{source}/b\n.txt: neither")
+    again = call("organize", source, tmp_path / "sorted", "--no-tag-untagged", "--json")
+    assert json.loads(again.stdout)["duplicates"] == 0
+
+
 def test_the_table_says_what_goes_away(album, tmp_path):
     call("organize", album.root, tmp_path / "sorted", "--no-tag-untagged", "--lang", "en")
     result = call("organize", album.root, tmp_path / "sorted", "--no-tag-untagged", "--dry-run", "--by", "date")
     assert f"tag/other/clip.mp4\tremove\t{album.root / 'clip.mp4'}" in result.stdout.splitlines()
+
+
+def test_many_files_with_one_problem_are_one_line(tmp_path):
+    uris = [f"media/posts/202104/{number}.jpg" for number in range(9)]
+    posts = [{"media": [{"uri": uri, "creation_timestamp": 1617246000, "title": uri}]} for uri in uris]
+    (tmp_path / "export/content").mkdir(parents=True)
+    (tmp_path / "export/content/posts_1.json").write_text(json.dumps(posts))
+    result = call("organize", tmp_path / "export", tmp_path / "sorted", "--lang", "en")
+    (line,) = (line for line in result.stderr.splitlines() if "named in" in line)
+    assert line.startswith("media/posts/202104/0.jpg and 8 more: named in ")
+    assert line.endswith("give them all")
+    assert len(json.loads((tmp_path / "sorted/report.json").read_text())["problems"]) == 9
+
+
+def test_ctrl_c_says_that_the_same_command_goes_on(album, tmp_path, monkeypatch):
+    def stop(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "apply", stop)
+    result = call("organize", album.root, tmp_path / "sorted", "--no-tag-untagged")
+    assert result.exit_code == 130
+    assert [line for line in result.stderr.splitlines() if "%" not in line] == [
+        "stopped; run the same command again to go on"
+    ]
+
+
+def test_an_undo_that_keeps_photos_says_why_once_and_fails(album, tmp_path):
+    call("organize", album.root, tmp_path / "sorted", "--no-tag-untagged", "--lang", "en")
+    for path in album.root.rglob("*.jpg"):
+        path.unlink()
+    result = call("undo", tmp_path / "sorted")
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert "and 10 more: kept" in line
+    assert result.stdout.endswith("11 problems\n")
 
 
 def test_a_moved_export_is_not_called_missing(tmp_path, photo, picture):

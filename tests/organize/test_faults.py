@@ -255,6 +255,22 @@ def test_a_full_drive_stops_it_and_room_lets_it_go_on(album, tmp_path, picture):
         subprocess.run(["umount", str(drive)], check=True)
 
 
+def test_a_read_only_drive_is_called_that(album, tmp_path):
+    drive = tmp_path / "drive"
+    drive.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(drive)], capture_output=True, check=False).returncode:
+        pytest.skip("cannot mount a drive here")
+    try:
+        run(album, drive / "sorted", "copy")
+        subprocess.run(["mount", "-o", "remount,ro", str(drive)], check=True)
+        for act in (lambda: run(album, drive / "sorted", "copy"), lambda: undo(drive / "sorted")):
+            with pytest.raises(OrganizeError, match="sorted: read-only; make it writable"):
+                act()
+        assert verify(drive / "sorted").problems == []
+    finally:
+        subprocess.run(["umount", str(drive)], check=True)
+
+
 @pytest.mark.parametrize("state", ["LANDED", "PLANNED"])
 @pytest.mark.parametrize(("begun", "zeros"), [(0, 0), (0, 300), (300, 0), (300, 300)])
 def test_what_a_power_cut_tore_is_made_again(album, tmp_path, picture, state, begun, zeros):

@@ -90,6 +90,19 @@ def test_a_copying_run_deletes_nothing_that_a_move_left_undone(two, tmp_path, pi
     assert picture(two.root) == before
 
 
+def test_a_mode_that_comes_too_late_is_named(two, tmp_path, photo, picture):
+    before = picture(two.root)
+    assert run(two, tmp_path / "sorted", mode="copy").problems == []
+    for _again in range(2):
+        (problem,) = run(two, tmp_path / "sorted", mode="move").problems
+        assert "2 files are here already" in problem.cause
+        assert picture(two.root) == before
+    (two.root / "new.jpg").write_bytes(photo(9))
+    two.add("new.jpg", "2022-01-01T12:00:00", "집")
+    assert len(run(two, tmp_path / "sorted", mode="move").problems) == 1
+    assert picture(two.root) == before
+
+
 def test_a_copying_run_deletes_nothing_that_an_undo_brought_back(two, tmp_path):
     destination = tmp_path / "sorted"
     run(two, destination, mode="move")

@@ -24,6 +24,7 @@ from hashtagger.organize import names
         ("", "_"),
         ("tab\there\x00.jpg", "tab_here_.jpg"),
         ("bad\udcff.jpg", "bad_.jpg"),
+        ("turned\u202egpj.exe", "turned_gpj.exe"),
         ("👨‍👩‍👧", "👨‍👩‍👧"),
     ],
 )

@@ -393,22 +393,26 @@ def test_another_time_zone_than_the_trees_is_refused(album, tmp_path, dry_run, p
 def test_new_posts_are_added_without_redoing_the_old(album, tmp_path, photo, picture):
     rows, album.rows = album.rows, album.rows[3:]
     run(album, tmp_path / "sorted")
-    old = {path: (tmp_path / "sorted" / path).stat().st_ino for path in paths(tmp_path / "sorted")}
+    old = paths(tmp_path / "sorted")
+    held = tmp_path / "held"  # so that no new file can get the number of an old one
+    for path in old:
+        (held / path).parent.mkdir(parents=True, exist_ok=True)
+        os.link(tmp_path / "sorted" / path, held / path)
     album.rows = rows
     (album.root / "new.jpg").write_bytes(photo(40))
     album.add("new.jpg", "2023-01-01T00:00:00", "집")  # used a third time now
     report = run(album, tmp_path / "sorted")
-    new = {path: (tmp_path / "sorted" / path).stat().st_ino for path in paths(tmp_path / "sorted")}
     assert report.new_files == 3  # of four posts one is there already, as another
-    assert all(new[path] == inode for path, inode in old.items() if not path.startswith("해시태그/기타"))
+    stay = {path for path in old if not path.startswith("해시태그/기타")}
+    assert stay
+    assert all((tmp_path / "sorted" / path).samefile(held / path) for path in stay)
 
 
 def test_a_tag_that_becomes_frequent_moves_out_of_other(album, tmp_path, photo):
     album.rows = album.rows[:3]
     run(album, tmp_path / "sorted")
-    assert (tmp_path / "sorted/해시태그/기타/IMG_0 (2).jpg").exists() or (
-        tmp_path / "sorted/해시태그/기타/IMG_0.jpg"
-    ).exists()
+    (other,) = (tmp_path / "sorted/해시태그/기타").iterdir()
+    assert other.read_bytes() == photo(2)
     (album.root / "new.jpg").write_bytes(photo(41))
     album.add("new.jpg", "2023-01-01T00:00:00", "집", "고양이", "산책")
     run(album, tmp_path / "sorted")
@@ -442,6 +446,56 @@ def test_the_same_posts_from_elsewhere_are_not_stored_again(album, tmp_path, pic
     assert {k: v for k, v in picture(tmp_path / "sorted").items() if k != "report.json"} == {
         k: v for k, v in before.items() if k != "report.json"
     }
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_an_edited_caption_takes_the_place_of_the_old_one(album, tmp_path, picture, elsewhere):
+    """In next year's export, or where the same folder was fetched again."""
+    destination, old = tmp_path / "sorted", album.rows
+    album.rows = album.rows[:6]
+    run(album, destination, min_count=1)
+    if elsewhere:
+        shutil.copytree(album.root, tmp_path / "again")
+    edited = [("0/IMG_0.jpg", old[0][1], ("카페",), "고친 글 #카페"), ("1/IMG_0.jpg", old[1][1], (), "태그를 뺀 글")]
+
+    def next_year():
+        album.root, album.rows = tmp_path / ("again" if elsewhere else "source"), edited
+        return run(album, destination, min_count=1)
+
+    report = next_year()
+    assert (report.posts, report.new_files, report.problems) == (6, 0, [])
+    rows = {row["내용"]: row for row in csv.DictReader((destination / "posts.csv").read_text("utf-8-sig").splitlines())}
+    assert rows["고친 글 #카페"]["해시태그"] == "#카페"
+    assert rows["태그를 뺀 글"]["해시태그"] == ""
+    assert not {"사진 0", "사진 1"} & rows.keys()
+    assert {path for path in paths(destination) if path.endswith("/IMG_0.jpg")} == {
+        "날짜/2021/04/IMG_0.jpg", "날짜/2021/05/IMG_0.jpg",
+        "해시태그/카페/IMG_0.jpg", "해시태그/기타/IMG_0.jpg", "해시태그/고양이/IMG_0.jpg", "해시태그/집/IMG_0.jpg",
+    }  # fmt: skip
+    sidecar = (destination / "날짜/2021/04/IMG_0.jpg.xmp").read_text(encoding="utf-8")
+    assert "고친 글" in sidecar
+    assert "강아지" not in sidecar
+    assert verify(destination).problems == []
+    whole = picture(destination)
+    next_year()
+    assert picture(destination) == whole
+    if elsewhere:  # What the old source says has not changed, so it tells nothing new.
+        album.root, album.rows = tmp_path / "source", old[:6]
+        run(album, destination, min_count=1)
+        assert picture(destination).keys() == whole.keys()
+    assert undo(destination).problems == []
+    assert not destination.exists()
+
+
+def test_a_journal_from_before_words_were_remembered_is_taken_up(album, tmp_path):
+    from hashtagger.organize.journal import connect, journal_path
+
+    run(album, tmp_path / "sorted")
+    with connect(journal_path(tmp_path / "sorted")) as db:
+        db.execute("ALTER TABLE post DROP COLUMN said")
+        db.execute("DELETE FROM meta WHERE name IN ('by', 'min_count')")
+    assert run(album, tmp_path / "sorted").new_files == 0
+    assert undo(tmp_path / "sorted").problems == []
 
 
 def test_a_post_that_came_without_its_files_is_the_one_that_comes_with_them(tmp_path, photo):
@@ -600,6 +654,68 @@ def test_undo_keeps_what_was_edited_and_copies_whose_source_is_gone(album, tmp_p
     assert {path.name for path in destination.rglob("*") if path.is_file()} == {edited.name, sidecar.name}
 
 
+@pytest.mark.parametrize("mode", ["copy", "hardlink", "symlink", "move"])
+def test_what_was_deleted_by_hand_is_brought_again(album, tmp_path, picture, mode):
+    destination = tmp_path / "sorted"
+    run(album, destination, mode=mode)
+    whole = picture(destination)
+    shutil.rmtree(destination / "해시태그")
+    if mode != "move":
+        shutil.rmtree(destination / "날짜/2022")
+    (destination / "날짜/2021/04/IMG_0.jpg.xmp").unlink()
+    (destination / "posts.csv").unlink()
+    plan = run(album, destination, mode=mode, dry_run=True)
+    assert {one.path for one in plan.placements() if not one.done} > {"해시태그/강아지/IMG_0.jpg"}
+    assert run(album, destination, mode=mode).problems == []
+    assert picture(destination).keys() == whole.keys()
+    assert verify(destination).problems == []
+    assert undo(destination).problems == []
+    assert not destination.exists()
+
+
+def test_what_is_gone_everywhere_is_named_and_not_shown(album, tmp_path):
+    destination = tmp_path / "sorted"
+    run(album, destination, mode="move")
+    for path in list(destination.rglob("clip.mp4*")):
+        path.unlink()
+    album.rows.pop()
+    report = run(album, destination, mode="move")
+    assert [problem.location for problem in report.problems] == [str(album.root / "clip.mp4")]
+    assert "clip.mp4" not in (destination / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("mode", ["copy", "move"])
+def test_an_undo_that_has_to_keep_a_photo_forgets_the_others(album, tmp_path, photo, mode):
+    destination, mine = tmp_path / "sorted", album.root / "0/IMG_0.jpg"
+    album.rows = album.rows[:6]
+    run(album, destination, mode=mode)
+    if mode == "copy":
+        mine.unlink()
+    else:
+        mine.write_bytes(b"another photo")
+    kept = {"날짜/2021/04/IMG_0.jpg", "해시태그/강아지/IMG_0.jpg"}
+    undone = undo(destination)
+    assert [problem.location for problem in undone.problems] == [str(destination / "날짜/2021/04/IMG_0.jpg")]
+    assert paths(destination) == kept
+    assert verify(destination).problems == []
+    (row,) = csv.DictReader((destination / "posts.csv").read_text("utf-8-sig").splitlines())
+    assert row["파일"] == "날짜/2021/04/IMG_0.jpg"
+    assert "날짜/2021/04/IMG_0.jpg" in (destination / "index.html").read_text(encoding="utf-8")
+    assert len(json.loads((destination / "report.json").read_text(encoding="utf-8"))["problems"]) == 1
+
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "new.jpg").write_bytes(photo(44))
+    report = organize(other, destination, tag_untagged=False)
+    assert report.files == 2
+    assert {path for path in paths(destination) if "new" not in path} == {
+        "날짜/2021/04/IMG_0.jpg", "해시태그/기타/IMG_0.jpg"
+    }  # fmt: skip
+    run(album, destination, mode="copy")
+    assert verify(destination).pending == 0
+    assert kept < paths(destination)
+
+
 def test_verify_names_what_is_missing_or_changed(album, tmp_path):
     destination = tmp_path / "sorted"
     run(album, destination)
@@ -627,7 +743,9 @@ def test_verify_reads_sidecars_and_pages_too(album, tmp_path):
         path.unlink()
     found = {problem.location: problem.cause for problem in verify(destination).problems}
     assert found.keys() == {str(path) for path in (*changed, *missing)}
-    assert [found[str(path)] for path in missing] == ["missing"] * 2
+    assert {found[str(path)].split(";")[0] for path in missing} == {"missing"}
+    run(album, destination)
+    assert [problem.location for problem in verify(destination).problems] == [str(changed[0])]
 
 
 def export(archive, *photos):
@@ -683,7 +801,11 @@ def test_media_in_an_archive_is_copied_with_the_post_time(tmp_path, photo):
 
     report = run(Export(), tmp_path / "sorted", mode="move")
     stored = tmp_path / "sorted/날짜/2021/04/1.jpg"
-    assert report.problems == []
+    assert [(problem.location, problem.cause) for problem in report.problems] == [
+        (str(archive), "files in an archive are copied, not taken by move")
+    ]
+    assert {placement.how for placement in report.placements()} == {"copy"}
+    assert run(Export(), tmp_path / "sorted", mode="move").totals() == report.totals()
     assert stored.read_bytes() == photo(1)
     assert stored.stat().st_mtime == datetime(2021, 4, 1, tzinfo=timezone.utc).timestamp()
     assert archive.exists()
@@ -718,14 +840,21 @@ def test_table_and_report(album, tmp_path):
     assert (report["posts"], report["files"], report["problems"]) == (13, 12, [])
 
 
-def test_an_edited_page_is_kept(album, tmp_path, photo):
-    run(album, tmp_path / "sorted")
-    (tmp_path / "sorted/posts.csv").write_text("edited")
+def test_an_edited_page_is_kept_and_the_new_one_named(album, tmp_path, photo):
+    assert run(album, tmp_path / "sorted").page == tmp_path / "sorted/index.html"
+    for name in ("posts.csv", "index.html"):
+        (tmp_path / "sorted" / name).write_text("edited")
     (album.root / "new.jpg").write_bytes(photo(42))
     album.add("new.jpg", "2023-01-01T00:00:00")
-    run(album, tmp_path / "sorted")
-    assert (tmp_path / "sorted/posts.csv").read_text() == "edited"
-    assert "new.jpg" in (tmp_path / "sorted/posts (2).csv").read_text(encoding="utf-8")
+    report = run(album, tmp_path / "sorted")
+    for name, new in (("posts.csv", "posts (2).csv"), ("index.html", "index (2).html")):
+        assert (tmp_path / "sorted" / name).read_text() == "edited"
+        assert "new.jpg" in (tmp_path / "sorted" / new).read_text(encoding="utf-8")
+        (problem,) = (one for one in report.problems if one.location == str(tmp_path / "sorted" / name))
+        assert problem.cause.endswith(f"the new one is {new}")
+    assert report.page == tmp_path / "sorted/index (2).html"
+    again = run(album, tmp_path / "sorted")
+    assert (again.page, again.problems) == (report.page, [])
 
 
 def test_gallery_holds_the_posts_and_no_markup_of_theirs(album, tmp_path):
@@ -758,6 +887,11 @@ def test_what_makes_no_sense_is_refused_before_anything_is_written(album, tmp_pa
     with pytest.raises(HashtaggerError):
         run(album, tmp_path / "sorted", **wrong)
     assert not (tmp_path / "sorted").exists()
+
+
+def test_kinds_of_folders_may_be_one_text_as_on_the_command_line(album, tmp_path):
+    run(album, tmp_path / "sorted", by="tag, date")
+    assert {path.split("/")[0] for path in paths(tmp_path / "sorted")} == {"날짜", "해시태그"}
 
 
 def test_source_and_destination_must_lie_apart(album):

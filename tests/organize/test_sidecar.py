@@ -160,6 +160,27 @@ def test_a_caption_too_long_for_a_jpeg_leaves_it_as_it_is(photo):
     assert embed(photo(1), long) == photo(1)
 
 
+def test_raw_and_heic_have_sidecars_and_embedding_says_that_it_left_them(photo, tmp_path):
+    from hashtagger.organize import organize
+
+    source = tmp_path / "source"
+    source.mkdir()
+    contents = {
+        "IMG_1.CR2": b"II*\0 raw", "IMG_2.jpg": photo(1), "IMG_2.DNG": b"II*\0 raw too", "IMG_2.srt": b"1",
+        "IMG_3.heic": b"\0\0\0\x18ftypheic", "IMG_4.mov": b"\0\0\0\x14ftypqt  ",
+    }  # fmt: skip
+    for name, content in contents.items():
+        (source / name).write_bytes(content)
+    report = organize(source, tmp_path / "sorted", lang="en", by="date", tag_untagged=False, embed=True)
+    there = {path.name: path.read_bytes() for path in (tmp_path / "sorted" / "date").rglob("*.*")}
+    described = {"IMG_1.CR2", "IMG_2.jpg", "IMG_2.DNG", "IMG_3.heic", "IMG_4.mov"}
+    assert set(there) == set(contents) | {f"{name}.xmp" for name in described}
+    assert {name for name, content in contents.items() if there[name] != content} == {"IMG_2.jpg"}
+    assert [problem.cause[:7] for problem in report.problems if problem.location == str(tmp_path / "sorted")] == [
+        "4 files"
+    ]
+
+
 def test_embedding_is_for_copies_only(album, tmp_path, picture):
     from hashtagger.organize import organize, undo, verify
 

@@ -1,8 +1,10 @@
+import csv
 from datetime import datetime, timezone
 from zipfile import ZipFile
 
 import pytest
 
+from hashtagger.errors import WeightsError
 from hashtagger.organize import organize
 from hashtagger.posts.post import Media, Post
 
@@ -47,6 +49,11 @@ def test_posts_without_tags_get_the_models_where_it_is_sure(photos):
         assert (photos / "sorted/해시태그" / (tag or "기타") / name).exists()
     assert (photos / "sorted/해시태그/기타/broken.jpg").exists()
     assert [problem.location for problem in report.problems] == [str(photos / "broken.jpg")]
+    with (photos / "sorted/posts.csv").open(encoding="utf-8-sig", newline="") as table:
+        rows = {(row["날짜"][:7], row["파일"].rpartition("/")[2]): row for row in csv.DictReader(table)}
+    assert rows["2021-04", "palace.png"]["모델이 단 해시태그"] == rows["2021-04", "palace.png"]["해시태그"] == "#여행"
+    assert rows["2021-05", "palace.png"]["해시태그"] == "#여행"
+    assert {row["모델이 단 해시태그"] for post, row in rows.items() if post != ("2021-04", "palace.png")} == {""}
 
 
 class Photos:
@@ -110,6 +117,42 @@ def test_what_was_sorted_without_the_model_is_tagged_by_a_run_with_it(photos, mo
     assert [path.name for path in photos.glob("sorted/해시태그/*/*.png")] == ["palace.png"]
     assert (photos / "sorted/해시태그/여행/palace.png").exists()
     assert "여행" in next(photos.glob("sorted/날짜/**/palace.png.xmp")).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["palace.png", "copy.png"])
+def test_the_models_tag_gives_way_to_the_users(photos, name):
+    sort(Photos(photos / "palace.png"), photos / "sorted")
+    assert (photos / "sorted/해시태그/여행/palace.png").exists()
+    (photos / "copy.png").write_bytes((photos / "palace.png").read_bytes())
+    report = sort(Photos(photos / name, tags=("꽃",)), photos / "sorted")
+    assert (report.posts, report.by_model) == (1, 0)
+    assert [path.name for path in photos.glob("sorted/해시태그/*")] == ["꽃"]
+    assert "여행" not in next(photos.glob("sorted/날짜/**/palace.png.xmp")).read_text(encoding="utf-8")
+
+
+def test_what_is_no_photo_is_named_once(photos, monkeypatch):
+    (photos / "source").mkdir()
+    (photos / "source/broken.jpg").write_bytes(b"\xff\xd8\xff broken")
+    monkeypatch.chdir(photos)
+    (problem,) = sort("source", photos / "sorted").problems
+    assert (problem.location, problem.cause) == ("source/broken.jpg", "damaged: not a photo")
+    asked = Photos(photos / "source/broken.jpg")
+    (problem,) = sort(asked, photos / "again").problems
+    assert (problem.location, problem.cause) == (str(photos / "source/broken.jpg"), "not a photo")
+
+
+def test_without_a_model_all_but_its_tags_is_done(photos, monkeypatch):
+    from hashtagger.recommend import Recommender
+
+    def broken(*_arguments, **_options):
+        raise WeightsError("damaged")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recommender, "__init__", broken)
+        report = sort(Photos(photos / "palace.png", photos / "sky.png"), photos / "sorted")
+    assert [problem.cause for problem in report.problems] == ["damaged"]
+    assert (photos / "sorted/해시태그/기타/palace.png").exists()
+    assert sort(Photos(photos / "palace.png", photos / "sky.png"), photos / "sorted").by_model == 1
 
 
 def test_tagging_can_be_turned_off(photos):

@@ -192,7 +192,7 @@ def test_hashtag_needs_a_login(tmp_path):
 
 @pytest.mark.parametrize("name", ["", "../up", "두 낱말", "https://example.org/someone", "a" * 31])
 def test_what_cannot_be_a_profile_is_refused_at_once(tmp_path, name):
-    with pytest.raises(CollectError, match="no name of a profile"):
+    with pytest.raises(CollectError, match="not the name of a profile"):
         collect_profile(name, tmp_path)
 
 

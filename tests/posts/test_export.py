@@ -119,20 +119,25 @@ def test_part_of_media_alone_is_known_by_its_months_and_its_depth(tmp_path, pack
     }  # fmt: skip
     posts, problems = read(pack(tmp_path / "x.zip", files) if packed else write(tmp_path, files))
     assert shown(posts) == [("2023-04-20T23:13:20+09:00", "하나", ["a.jpg", "b.jpg"])]
-    assert [problem.cause[:10] for problem in problems] == ([] if packed else ["2 photos a"])
+    left = [] if packed else [str(tmp_path / "backup"), str(tmp_path / "old")]
+    assert [problem.location for problem in problems] == left
 
 
 def test_photos_beside_an_export_are_counted_and_left_alone(tmp_path):
     write(tmp_path / "instagram-x", {"content/posts_1.json": [{"media": [item(A, "하나")]}], A: JPEG})
-    write(tmp_path / "backup", {"photos/2020/trip.jpg": JPEG, "videos/wedding.mp4": MP4})
+    write(tmp_path / "instagram-x" / "someone", {"2023-04-20_14-13-20_UTC.jpg": JPEG})
+    write(tmp_path / "backup", {"photos/2020/trip.jpg": JPEG, "videos/wedding.mp4": MP4, "raw.CR2": b"II*\0"})
     write(tmp_path / "work", {"media/posts/draft.jpg": JPEG, ".thumbnails/draft.jpg": JPEG})
-    pack(tmp_path / "friends.zip", {"photos/friend.jpg": JPEG})
+    pack(tmp_path / "friends.zip", {"photos/friend.jpg": JPEG, "__MACOSX/photos/._friend.jpg": b"fork"})
+    pack(tmp_path / "letters.zip", {"letter.txt": b"x"})
     posts, problems = read(tmp_path)
     assert shown(posts) == [("2023-04-20T23:13:20+09:00", "하나", ["a.jpg"])]
-    assert [(problem.location, problem.cause[:24]) for problem in problems] == [
-        (str(tmp_path), "2 photos and videos here"),
+    assert {(problem.location, problem.cause[:24]) for problem in problems} == {
+        (str(tmp_path / "friends.zip"), "holds photos but no Inst"),
+        (str(tmp_path / "backup"), "3 photos and videos here"),
+        (str(tmp_path / "instagram-x" / "someone"), "1 photos and videos here"),
         (str(tmp_path / "work/media/posts/draft.jpg"), "no post names it; left w"),
-    ]
+    }
 
 
 def test_a_part_may_hold_media_without_months_alone(tmp_path):
@@ -499,8 +504,8 @@ def test_climbing_and_absolute_names_are_not_followed(tmp_path):
     names = ["../secret.jpg", str(tmp_path / "secret.jpg"), "media/../../secret.jpg"]
     root = write(tmp_path / "export", {"content/posts_1.json": [{"media": [item(name, name)]} for name in names]})
     posts, problems = read(root)
-    assert all(post.media == () for post in posts)
-    assert len(problems) == len(names)
+    assert [(post.caption, post.media) for post in posts] == [(name, ()) for name in names]
+    assert [problem.cause for problem in problems] == [f"names a file outside of the export: {name}" for name in names]
 
 
 def test_html_export_asks_for_json(tmp_path):
@@ -516,7 +521,7 @@ def test_html_export_asks_for_json(tmp_path):
 def test_what_holds_no_posts_says_what_was_looked_for(tmp_path):
     (tmp_path / "empty").mkdir()
     write(tmp_path / "text", {"a.txt": b"x"})
-    for path in (tmp_path / "empty", tmp_path / "text", pack(tmp_path / "photos.zip", {"a.jpg": JPEG})):
+    for path in (tmp_path / "empty", tmp_path / "text", pack(tmp_path / "letters.zip", {"a.txt": b"x"})):
         with pytest.raises(SourceError, match=r"posts_1\.json") as caught:
             open_source(path)
         assert str(path) in str(caught.value)
@@ -525,12 +530,52 @@ def test_what_holds_no_posts_says_what_was_looked_for(tmp_path):
         open_source(tmp_path / "none")
 
 
+def of_three_disks(archive: bytes) -> bytes:
+    end = archive.rindex(b"PK\5\6")
+    return archive[: end + 4] + b"\2\0" + archive[end + 6 :]
+
+
+def encrypted(archive: bytes) -> bytes:
+    for signature, flags in ((b"PK\1\2", 8), (b"PK\3\4", 6)):
+        pieces = archive.split(signature)
+        archive = signature.join([pieces[0], *(p[: flags - 4] + b"\1" + p[flags - 3 :] for p in pieces[1:])])
+    return archive
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "cause"),
+    [
+        ("x.zip", of_three_disks, "one piece of a split archive"),
+        ("x.zip.001", lambda archive: archive[:100], "one piece of a split archive"),
+        ("x.zip", encrypted, "needs a password"),
+    ],
+)
+def test_archive_that_needs_unpacking_says_so(tmp_path, name, change, cause):
+    whole = pack(tmp_path / "whole", {"content/posts_1.json": [{"media": [item(A)]}], A: JPEG}).read_bytes()
+    (tmp_path / "whole").unlink()
+    (tmp_path / name).write_bytes(change(whole))
+    for path in (tmp_path / name, tmp_path):
+        with pytest.raises(SourceError, match=rf"{name}: {cause}.* unpack"):
+            open_source(path)
+
+
+def test_archive_of_photos_or_of_media_alone_says_what_to_give(tmp_path):
+    with pytest.raises(SourceError, match=r"a\.zip: holds photos but no Instagram export; unpack it"):
+        open_source(pack(tmp_path / "a.zip", {"a.jpg": JPEG}))
+    with pytest.raises(SourceError, match=r"b\.zip: .* no list of its posts; give the export's other ZIP"):
+        open_source(pack(tmp_path / "b.zip", {A: JPEG}))
+    for name in ("one", "two"):
+        write(tmp_path / name, {"a.jpg": JPEG})
+    with pytest.raises(SourceError, match=r"one, .*two: not the parts of one export"):
+        open_source([tmp_path / "one", tmp_path / "two"])
+
+
 def test_broken_archive_is_an_error_alone_and_a_problem_among_others(tmp_path):
     (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04 cut")
     with pytest.raises(SourceError, match=r"broken\.zip: damaged"):
         open_source(tmp_path / "broken.zip")
     (tmp_path / "posts_1.json").write_text("[]")
-    with pytest.raises(SourceError, match=r"posts_1\.json: no ZIP archive; give"):
+    with pytest.raises(SourceError, match=r"posts_1\.json: not a ZIP archive; give"):
         open_source(tmp_path / "posts_1.json")
     pack(tmp_path / "good.zip", {"content/posts_1.json": [{"media": [item(A)]}], A: JPEG})
     posts, problems = read(tmp_path)

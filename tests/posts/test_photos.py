@@ -145,11 +145,13 @@ def test_films_are_dated_by_their_header(tmp_path, version, media_first, large, 
     assert problems == []
 
 
-@pytest.mark.parametrize("seconds", [0, 1, 2_082_844_800, 2**32 - 1])
-def test_films_without_a_time_that_can_be_true_are_dated_by_name(tmp_path, seconds):
-    file(tmp_path / "VID_20230420_231320.mp4", film(seconds))
+@pytest.mark.parametrize(
+    ("seconds", "version"), [(0, 0), (1, 0), (2_082_844_800, 0), (0, 1), (2**33, 1), (2**64 - 1, 1)]
+)
+def test_films_without_a_time_that_can_be_true_are_dated_by_name(tmp_path, seconds, version):
+    file(tmp_path / "VID_20230420_231320.mp4", film(seconds, version=version))
     posts, problems = read(tmp_path)
-    assert posts[0].taken_at.isoformat() == "2023-04-20T23:13:20+09:00" or seconds == 2**32 - 1
+    assert [post.taken_at.isoformat() for post in posts] == ["2023-04-20T23:13:20+09:00"]
     assert problems == []
 
 

@@ -34,9 +34,12 @@ class Commands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; an error of the user's comes out as one line."""
+        """Run the command; an error of the user's comes out as one line, and so does Ctrl-C."""
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            click.echo(str(stop) or _("stopped"), err=True)
+            ctx.exit(130)
         except HashtaggerError as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:

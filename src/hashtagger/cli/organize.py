@@ -6,18 +6,20 @@ from pathlib import Path
 
 import click
 
-from hashtagger.errors import OrganizeError
+from hashtagger.cli._problems import echo_problems
 from hashtagger.i18n import _
 from hashtagger.organize import Report, organize
+from hashtagger.posts.mojibake import printable
 
 
 @click.command(
     help=_(
         "Sort the posts of SOURCE into folders of DEST, by month and by hashtag. SOURCE is an Instagram data export "
-        "(a folder, or all of its ZIP archives), a folder filled by instaloader, or a folder of photos."
+        "(a folder, or all of its ZIP archives), a folder filled by instaloader, or a folder of photos. Where DEST is "
+        "sorted already, --by, --min-count and --lang count for all of it, the other options for what is new."
     )
 )
-@click.argument("source", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("source", nargs=-1, metavar="SOURCE...", type=click.Path(path_type=Path))
 @click.argument("dest", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--by", default="date,tag", show_default=True, help=_("date, tag or both."))
 @click.option(
@@ -25,7 +27,7 @@ from hashtagger.organize import Report, organize
     type=click.Choice(["copy", "hardlink", "symlink", "move"]),
     default="copy",
     show_default=True,
-    help=_("How files get to DEST."),
+    help=_("How new files get to DEST; those in an archive are copied."),
 )
 @click.option(
     "--min-count",
@@ -45,6 +47,7 @@ from hashtagger.organize import Report, organize
     type=click.Choice(["ko", "en"]),
     help=_("Language of the folders' names: Korean unless the tree there is in English."),
 )
+@click.option("--user", type=click.Path(path_type=Path), help=_("TOML file of your own variants and exclusions."))
 @click.option("--embed", is_flag=True, help=_("Write tags and caption into the copies of photos too."))
 @click.option("--reels/--no-reels", default=True, show_default=True, help=_("Of an export, take reels and IGTV too."))
 @click.option("--stories", is_flag=True, help=_("Of an export, take stories too."))
@@ -60,6 +63,7 @@ def command(
     tag_untagged: bool,
     timezone: str,
     lang: str | None,
+    user: Path | None,
     embed: bool,
     reels: bool,
     stories: bool,
@@ -68,17 +72,20 @@ def command(
     as_json: bool,
 ) -> None:
     """Parse, organize, print."""
+    if not source:
+        raise click.UsageError(_("{path} is one of SOURCE and DEST; give both").format(path=dest))
     try:
         report = organize(
             source,
             dest,
-            by=[part.strip() for part in by.split(",")],
+            by=by,
             mode=mode,  # type: ignore[arg-type]
             min_count=min_count,
             timezone=timezone,
             tag_untagged=tag_untagged,
             dry_run=dry_run,
             lang=lang,
+            user=user,
             embed=embed,
             reels=reels,
             stories=stories,
@@ -86,14 +93,14 @@ def command(
             progress=True,
         )
     except KeyboardInterrupt:
-        raise OrganizeError(_("stopped; run the same command again to go on")) from None
+        raise KeyboardInterrupt(_("stopped; run the same command again to go on")) from None
     if as_json:
         _print_json(report)
         return
     if dry_run:
         for placement in report.placements():
             how = _("remove") if placement.how == "remove" else placement.how
-            click.echo(f"{placement.path}\t{how}\t{placement.source}")
+            click.echo(f"{placement.path}\t{how}\t{printable(placement.source)}")
     _print_summary(report)
 
 
@@ -107,8 +114,7 @@ def _print_json(report: Report) -> None:
 
 
 def _print_summary(report: Report) -> None:
-    for problem in report.problems:
-        click.echo(f"{problem.location}: {problem.cause}", err=True)
+    echo_problems(report.problems)
     line = _("{posts} posts, {files} files ({new} new) at {places} places, {tags} tags").format(
         posts=report.posts, files=report.files, new=report.new_files, places=report.places, tags=report.tags
     )
@@ -116,5 +122,5 @@ def _print_summary(report: Report) -> None:
         guesses=report.guesses, by_model=report.by_model, duplicates=report.duplicates, n=len(report.problems)
     )
     click.echo(f"{line}\n{more}", err=report.dry_run)
-    if not report.dry_run:
-        click.echo(_("See {page}").format(page=report.destination / "index.html"))
+    if report.page:
+        click.echo(_("See {page}").format(page=report.page))

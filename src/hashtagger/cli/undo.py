@@ -6,23 +6,31 @@ from pathlib import Path
 
 import click
 
+from hashtagger.cli._problems import echo_problems
 from hashtagger.i18n import _
 from hashtagger.organize import undo
 
 
-@click.command(help=_("Put DEST, and the sources of moved files, back to what they were before organizing."))
+@click.command(
+    help=_(
+        "Put DEST, and the sources of moved files, back to what they were before organizing: all runs into DEST are "
+        "taken back."
+    )
+)
 @click.argument("dest", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help=_("Print the result as JSON."))
-def command(dest: Path, as_json: bool) -> None:
-    """Undo and print."""
+@click.pass_context
+def command(ctx: click.Context, dest: Path, as_json: bool) -> None:
+    """Undo and print; exits with 1 when something could not be taken back."""
     undone = undo(dest)
     if as_json:
         click.echo(json.dumps(asdict(undone), ensure_ascii=False))
-        return
-    for problem in undone.problems:
-        click.echo(f"{problem.location}: {problem.cause}", err=True)
-    click.echo(
-        _("{removed} files taken away, {restored} put back, {n} problems").format(
-            removed=undone.removed, restored=undone.restored, n=len(undone.problems)
+    else:
+        echo_problems(undone.problems)
+        click.echo(
+            _("{removed} files taken away, {restored} put back, {n} problems").format(
+                removed=undone.removed, restored=undone.restored, n=len(undone.problems)
+            )
         )
-    )
+    if undone.problems:
+        ctx.exit(1)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from hashtagger.cli._problems import echo_problems
 from hashtagger.i18n import _
 from hashtagger.organize import verify
 
@@ -20,8 +21,7 @@ def command(ctx: click.Context, dest: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(asdict(verified), ensure_ascii=False))
     else:
-        for problem in verified.problems:
-            click.echo(f"{problem.location}: {problem.cause}", err=True)
+        echo_problems(verified.problems)
         click.echo(
             _("{places} files at their places, {pending} still to come, {n} problems").format(
                 places=verified.places - len(verified.problems), pending=verified.pending, n=len(verified.problems)

@@ -70,7 +70,7 @@ def apply(
         finally:
             pool.shutdown(cancel_futures=True)
     _remove_surplus(db, destination)
-    _remove_empty(db, destination)
+    remove_empty(db, destination)
     _make_safe(db)
     if move:
         problems += _release(db, destination)
@@ -270,7 +270,7 @@ def _remove_surplus(db: sqlite3.Connection, destination: Path) -> None:
         db.execute("DELETE FROM place WHERE folder = ? AND key = ?", (folder, key))
 
 
-def _remove_empty(db: sqlite3.Connection, destination: Path) -> None:
+def remove_empty(db: sqlite3.Connection, destination: Path) -> None:
     """Take away folders of ours that nothing is left in."""
     for (path,) in db.execute("SELECT path FROM made ORDER BY LENGTH(path) DESC").fetchall():
         with suppress(OSError):
@@ -302,7 +302,7 @@ def _release(db: sqlite3.Connection, destination: Path) -> list[Problem]:
         try:
             found = _verified(source, final, size, mtime, digest)
         except OSError as error:
-            found = Problem(path, error.strerror or str(error))
+            found = Problem(path, files.cause_of(error))
         if isinstance(found, Problem):
             problems.append(found)
         else:
@@ -319,7 +319,7 @@ def _release(db: sqlite3.Connection, destination: Path) -> list[Problem]:
         try:
             files.remove(source, final)
         except OSError as error:
-            problems.append(Problem(str(source), error.strerror or str(error)))
+            problems.append(Problem(str(source), files.cause_of(error)))
             continue
         gone.append((number,))
     db.execute("BEGIN")

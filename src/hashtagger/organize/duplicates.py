@@ -11,8 +11,7 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 from hashtagger.organize import files
-from hashtagger.organize.intake import media_of
-from hashtagger.organize.places import renew_sidecars
+from hashtagger.organize.intake import drop_tags, media_of, renew_sidecars
 from hashtagger.posts import archive
 from hashtagger.posts.post import Problem
 
@@ -107,13 +106,13 @@ def _digest(row: _Row) -> str:
 
 def _problem(row: _Row, error: Exception) -> Problem:
     media = media_of(*row[3:], size=row[0])
-    return Problem(media.location, getattr(error, "strerror", None) or str(error))
+    return Problem(media.location, files.cause_of(error))
 
 
 def _mark_posts(db: sqlite3.Connection, first_new: int) -> None:
     """Mark posts all of whose files are those of an earlier post of the same time: the same post, met again.
 
-    The earlier one is told what it did not know.
+    The earlier one is told what it did not know; what it says otherwise gives way, as captions are edited.
     """
     db.execute(
         """UPDATE post SET same_as = again.earlier FROM (
@@ -131,11 +130,20 @@ def _mark_posts(db: sqlite3.Connection, first_new: int) -> None:
         """SELECT DISTINCT p.id FROM file f JOIN post p ON p.id = f.post JOIN file g ON g.id = f.same_as
            JOIN post q ON q.id = g.post WHERE f.id >= ?1 AND f.same_as < ?1 AND (EXISTS
            (SELECT 1 FROM post_tag t WHERE t.post = p.id AND t.tag NOT IN (SELECT tag FROM post_tag WHERE post = q.id))
-           OR p.same_as = q.id AND (q.caption = '' AND p.caption != ''
+           OR p.same_as = q.id AND (p.caption NOT IN ('', q.caption)
              OR q.permalink IS NULL AND p.permalink IS NOT NULL OR q.place IS NULL AND p.place IS NOT NULL))""",
         (first_new,),
     ).fetchall()
     renew_sidecars(db, (post for (post,) in renewed))
+    reworded = db.execute(  # A bare column beside MAX() is of the row that has the maximum.
+        """SELECT q.id, p.caption, MAX(p.id) FROM post p JOIN post q ON q.id = p.same_as
+           WHERE p.id IN (SELECT post FROM file WHERE id >= ?) AND p.caption NOT IN ('', q.caption) GROUP BY q.id""",
+        (first_new,),
+    ).fetchall()
+    renew_sidecars(db, (earlier for earlier, *_words in reworded))
+    for earlier, caption, later in reworded:
+        db.execute("UPDATE post SET caption = ? WHERE id = ?", (caption, earlier))
+        drop_tags(db, earlier, but=later)
     db.execute(
         """UPDATE post SET caption = COALESCE(NULLIF(post.caption, ''), again.caption),
            permalink = COALESCE(post.permalink, again.permalink), place = COALESCE(post.place, again.place)

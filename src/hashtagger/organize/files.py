@@ -10,7 +10,10 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+
+from hashtagger.digest import digest_at as digest_at
+from hashtagger.digest import digest_of as digest_of
+from hashtagger.i18n import _
 
 CHUNK = 1 << 20
 # Elsewhere a drive is flushed file by file: Windows has no sync(), and macOS's does not wait.
@@ -20,18 +23,23 @@ _AS_IT_IS = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES}
 
 
-def digest_of(file: BinaryIO) -> str:
-    """SHA-256 of what is left to read of a file, in hex."""
-    state = hashlib.sha256()
-    while chunk := file.read(CHUNK):
-        state.update(chunk)
-    return state.hexdigest()
+def cause_of(error: BaseException) -> str:
+    """Why something went wrong, in the user's language where it is one of the usual causes."""
+    usual = {
+        errno.ENOENT: _("no such file"),
+        errno.EACCES: _("permission denied"),
+        errno.EPERM: _("permission denied"),
+        errno.ENOSPC: _("no space left"),
+        errno.EROFS: _("read-only"),
+        errno.EIO: _("the drive failed"),
+    }
+    known = usual.get(getattr(error, "errno", None) or 0)
+    return known or getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def digest_at(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return digest_of(file)
+def without_dots(path: Path) -> Path:
+    """Resolve a path that climbs, so that files have one and the same path from wherever it was given."""
+    return path.resolve() if ".." in path.parts else path
 
 
 def remove(path: "str | Path", *links: "str | Path") -> None:

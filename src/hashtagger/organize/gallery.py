@@ -16,13 +16,13 @@ _VIDEOS = (".mp4", ".mov", ".webm", ".m4v")
 _WORDS = {
     "ko": {
         "lang": "ko", "title": "내 게시물", "all": "전체", "months": "날짜", "month": "월", "year": "년",
-        "tags": "해시태그", "more": "더 보기", "menu": "목록", "search": "글과 태그에서 찾기",
+        "tags": "해시태그", "more": "더 보기", "menu": "목록", "search": "글, 태그, 날짜로 찾기",
         "none": "찾는 게시물이 없습니다.", "post": "게시물",
         "close": "닫기", "back": "이전", "next": "다음", "open": "인스타그램에서 열기",
     },
     "en": {
         "lang": "en", "title": "My posts", "all": "All", "months": "Months", "month": "", "year": "", "tags": "Tags",
-        "more": "More", "menu": "Menu", "search": "Find in words and tags", "none": "No such post.", "post": "Post",
+        "more": "More", "menu": "Menu", "search": "Words, tags, a date", "none": "No such post.", "post": "Post",
         "close": "Close", "back": "Back", "next": "Next", "open": "Open on Instagram",
     },
 }  # fmt: skip
@@ -40,26 +40,20 @@ def writing_gallery(db: sqlite3.Connection, layout: Layout, file: BinaryIO) -> I
         page = page.replace(f"{{{{{word}}}}}", text)
     head, tail = page.split("{{data}}")
     file.write(head.encode())
-    file.write(b'{"tags":' + _json(_tags(db, layout)) + b',"posts":[')
+    tags = db.execute("SELECT id, name, uses FROM tag WHERE uses ORDER BY uses DESC, name").fetchall()
+    file.write(b'{"least":%d,"tags":' % layout.min_count + _json(tags) + b',"posts":[')
     separator = b"\n"
 
     def add(row: Row) -> None:
         nonlocal separator
         if row.paths:
-            tags, files_ = [tag for tag, _name in row.tags], _kinds(row.paths)
+            numbers, shown = [tag for tag, _name in row.tags], _kinds(row.paths)
             when = row.taken_at[:16].replace("T", " ")
-            file.write(separator + _json([when, row.caption, row.permalink, int(row.guess), tags, files_, row.place]))
+            file.write(separator + _json([when, row.caption, row.permalink, int(row.guess), numbers, shown, row.place]))
             separator = b",\n"
 
     yield add
     file.write(b"]}" + tail.encode())
-
-
-def _tags(db: sqlite3.Connection, layout: Layout) -> list[tuple[int, str, int]]:
-    rows: list[tuple[int, str, int]] = db.execute(
-        "SELECT id, name, uses FROM tag WHERE uses >= ? ORDER BY uses DESC, name", (layout.min_count,)
-    ).fetchall()
-    return rows
 
 
 def _kinds(paths: list[str]) -> list[list[Any]]:

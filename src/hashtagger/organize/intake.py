@@ -3,14 +3,18 @@
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import tzinfo
 from functools import lru_cache
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hashtagger.normalize import default_normalizer
+from hashtagger.i18n import _
+from hashtagger.normalize import Normalizer, default_normalizer
 from hashtagger.organize import names
+from hashtagger.organize.files import cause_of
+from hashtagger.organize.journal import Sidecar
 from hashtagger.organize.layout import Layout
 from hashtagger.posts.mojibake import escaped
 from hashtagger.posts.post import Media, Post, Problem, Source
@@ -26,15 +30,24 @@ class Intake:
     """Writes posts into a draft of the journal; files that it knows already are left as they are.
 
     Attributes:
-        problems: Files that turned out to be gone.
+        problems: Files that turned out to be gone, and archives whose files are copied where that was not asked for.
+        settled: Files met that an earlier run brought in another way than is asked for now.
     """
 
     def __init__(
-        self, db: sqlite3.Connection, layout: Layout, zone: tzinfo, how: str, history: "History | None" = None
+        self,
+        db: sqlite3.Connection,
+        layout: Layout,
+        zone: tzinfo,
+        how: str,
+        normalizer: Normalizer | None = None,
+        history: "History | None" = None,
     ) -> None:
         self.problems: list[Problem] = []
+        self.settled = 0
+        self._archives: set[str] = set()
         self._db, self._layout, self._zone, self._how = db, layout, zone, how
-        self._normalizer, self._history = default_normalizer(), history
+        self._normalizer, self._history = normalizer or default_normalizer(), history
         self._folders: dict[str, int] = {}
         self._tags: dict[str, int | None] = {}
         _archive.cache_clear()
@@ -48,15 +61,19 @@ class Intake:
         for post in source.posts():
             rows = list(self._files(post))
             number = None
+            said = _digest(post)
             if self._known:
-                number, rows = self._find(post, rows)
-            if number is None:
+                number, rows = self._find(post, rows, said)
+            if number is not None:
+                self._reword(number, post, said)
+            else:
                 self._post += 1
                 number = self._post
                 taken_at = post.taken_at.astimezone(self._zone)
                 month = self._folder(self._layout.month(taken_at))
                 guess = post.time_is_guess
-                posts.append((number, taken_at.isoformat(), month, post.caption, post.permalink, post.place, guess))
+                words = (post.caption, post.permalink, post.place)
+                posts.append((number, taken_at.isoformat(), month, *words, guess, said))
                 tags += [(number, position, tag) for position, tag in enumerate(self._tag_ids(post.tags))]
             files += [(number, *row) for row in rows]
             if len(posts) >= 1000 or len(files) >= 1000:
@@ -64,6 +81,9 @@ class Intake:
                 posts, files, tags = [], [], []
             yield post
         self._write(posts, files, tags)
+        if self._how != "copy":
+            cause = _("files in an archive are copied, not taken by {mode}").format(mode=self._how)
+            self.problems += [Problem(archive, cause) for archive in sorted(self._archives)]
 
     def _folder(self, path: str) -> int:
         """Find or make the row of a folder of the tree."""
@@ -79,15 +99,16 @@ class Intake:
                 try:
                     found = media.path.stat()
                 except OSError as error:
-                    self.problems.append(Problem(media.location, error.strerror or str(error)))
+                    self.problems.append(Problem(media.location, cause_of(error)))
                     continue
                 path, size, mtime = os.fsencode(media.path.absolute()), found.st_size, found.st_mtime_ns
-                permissions = stat.S_IMODE(found.st_mode)
+                permissions, how = stat.S_IMODE(found.st_mode), self._how
             else:
-                (path, mtime), permissions = _archive(str(media.archive)), None
-            yield name, media.kind, path, media.member or "", size, mtime, permissions, self._how
+                (path, mtime), permissions, how = _archive(str(media.archive)), None, "copy"
+                self._archives.add(str(media.archive))
+            yield name, media.kind, path, media.member or "", size, mtime, permissions, how
 
-    def _find(self, post: Post, files: list[_File]) -> tuple[int | None, list[_File]]:
+    def _find(self, post: Post, files: list[_File], said: str) -> tuple[int | None, list[_File]]:
         """Tell which known post this is, if any, and which of its files are new.
 
         It is known by its files, or, where it or what is known has none, by its time and words.
@@ -98,8 +119,13 @@ class Intake:
                 "SELECT id FROM post WHERE taken_at = ? AND caption = ?", (taken_at, post.caption)
             ).fetchone()
             return (row[0] if row else None), []
-        same = "SELECT post FROM file WHERE path = CAST(? AS TEXT) AND member = ? AND size IS ? AND mtime = ?"
-        found = [self._db.execute(same, file[2:6]).fetchone() for file in files]
+        same = """SELECT post, how != ? AND EXISTS
+                    (SELECT 1 FROM place p WHERE p.file = COALESCE(file.same_as, file.id) AND p.state)
+                  FROM file JOIN post ON post.id = file.post
+                  WHERE path = CAST(? AS TEXT) AND member = ? AND size IS ? AND mtime = ?
+                  ORDER BY said IS ? DESC, post.id"""
+        found = [self._db.execute(same, (file[-1], *file[2:6], said)).fetchone() for file in files]
+        self.settled += sum(row[1] for row in found if row)
         number = next((row[0] for row in found if row), None)
         if number is None:
             without = """SELECT id FROM post WHERE taken_at = ? AND caption = ? AND permalink IS ?
@@ -109,6 +135,27 @@ class Intake:
             if number is not None:
                 self._completed.add(number)
         return number, [file for file, row in zip(files, found, strict=True) if not row]
+
+    def _reword(self, number: int, post: Post, said: str) -> None:
+        """Let a known post say what its source says now, where that is not what it said before."""
+        head, before = self._db.execute(
+            "SELECT COALESCE(same_as, id), said FROM post WHERE id = ?", (number,)
+        ).fetchone()
+        if said == before:
+            return
+        self._db.execute("UPDATE post SET said = ? WHERE id = ?", (said, number))
+        if before is None or not (post.caption or post.tags):
+            return
+        self._db.execute(
+            "UPDATE post SET caption = ?, permalink = COALESCE(?, permalink), place = COALESCE(?, place) WHERE id = ?",
+            (post.caption, post.permalink, post.place, head),
+        )
+        drop_tags(self._db, head)
+        self._db.executemany(
+            "INSERT OR REPLACE INTO post_tag(post, position, tag) VALUES(?,?,?)",
+            [(head, position, tag) for position, tag in enumerate(self._tag_ids(post.tags))],
+        )
+        renew_sidecars(self._db, [head])
 
     def _tag_ids(self, tags: tuple[str, ...]) -> list[int]:
         """Rows of a post's tags, each once, in order."""
@@ -133,7 +180,8 @@ class Intake:
 
     def _write(self, posts: list, files: list, tags: list) -> None:  # type: ignore[type-arg]
         self._db.executemany(
-            "INSERT INTO post(id, taken_at, month, caption, permalink, place, guess) VALUES(?,?,?,?,?,?,?)", posts
+            "INSERT INTO post(id, taken_at, month, caption, permalink, place, guess, said) VALUES(?,?,?,?,?,?,?,?)",
+            posts,
         )
         self._db.executemany(
             """INSERT INTO file(post, name, kind, path, member, size, mtime, permissions, how)
@@ -159,12 +207,35 @@ def tag_id(db: sqlite3.Connection, tag: str) -> int:
     return number
 
 
+def drop_tags(db: sqlite3.Connection, post: int, but: int | None = None) -> None:
+    """Take the tags of the user's from a post, wherever it was met, ``but`` those of one meeting."""
+    db.execute(
+        """DELETE FROM post_tag WHERE NOT by_model AND post IS NOT ?2
+           AND (post = ?1 OR post IN (SELECT id FROM post WHERE same_as = ?1))""",
+        (post, but),
+    )
+
+
+def renew_sidecars(db: sqlite3.Connection, posts: Iterable[int]) -> None:
+    """Let the sidecars that are there of posts' files be written anew, as more is known of them now."""
+    db.executemany(
+        f"""UPDATE place SET xmp = {Sidecar.STALE} WHERE xmp = {Sidecar.WANTED} AND state IN (1, 2) AND file IN
+            (SELECT COALESCE(same_as, id) FROM file WHERE post = ?)""",
+        [(post,) for post in posts],
+    )
+
+
 def media_of(name: str, kind: str, path: str, member: str, size: int | None) -> Media:
     """Make the Media of a file's row again."""
     location = escaped(f"{path}!{member}" if member else path)
     if member:
         return Media(name, location, kind, archive=Path(path), member=member, size=size)  # type: ignore[arg-type]
     return Media(name, location, kind, path=Path(path), size=size)  # type: ignore[arg-type]
+
+
+def _digest(post: Post) -> str:
+    """A hash of a post's words."""
+    return blake2b(repr((post.caption, post.tags)).encode(), digest_size=8).hexdigest()
 
 
 @lru_cache(maxsize=64)

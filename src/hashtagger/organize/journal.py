@@ -4,7 +4,7 @@ Planning works on a private copy, which replaces the journal in one rename: ther
 does applying begin, and marks each step. Nothing is ever done that the journal does not already say.
 """
 
-import errno
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -14,8 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hashtagger import locks
 from hashtagger.errors import OrganizeError
 from hashtagger.i18n import _
+from hashtagger.organize.files import cause_of
 
 FOLDER = ".hashtagger"
 NAME = "journal.sqlite"
@@ -33,9 +35,10 @@ CREATE TABLE folder(id INTEGER PRIMARY KEY, path TEXT NOT NULL, key TEXT NOT NUL
 CREATE TABLE made(path TEXT PRIMARY KEY) WITHOUT ROWID;
 -- `same_as`: an earlier post with the same time and the same files, met again in another source.
 -- `asked`: whether the model was asked for a tag: the empty string, or why it could not tell.
+-- `said`: a hash of the words that its source had for it last; those that count may be of another source by now.
 CREATE TABLE post(id INTEGER PRIMARY KEY, taken_at TEXT NOT NULL, month INT NOT NULL, caption TEXT NOT NULL,
     permalink TEXT, place TEXT, guess INT NOT NULL, same_as INT,
-    asked TEXT);
+    asked TEXT, said TEXT);
 CREATE TABLE tag(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, name TEXT NOT NULL, uses INT NOT NULL DEFAULT 0);
 CREATE TABLE post_tag(post INT, position INT, tag INT NOT NULL, by_model INT NOT NULL DEFAULT 0,
     PRIMARY KEY(post, position)) WITHOUT ROWID;
@@ -132,6 +135,8 @@ def draft(journal: Path, folder: Path) -> Iterator[sqlite3.Connection]:
             db.executescript(_SCHEMA)
             db.execute(f"PRAGMA user_version = {_VERSION}")
         _check_version(db, journal)
+        if "said" not in {row[1] for row in db.execute("PRAGMA table_info(post)")}:  # A journal from before there was.
+            db.execute("ALTER TABLE post ADD COLUMN said TEXT")
         yield db
 
 
@@ -153,13 +158,7 @@ def only_one(destination: Path) -> Iterator[None]:
     Raises:
         OrganizeError: Another process is at work there.
     """
-    with closing(sqlite3.connect(destination / FOLDER / LOCK, isolation_level=None, timeout=0)) as lock:
-        try:
-            lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error):
-                raise
-            raise OrganizeError(_("{path}: another hashtagger is at work here").format(path=destination)) from error
+    with locks.only_one(destination, destination / FOLDER / LOCK, OrganizeError):
         yield
 
 
@@ -168,13 +167,18 @@ def in_one_line(destination: Path) -> Iterator[None]:
     """Turn what goes wrong with a destination's drive or journal into one line.
 
     Raises:
-        OrganizeError: The drive is full or fails, or the journal is damaged.
+        OrganizeError: The drive is full, read-only or fails, or the journal is damaged.
     """
     try:
         yield
     except (OSError, sqlite3.OperationalError) as error:
-        full = getattr(error, "errno", None) == errno.ENOSPC or "full" in str(error)
-        cause = _("no space left") if full else getattr(error, "strerror", None) or str(error)
+        own = destination / FOLDER
+        for path in (destination, own, own / LOCK, own / NAME):
+            if path.exists() and not os.access(path, os.W_OK):
+                raise OrganizeError(
+                    _("{path}: read-only; make it writable and run the same command again").format(path=path)
+                ) from error
+        cause = _("no space left") if "full" in str(error) else cause_of(error)
         place = getattr(error, "filename", None) or destination
         raise OrganizeError(
             _("{path}: {cause}; nothing is lost, run the same command again to go on").format(path=place, cause=cause)

@@ -10,16 +10,16 @@ _ROOM = 255 - len(" (9999999)") - len(".xmp")
 _LONGEST_SUFFIX = 20
 _NUMBER = re.compile(r" \((\d+)\)$")
 _PLAIN = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_()-]{0,200}(\.[0-9A-Za-z]{1,9})?")
-_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\ud800-\udfff]')
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]')
 _RESERVED = re.compile(r"(?i)^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?=\s*(\.|$))")
 
 
 def safe_name(name: str) -> str:
     """Make a file or folder name safe on Windows, macOS and Linux.
 
-    It is put in NFC; characters that Windows forbids, control characters and undecodable bytes become ``_``; blanks
-    at both ends and dots at the end go; a reserved device name gets ``_`` after it; what is too long is cut at a
-    character, before the extension.
+    It is put in NFC; characters that Windows forbids, control characters (those that turn the direction of writing
+    too) and undecodable bytes become ``_``; blanks at both ends and dots at the end go; a reserved device name gets
+    ``_`` after it; what is too long is cut at a character, before the extension.
 
     Returns:
         A name of 1 to 241 bytes in UTF-8, so that a number and ``.xmp`` still fit.

@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-from collections.abc import Iterable
 from itertools import chain, count, groupby
 from pathlib import Path
 
@@ -15,9 +14,10 @@ from hashtagger.organize.layout import Layout
 def assign_places(db: sqlite3.Connection, layout: Layout, destination: Path, first_new: int) -> None:
     """Make the journal's places those that its posts call for.
 
-    A place that is there already keeps its name; one no longer called for becomes surplus. What lies at the
-    destination without being ours keeps its name too, and ours gets a number: one number for all files of a post that
-    differ in their extensions only, as a photo, its film and its sidecars are found by their name.
+    A place that is there already keeps its name; one no longer called for becomes surplus; one that was emptied by hand
+    is planned once more. What lies at the destination without being ours keeps its name too, and ours gets a number:
+    one number for all files of a post that differ in their extensions only, as a photo, its film and its sidecars are
+    found by their name.
 
     Args:
         db: Draft of the journal.
@@ -25,22 +25,15 @@ def assign_places(db: sqlite3.Connection, layout: Layout, destination: Path, fir
         destination: Root of the sorted tree; only looked at.
         first_new: The first file (row) that was not there before.
     """
-    _count_tags(db)
+    count_tags(db)
     _collect_wanted(db, layout)
     _set_apart(db, first_new)
     _drop_unwanted(db)
-    _note_foreign(db, destination)
+    _note_names(db, destination)
+    _plan_again_what_is_gone(db)
+    _leave_foreign_names(db)
     _take_free_names(db)
     _number_the_rest(db, destination)
-
-
-def renew_sidecars(db: sqlite3.Connection, posts: Iterable[int]) -> None:
-    """Let the sidecars that are there of posts' files be written anew, as more is known of them now."""
-    db.executemany(
-        f"""UPDATE place SET xmp = {Sidecar.STALE} WHERE xmp = {Sidecar.WANTED} AND state IN (1, 2) AND file IN
-            (SELECT COALESCE(same_as, id) FROM file WHERE post = ?)""",
-        [(post,) for post in posts],
-    )
 
 
 def _set_apart(db: sqlite3.Connection, first_new: int) -> None:
@@ -80,7 +73,8 @@ def _take_free_names(db: sqlite3.Connection) -> None:
         db.execute(PLACE_INDEX)
 
 
-def _count_tags(db: sqlite3.Connection) -> None:
+def count_tags(db: sqlite3.Connection) -> None:
+    """Count the posts of each tag."""
     db.execute("UPDATE tag SET uses = 0")
     db.execute(
         """UPDATE tag SET uses = counted.posts FROM
@@ -146,8 +140,8 @@ def _drop_unwanted(db: sqlite3.Connection) -> None:
     )
 
 
-def _note_foreign(db: sqlite3.Connection, destination: Path) -> None:
-    """Note what is in the wanted folders already, without being ours."""
+def _note_names(db: sqlite3.Connection, destination: Path) -> None:
+    """Note the names that are in the wanted folders already."""
     db.execute("CREATE TEMP TABLE foreign_name(folder INT, key TEXT, PRIMARY KEY(folder, key)) WITHOUT ROWID")
     folders = db.execute("SELECT id, path FROM folder WHERE id IN (SELECT folder FROM wanted)").fetchall()
     for folder, path in folders:
@@ -155,6 +149,21 @@ def _note_foreign(db: sqlite3.Connection, destination: Path) -> None:
             with os.scandir(destination / path) as found:
                 rows = ((folder, names.key(entry.name)) for entry in found)
                 db.executemany("INSERT OR IGNORE INTO foreign_name VALUES(?, ?)", rows)
+
+
+def _plan_again_what_is_gone(db: sqlite3.Connection) -> None:
+    """Plan the files and sidecars once more that were brought and that somebody has taken away since."""
+    gone = "NOT EXISTS(SELECT 1 FROM foreign_name x WHERE x.folder = place.folder AND x.key = place.key"
+    db.execute(f"UPDATE place SET state = ? WHERE state IN (1, 2) AND {gone})", (State.PLANNED,))
+    db.execute(
+        f"""UPDATE place SET xmp = ? WHERE xmp = ? AND state IN (1, 2) AND {gone} || '.xmp')
+            AND file IN (SELECT id FROM file WHERE sidecar IS NOT NULL)""",
+        (Sidecar.STALE, Sidecar.WANTED),
+    )
+
+
+def _leave_foreign_names(db: sqlite3.Connection) -> None:
+    """Strike those off the names noted that are ours."""
     for suffix in ("", ".xmp"):
         db.execute(
             """DELETE FROM foreign_name WHERE substr(key, length(key) - length(?1) + 1) = ?1 AND EXISTS

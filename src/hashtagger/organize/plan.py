@@ -9,17 +9,19 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hashtagger.i18n import _
 from hashtagger.organize.duplicates import mark_duplicates
 from hashtagger.organize.intake import Intake, folder_id
 from hashtagger.organize.journal import DRAFT, State, draft, get_meta, open_database, set_meta
-from hashtagger.organize.layout import Layout
+from hashtagger.organize.layout import KINDS, Layout
 from hashtagger.organize.places import assign_places
-from hashtagger.organize.tagging import tag_untagged
+from hashtagger.organize.tagging import drop_guesses, tag_untagged
 from hashtagger.posts.mojibake import escaped
 from hashtagger.posts.post import Post, Problem, Source
 
 if TYPE_CHECKING:
     from hashtagger.history import History
+    from hashtagger.normalize import Normalizer
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ def make_plan(
     zone: tzinfo,
     how: str,
     tag: bool = True,
+    normalizer: "Normalizer | None" = None,
     history: "History | None" = None,
     seen: Callable[[Post], object] = lambda post: None,
 ) -> list[Problem]:
@@ -64,6 +67,7 @@ def make_plan(
         zone: The zone that tells a post's month.
         how: How files get there that are not there yet: ``copy``, ``hardlink``, ``symlink`` or ``move``.
         tag: Whether the model tags posts that have no tags.
+        normalizer: Tells which tags are one; by default that of the twenty hashtags.
         history: What the user wrote before, for the folders' names and the model's tags.
         seen: Called with each post, for a progress bar.
 
@@ -73,21 +77,34 @@ def make_plan(
     with draft(journal, folder) as db:
         db.execute("BEGIN")
         new_file = db.execute("SELECT COALESCE(MAX(id), 0) + 1 FROM file").fetchone()[0]
-        intake = Intake(db, layout, zone, how, history)
+        intake = Intake(db, layout, zone, how, normalizer, history)
         for post in intake.take(source):
             seen(post)
         _switch(db, how)
         problems = _without_moved(db, [*source.problems, *intake.problems])
+        if intake.settled:
+            cause = _("{count} files are here already and stay as they came; --mode counts for new ones")
+            problems.append(Problem(str(destination), cause.format(count=intake.settled)))
         problems += mark_duplicates(db, new_file, how, destination)
+        drop_guesses(db)
         if tag:
-            problems += tag_untagged(db, destination, history)
+            told = {str(Path(problem.location).absolute()) for problem in problems}
+            problems += [one for one in tag_untagged(db, destination, history) if one.location not in told]
         if get_meta(db, "lang") not in (None, layout.lang):
             _rename_months(db, layout)
         assign_places(db, layout, destination, new_file)
+        set_meta(db, "by", ",".join(layout.by))
+        set_meta(db, "min_count", str(layout.min_count))
         set_meta(db, "lang", layout.lang)
         set_meta(db, "timezone", str(zone))
         db.execute("COMMIT")
         return problems
+
+
+def remembered_layout(db: sqlite3.Connection) -> Layout:
+    """The layout that the last plan was made for."""
+    by = get_meta(db, "by") or ",".join(KINDS)
+    return Layout(tuple(by.split(",")), get_meta(db, "lang") or "ko", int(get_meta(db, "min_count") or 2))
 
 
 def publish(folder: Path, journal: Path) -> None:
@@ -114,7 +131,7 @@ def placements(journal: Path) -> Iterator[Placement]:
 def _switch(db: sqlite3.Connection, how: str) -> None:
     """Let files that an earlier run planned and did not bring get there as this run's do."""
     db.execute(
-        """UPDATE file SET how = ?1 WHERE how != ?1 AND NOT released AND NOT EXISTS
+        """UPDATE file SET how = ?1 WHERE how != ?1 AND member = '' AND NOT released AND NOT EXISTS
            (SELECT 1 FROM place p WHERE p.file = COALESCE(file.same_as, file.id) AND p.state)""",
         (how,),
     )

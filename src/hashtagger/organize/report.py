@@ -28,6 +28,7 @@ class Report:
         problems: Files that could not be used, each with its cause.
         new_files: Files that this run brought, or would bring, and no run before.
         dry_run: Whether this is only the plan.
+        page: The gallery that shows the tree; ``None`` in a dry run.
     """
 
     destination: Path
@@ -41,6 +42,7 @@ class Report:
     problems: list[Problem]
     new_files: int = 0
     dry_run: bool = False
+    page: Path | None = None
     _journal: Path = field(default=Path(), repr=False)
     _draft: "TemporaryDirectory[str] | None" = field(default=None, repr=False)
 

@@ -10,7 +10,10 @@ _BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A post with its tags (row, name) and, of each file, the path in its month's folder or else the first."""
+    """A post with its tags (row, name) and, of each file, the path in its month's folder or else the first.
+
+    Those of the tags that only the model gave are named in ``by_model`` too.
+    """
 
     taken_at: str
     caption: str
@@ -18,6 +21,7 @@ class Row:
     place: str
     guess: bool
     tags: list[tuple[int, str]]
+    by_model: list[str]
     paths: list[str]
 
 
@@ -30,12 +34,16 @@ def read_rows(db: sqlite3.Connection) -> Iterator[Row]:
         numbers = [row[0] for row in batch]
         wanted = f"IN ({','.join('?' * len(numbers))})"
         tags: dict[int, dict[int, str]] = defaultdict(dict)
-        for post, tag, name in db.execute(
-            f"""SELECT COALESCE(o.same_as, o.id), t.id, t.name FROM post o JOIN post_tag pt ON pt.post = o.id
-                JOIN tag t ON t.id = pt.tag WHERE o.id {wanted} OR o.same_as {wanted} ORDER BY o.id, pt.position""",
+        written: dict[int, set[str]] = defaultdict(set)
+        for post, tag, name, by_model in db.execute(
+            f"""SELECT COALESCE(o.same_as, o.id), t.id, t.name, pt.by_model FROM post o
+                JOIN post_tag pt ON pt.post = o.id JOIN tag t ON t.id = pt.tag
+                WHERE o.id {wanted} OR o.same_as {wanted} ORDER BY o.id, pt.position""",
             numbers * 2,
         ):
             tags[post][tag] = name
+            if not by_model:
+                written[post].add(name)
         paths: dict[int, list[str]] = defaultdict(list)
         # A bare column beside MIN() is of the row that has the minimum.
         for post, path, _least, _file in db.execute(
@@ -47,4 +55,5 @@ def read_rows(db: sqlite3.Connection) -> Iterator[Row]:
             paths[post].append(path)
         for number, taken_at, caption, permalink, place, guess in batch:
             tagged = list(tags[number].items())
-            yield Row(taken_at, caption, permalink or "", place or "", bool(guess), tagged, paths[number])
+            by_model = [name for _tag, name in tagged if name not in written[number]]
+            yield Row(taken_at, caption, permalink or "", place or "", bool(guess), tagged, by_model, paths[number])

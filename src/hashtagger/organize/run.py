@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from hashtagger.errors import OrganizeError, SourceError
 from hashtagger.history import History
 from hashtagger.i18n import _
+from hashtagger.normalize import Normalizer, default_normalizer
+from hashtagger.organize import files
 from hashtagger.organize.apply import apply
 from hashtagger.organize.journal import (
     DRAFT,
@@ -53,6 +56,7 @@ def organize(
     stories: bool = False,
     other: bool = False,
     history: "Past | None" = None,
+    user: "str | os.PathLike[str] | None" = None,
     progress: bool = False,
 ) -> Report:
     """Sort posts into folders by month and by hashtag, losing nothing.
@@ -66,10 +70,10 @@ def organize(
         source: A folder or archive, or the several archives of one export (see
             :func:`hashtagger.posts.open_source`), or a Source.
         destination: Root of the sorted tree; made when missing.
-        by: ``"date"`` for ``날짜/2021/04``, ``"tag"`` for ``해시태그/강아지``, or both.
-        mode: How files get there that are not there yet: ``"copy"``; ``"hardlink"`` or ``"symlink"`` to the source
-            (what lies in an archive is copied); or ``"move"``, which deletes a source file once its copy is verified
-            and on the drive.
+        by: ``"date"`` for ``날짜/2021/04``, ``"tag"`` for ``해시태그/강아지``, or both (``"date,tag"`` too).
+        mode: How files get there that are not there yet: ``"copy"``; ``"hardlink"`` or ``"symlink"`` to the source; or
+            ``"move"``, which deletes a source file once its copy is verified and on the drive. What lies in an archive
+            is copied.
         min_count: A tag of fewer posts (1 or more) has no folder of its own; a post with no other tag goes to 기타.
         timezone: IANA zone that tells a post's month; one for all runs into a tree.
         tag_untagged: Whether the model tags posts that have no tags, where it is sure.
@@ -80,14 +84,18 @@ def organize(
         stories: stories, and
         other: profile photos and other content.
         history: What the user wrote before: their spelling names the folders, their habits help the model tag.
+        user: TOML file of the user's own variants and exclusions, as :class:`~hashtagger.normalize.Normalizer` reads
+            it; it counts for posts that are new to the tree.
         progress: Show progress bars on stderr.
 
     Raises:
         OrganizeError: An argument makes no sense, or the destination cannot be written.
         SourceError: The source holds no posts that can be read, or there is no such time zone.
+        VocabularyError: The user's file cannot be read, or does not say what it must.
     """
-    habits = None if history is None else History.of(history)
-    root = Path(destination).absolute()
+    normalizer = Normalizer(user=user) if user else default_normalizer()
+    habits = None if history is None else History.of(history, normalizer)
+    root = files.without_dots(Path(destination)).absolute()
     journal = journal_path(root)
     zone = find_zone(timezone)
     if mode not in MODES:
@@ -99,11 +107,13 @@ def organize(
         raise OrganizeError(
             _("{path} is sorted by the time of {zone}; give --timezone {zone}").format(path=root, zone=known)
         )
-    layout = Layout((by,) if isinstance(by, str) else tuple(by), lang or there.get("lang", "ko"), min_count)
+    kinds = tuple(kind.strip() for kind in (by.split(",") if isinstance(by, str) else by))
+    layout = Layout(kinds, lang or there.get("lang", "ko"), min_count)
     if isinstance(source, Source):
         posts = source
     else:
-        paths = [Path(path) for path in ([source] if isinstance(source, (str, os.PathLike)) else source)]
+        given = [source] if isinstance(source, (str, os.PathLike)) else source
+        paths = [files.without_dots(Path(path)) for path in given]
         _check_apart(paths, root)
         try:
             posts = open_source(paths, timezone=timezone, reels=reels, stories=stories, other=other)
@@ -116,8 +126,8 @@ def organize(
     def plan(folder: Path) -> list[Problem]:
         with _bar(progress, _("Planning"), _("posts")) as tick:
             return make_plan(
-                posts, root, journal, folder, layout=layout, zone=zone, how=mode, tag=tag_untagged, history=habits,
-                seen=lambda post: tick(1),
+                posts, root, journal, folder, layout=layout, zone=zone, how=mode, tag=tag_untagged,
+                normalizer=normalizer, history=habits, seen=lambda post: tick(1),
             )  # fmt: skip
 
     with in_one_line(root):
@@ -139,10 +149,11 @@ def organize(
                 before = _files(db, "state")
                 with _bar(progress, _("Sorting"), _("files"), total=_files(db, "state = 0")) as tick:
                     problems += apply(db, root, layout.tags, move=mode == "move", embed=embed, tick=tick)
+                problems += _not_embedded(db, root) if embed else []
                 new = _files(db, "state") - before
                 report = count(db, root, min_count, problems, new_files=new, _journal=journal)
-                write_pages(db, root, layout, report)
-    return report
+                page, kept = write_pages(db, root, layout, report)
+    return replace(report, page=page, problems=problems + kept)
 
 
 class _Emptied:
@@ -167,6 +178,13 @@ def _files(db: sqlite3.Connection, places: str = "1") -> int:
     """Count the files that have a place of some kind."""
     found: int = db.execute(f"SELECT COUNT(DISTINCT file) FROM place WHERE {places}").fetchone()[0]
     return found
+
+
+def _not_embedded(db: sqlite3.Connection, root: Path) -> list[Problem]:
+    """Tell how many copies are the same as their sources, as embedding left them or an earlier run made them."""
+    found = db.execute("SELECT COUNT(*) FROM file WHERE content = digest AND sidecar IS NOT NULL").fetchone()[0]
+    cause = _("{count} files have their tags only in the .xmp beside them; --embed writes into new JPEG, PNG and WebP")
+    return [Problem(str(root), cause.format(count=found))] if found else []
 
 
 def _remembered(journal: Path) -> dict[str, str]:

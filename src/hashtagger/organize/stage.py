@@ -19,6 +19,7 @@ from hashtagger.organize import files
 from hashtagger.organize.embed import embed
 from hashtagger.organize.intake import media_of
 from hashtagger.organize.sidecar import Description, render
+from hashtagger.posts import sniff
 
 SIDECAR = ".xmp"
 WORKERS = min(4, 2 * (os.cpu_count() or 1))
@@ -192,10 +193,13 @@ class _Stager:
             if not _stage_again(job) and not self._stage_link(job):
                 stage_copy(job, self.with_xmp)
         except UnreadableError as error:
-            job.error = str(error)
+            gone = job.there and not os.path.lexists(job.source)
+            job.error = _("neither in the tree any more nor at its source; put it back there") if gone else str(error)
             Path(job.stage).unlink(missing_ok=True)
             return
-        if job.kind != "other" and any(place.xmp for place in job.places):
+        # Of what travels along with a photo, only RAW files are opened on their own.
+        described = job.kind != "other" or sniff.extension(job.name) in sniff.RAW
+        if described and any(place.xmp for place in job.places):
             _describe(job)
 
     def _stage_link(self, job: Job) -> bool:
@@ -209,9 +213,9 @@ class _Stager:
                 source = os.path.realpath(source)
                 found = os.stat(source)  # noqa: PTH116
         except OSError as error:
-            raise UnreadableError(os.strerror(2)) from error
+            raise UnreadableError(files.cause_of(error)) from error
         if not stat.S_ISREG(found.st_mode):
-            raise UnreadableError(os.strerror(2))
+            raise UnreadableError(_("no such file"))
         if (found.st_size, found.st_mtime_ns) != (job.size, job.mtime):
             raise UnreadableError(_("changed since it was planned"))
         folder = source.rpartition(os.sep)[0]
@@ -285,4 +289,4 @@ def _chunks(job: Job) -> Iterator[bytes]:
             while chunk := file.read(size):
                 yield chunk
     except Exception as error:
-        raise UnreadableError(getattr(error, "strerror", None) or str(error) or type(error).__name__) from error
+        raise UnreadableError(files.cause_of(error)) from error

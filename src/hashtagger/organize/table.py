@@ -9,8 +9,8 @@ from typing import BinaryIO
 from hashtagger.organize.rows import Row
 
 _HEADINGS = {
-    "ko": ("날짜", "해시태그", "내용", "링크", "장소", "날짜 추정", "파일"),
-    "en": ("date", "tags", "caption", "permalink", "place", "date is a guess", "files"),
+    "ko": ("날짜", "해시태그", "모델이 단 해시태그", "내용", "링크", "장소", "날짜 추정", "파일"),
+    "en": ("date", "tags", "tags by the model", "caption", "permalink", "place", "date is a guess", "files"),
 }
 # A cell that begins like a formula would be run by Excel.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -28,9 +28,9 @@ def writing_table(lang: str, file: BinaryIO) -> Iterator[Callable[[Row], object]
 
     def add(row: Row) -> None:
         tags = " ".join(f"#{name}" for _tag, name in row.tags)
-        when, guess = row.taken_at[:19].replace("T", " "), "O" if row.guess else ""
-        cells = (when, tags, _defused(row.caption), row.permalink, _defused(row.place), guess, "\n".join(row.paths))
-        table.writerow(cells)
+        by_model = " ".join(f"#{name}" for name in row.by_model)
+        when, guess, paths = row.taken_at[:19].replace("T", " "), "O" if row.guess else "", "\n".join(row.paths)
+        table.writerow((when, tags, by_model, _defused(row.caption), row.permalink, _defused(row.place), guess, paths))
 
     yield add
     text.detach()

@@ -3,13 +3,14 @@
 import sqlite3
 from collections import deque
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 from hashtagger.errors import HashtaggerError
-from hashtagger.organize.intake import media_of, tag_id
-from hashtagger.organize.places import renew_sidecars
+from hashtagger.organize.files import cause_of
+from hashtagger.organize.intake import media_of, renew_sidecars, tag_id
 from hashtagger.posts.post import Problem
 from hashtagger.recommend import Recommender
 
@@ -36,11 +37,14 @@ def tag_untagged(db: sqlite3.Connection, destination: Path, history: "History | 
     if db.execute(f"SELECT 1 {photos} LIMIT 1").fetchone():
         # A bare column beside MIN() is of the row that has the minimum.
         columns = "post.id, COALESCE(f.same_as, f.id), f.name, f.kind, f.path, f.member, f.size, MIN(f.id)"
-        rows = db.execute(f"SELECT {columns} {photos} GROUP BY post.id")
-        try:
-            _ask(db, _photos(db, destination, rows, problems), history)
-        except HashtaggerError as error:
-            problems.append(Problem("model", str(error)))
+        # A query that is left open, as where the model fails or somebody stops it, would lock the tables.
+        with closing(db.execute(f"SELECT {columns} {photos} GROUP BY post.id")) as rows:
+            try:
+                _ask(db, _photos(db, destination, rows, problems), history)
+            except HashtaggerError as error:
+                if _was_stopped(error):
+                    raise KeyboardInterrupt from error
+                problems.append(Problem("model", str(error)))
     failed = db.execute(
         """SELECT f.name, f.kind, f.path, f.member, f.size, asked, MIN(f.id) FROM post
            JOIN file f ON f.post = post.id AND f.kind = 'photo' WHERE asked != '' GROUP BY post.id"""
@@ -48,8 +52,26 @@ def tag_untagged(db: sqlite3.Connection, destination: Path, history: "History | 
     return problems + [Problem(media_of(*row).location, cause) for *row, cause, _first in failed]
 
 
+def _was_stopped(error: BaseException) -> bool:
+    """Tell whether an error comes of Ctrl-C: while onnxruntime loads, that ends as an ImportError."""
+    cause = error.__cause__ or error.__context__
+    return isinstance(error, KeyboardInterrupt) or (cause is not None and _was_stopped(cause))
+
+
+def drop_guesses(db: sqlite3.Connection) -> None:
+    """Take the model's tags from posts that have tags of the user's by now."""
+    guessed = db.execute(
+        """SELECT post FROM post_tag m WHERE by_model AND EXISTS (SELECT 1 FROM post_tag t WHERE NOT t.by_model
+           AND (t.post = m.post OR t.post IN (SELECT id FROM post WHERE same_as = m.post)))"""
+    ).fetchall()
+    renew_sidecars(db, (post for (post,) in guessed))
+    db.executemany("DELETE FROM post_tag WHERE by_model AND post = ?", guessed)
+
+
 def _ask(db: sqlite3.Connection, photos: Iterator[tuple[int, Path | bytes]], history: "History | None") -> None:
     """Ask the model for a tag of each (post, photo), and note that it was asked, or why it could not tell."""
+    import numpy  # noqa: F401 - a Ctrl-C while torch itself loads it would be printed and forgotten
+
     posts: deque[int] = deque()
 
     def each() -> Iterator[Path | bytes]:
@@ -59,10 +81,11 @@ def _ask(db: sqlite3.Connection, photos: Iterator[tuple[int, Path | bytes]], his
 
     found: list[tuple[int, int]] = []
     asked: list[tuple[str, int]] = []
-    for _photo, answer in Recommender().recommend_each(each(), top_k=1, history=history):
+    for photo, answer in Recommender().recommend_each(each(), top_k=1, history=history):
         post = posts.popleft()
         if isinstance(answer, HashtaggerError):
-            asked.append((str(answer), post))
+            name = str(photo) if isinstance(photo, Path) else str(answer).partition(": ")[0]
+            asked.append((str(answer).removeprefix(f"{name}: "), post))
             continue
         asked.append(("", post))
         if answer:
@@ -91,6 +114,6 @@ def _photos(
             with media.open() as file:
                 photo = file.read()
         except (OSError, BadZipFile) as error:
-            problems.append(Problem(media.location, getattr(error, "strerror", None) or str(error)))
+            problems.append(Problem(media.location, cause_of(error)))
             continue
         yield post, photo

@@ -12,7 +12,7 @@ from typing import Any
 from hashtagger.errors import OrganizeError
 from hashtagger.i18n import _
 from hashtagger.organize import files
-from hashtagger.organize.apply import STAGE
+from hashtagger.organize.apply import STAGE, remove_empty
 from hashtagger.organize.journal import (
     DRAFT,
     FOLDER,
@@ -25,7 +25,10 @@ from hashtagger.organize.journal import (
     journal_path,
     only_one,
 )
-from hashtagger.organize.pages import PAGES, staged
+from hashtagger.organize.pages import PAGES, staged, write_pages
+from hashtagger.organize.places import count_tags
+from hashtagger.organize.plan import remembered_layout
+from hashtagger.organize.report import count
 from hashtagger.organize.stage import SIDECAR
 from hashtagger.posts.post import Problem
 
@@ -84,14 +87,15 @@ class _Stored:
 def undo(destination: "str | os.PathLike[str]") -> Undone:
     """Put a destination, and the sources of moved files, back to what they were before organizing.
 
-    Moved files go back to where they came from; copies and links go, and the folders that were made. What has been
-    changed since, and a copy whose source is gone, stay where they are and are named. An undo that was interrupted
-    is taken up by the same call.
+    All runs into the destination are taken back. Moved files go back to where they came from; copies and links go, and
+    the folders that were made. What has been changed since, and a copy whose source is gone, stay where they are and
+    are named; while there are such copies, the pages show them, and nothing else is remembered of the tree. An undo
+    that was interrupted is taken up by the same call.
 
     Raises:
         OrganizeError: Nothing was organized there, or it cannot be written.
     """
-    root = Path(destination).absolute()
+    root = files.without_dots(Path(destination)).absolute()
     if not journal_path(root).exists():
         raise OrganizeError(_("{path}: nothing was organized here").format(path=root))
     with in_one_line(root):
@@ -106,7 +110,7 @@ def _undo(db: sqlite3.Connection, root: Path) -> tuple[Undone, bool]:
     """Undo all that can be; tells also whether copies stay whose source is gone, so that the journal must too."""
     problems: list[Problem] = []
     removed = restored = last = 0
-    waiting = False
+    waiting: list[int] = []
     files.remove_tree(root / FOLDER / STAGE)
     while stored := _read(db, last):
         last = stored[-1].number
@@ -119,8 +123,12 @@ def _undo(db: sqlite3.Connection, root: Path) -> tuple[Undone, bool]:
         for file in stored:
             kept = [place.path for place in file.places if (root / place.path).exists()]
             if kept and (file.number in lacking or not file.source_is_there()):
-                problems.append(Problem(str(root / kept[0]), _("its source is gone or changed: kept")))
-                waiting = True
+                problems.append(
+                    Problem(
+                        str(root / kept[0]), _("kept, as its source is gone or changed; undo again once that is back")
+                    )
+                )
+                waiting.append(file.number)
             else:
                 going.append(file)
         db.execute("BEGIN")
@@ -134,11 +142,31 @@ def _undo(db: sqlite3.Connection, root: Path) -> tuple[Undone, bool]:
         )
         db.execute("COMMIT")
         removed += sum(_remove(root, file, problems) for file in going)
-    removed += _remove_pages(db, root, problems)
-    for (path,) in db.execute("SELECT path FROM made ORDER BY LENGTH(path) DESC").fetchall():
-        with suppress(OSError):
-            (root / path).rmdir()  # It goes only when nothing else is in it.
-    return Undone(removed, restored, problems), waiting
+    if waiting:
+        _forget_all_but(db, waiting)
+        problems += _show_what_is_left(db, root, problems)
+    else:
+        removed += _remove_pages(db, root, problems)
+    remove_empty(db, root)
+    return Undone(removed, restored, problems), bool(waiting)
+
+
+def _forget_all_but(db: sqlite3.Connection, waiting: list[int]) -> None:
+    """Let the journal know only what stays, or the next run would bring back all that it remembers."""
+    db.execute("CREATE TEMP TABLE waiting(id INTEGER PRIMARY KEY)")
+    db.execute("BEGIN")
+    db.executemany("INSERT INTO waiting VALUES(?)", [(number,) for number in waiting])
+    db.execute("DELETE FROM file WHERE COALESCE(same_as, id) NOT IN (SELECT id FROM waiting)")
+    db.execute("DELETE FROM place WHERE file NOT IN (SELECT id FROM waiting)")
+    db.execute("DELETE FROM post WHERE id NOT IN (SELECT post FROM file)")
+    db.execute("DELETE FROM post_tag WHERE post NOT IN (SELECT id FROM post)")
+    count_tags(db)
+    db.execute("COMMIT")
+
+
+def _show_what_is_left(db: sqlite3.Connection, root: Path, problems: list[Problem]) -> list[Problem]:
+    layout = remembered_layout(db)
+    return write_pages(db, root, layout, count(db, root, layout.min_count, problems))[1]
 
 
 def _read(db: sqlite3.Connection, last: int) -> list[_Stored]:

@@ -41,7 +41,7 @@ def verify(destination: "str | os.PathLike[str]") -> Verified:
     Raises:
         OrganizeError: Nothing was organized there, or its journal is damaged.
     """
-    root = Path(destination).absolute()
+    root = files.without_dots(Path(destination)).absolute()
     if not journal_path(root).exists():
         raise OrganizeError(_("{path}: nothing was organized here").format(path=root))
     with in_one_line(root), TemporaryDirectory(prefix="hashtagger-") as scratch, ExitStack() as stack:
@@ -95,7 +95,7 @@ def _has(path: Path, digests: Iterable[str | None]) -> bool:
 def _problem(path: Path, checked: set[tuple[int, int]], is_ours: Callable[[], bool]) -> Problem | None:
     """What is wrong with a path; another link to a file that was ``checked`` is not read again."""
     if not os.path.lexists(path):
-        return Problem(str(path), _("missing"))
+        return Problem(str(path), _("missing; organize its source again to put it back"))
     stat = path.lstat()
     if (stat.st_dev, stat.st_ino) in checked:
         return None
@@ -105,6 +105,6 @@ def _problem(path: Path, checked: set[tuple[int, int]], is_ours: Callable[[], bo
         if not is_ours():
             return Problem(str(path), _("changed since it was put there"))
     except OSError as error:
-        return Problem(str(path), error.strerror or str(error))
+        return Problem(str(path), files.cause_of(error))
     checked.add((stat.st_dev, stat.st_ino))
     return None

@@ -36,21 +36,16 @@ def open_source(
     """
     zone = find_zone(timezone)
     paths = [Path(path)] if isinstance(path, (str, PathLike)) else [Path(one) for one in path]
-    try:
-        for one in paths:
-            one.stat()
-    except (FileNotFoundError, ValueError) as error:
-        raise SourceError(_("{path}: no such file or folder").format(path=one)) from error
-    except OSError as error:
-        raise SourceError(f"{one}: {error.strerror}") from error
+    for one in paths:
+        _look_at(one)
     shown = ", ".join(str(one) for one in paths)
     from hashtagger.posts.trees import beside, find_parts
 
-    trees, broken = find_parts(paths)
+    trees, useless = find_parts(paths)
     if any(name.endswith(".json") for tree in trees for name in tree.listings()):
         from hashtagger.posts.export import ExportSource
 
-        left_out = [*broken, *beside(paths, trees)]
+        left_out = [*useless, *beside(paths, trees)]
         return ExportSource(trees, zone, left_out=left_out, reels=reels, stories=stories, other=other)
     if trees:
         raise SourceError(
@@ -63,10 +58,21 @@ def open_source(
             return instaloader.InstaloaderSource(paths[0], zone, stories=stories)
         if photos.has_media(paths[0]):
             return photos.PhotoSource(paths[0], zone)
-    if broken:
-        raise SourceError(f"{broken[0].location}: {broken[0].cause}")
+    if useless:
+        raise SourceError(f"{useless[0].location}: {useless[0].cause}")
+    if len(paths) > 1:
+        raise SourceError(_("{path}: not the parts of one export; give other folders one at a time").format(path=shown))
     looked_for = _(
         "{path}: no posts here; looked for an Instagram export (posts_1.json or media.json; of one in several archives "
         "give the folder that holds them all), for what instaloader saves (.json.xz, _UTC.jpg) and for photos"
     )
     raise SourceError(looked_for.format(path=shown))
+
+
+def _look_at(path: Path) -> None:
+    try:
+        path.stat()
+    except (FileNotFoundError, ValueError) as error:
+        raise SourceError(_("{path}: no such file or folder").format(path=path)) from error
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}") from error

@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
-from hashtagger.posts.directory import Directory, Member
+from hashtagger.posts.directory import ENCRYPTED, Directory, Member
 
 _LARGEST_MEMBER = 64 << 30
 """Bytes one member may claim: no phone records a longer video."""
@@ -20,7 +20,7 @@ _KEPT_OPEN = 100
 """Parts of one export that stay open; systems allow 256 open files or more."""
 
 _HEADER = struct.Struct("<4s22xHH")
-_ENCRYPTED, _PATCHED = 0x1, 0x20
+_PATCHED = 0x20
 
 
 def open_archive(archive: Path) -> Directory:
@@ -55,8 +55,8 @@ def open_member(archive: Path, member: str) -> BinaryIO:
     found = _find(archive, member)
     if found.size > _LARGEST_MEMBER or (found.size > _BOMB_SIZE and found.size > found.packed * _BOMB_RATIO):
         raise zipfile.BadZipFile(f"{member} claims to unpack to {found.size} bytes")
-    if found.flags & (_ENCRYPTED | _PATCHED):
-        raise zipfile.BadZipFile(f"{member} is encrypted" if found.flags & _ENCRYPTED else f"{member} is a patch")
+    if found.flags & (ENCRYPTED | _PATCHED):
+        raise zipfile.BadZipFile(f"{member} is encrypted" if found.flags & ENCRYPTED else f"{member} is a patch")
     file = archive.open("rb")
     try:
         return io.BufferedReader(_Member(_unpacked(file, found)), buffer_size=1 << 18)

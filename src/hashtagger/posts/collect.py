@@ -39,7 +39,7 @@ class Wanted:
 
     Attributes:
         since: Older ones are left out; an aware time.
-        count: At most so many (1 or more), newest first.
+        count: At most this many (1 or more), newest first.
         fast_update: Stop at the first that is there already.
         on_post: Called for each before it is fetched.
     """
@@ -99,7 +99,7 @@ def collect_profile(
     """
     named = _PROFILE.fullmatch(profile)
     if named is None:
-        raise CollectError(_("{name}: no name of a profile").format(name=profile))
+        raise CollectError(_("{name}: not the name of a profile").format(name=profile))
     name = named["name"].lower()
     with _explained(name, login), _loader(destination, login) as loader:
         found = loader.check_profile_id(name)
@@ -125,7 +125,7 @@ def collect_hashtag(
     """
     name = tag.lstrip("#＃").strip()
     if not name or any(character.isspace() or character in "/?#" for character in name):
-        raise CollectError(_("{name}: no hashtag").format(name=tag))
+        raise CollectError(_("{name}: not a hashtag").format(name=tag))
     if login is None:
         raise CollectError(
             _("#{tag}: Instagram shows hashtags only to those logged in; add --login USER").format(tag=name)

@@ -24,6 +24,8 @@ _AT_MOST_32, _AT_MOST_16 = 0xFFFFFFFF, 0xFFFF
 _LIKELY, _LONGEST_ENTRY = 1 << 10, 1 << 18
 """Bytes of an entry: 46 and three times 65535 at most."""
 _CHUNK = 1 << 20
+ENCRYPTED = 0x1
+"""Bit of an entry's flags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,18 @@ class Member:
         )  # fmt: skip
 
 
+class SplitZipError(BadZipFile):
+    """An archive in several pieces, of which this file is one."""
+
+
 class Directory:
     """What an archive holds, by name; safe to ask from several threads.
 
     Args:
         path: The archive.
+
+    Attributes:
+        encrypted: Whether nothing in it can be read without a password.
 
     Raises:
         OSError: It cannot be read.
@@ -77,9 +86,13 @@ class Directory:
         try:
             self._start, self._length, self._shift = _find_entries(self._file)
             hashes, positions = array("q"), array("Q")
+            filled = readable = False
             for position, member in self._entries():
                 hashes.append(hash(_key(member.name)))
                 positions.append(position)
+                filled |= member.size > 0
+                readable |= member.size > 0 and not member.flags & ENCRYPTED
+            self.encrypted = filled and not readable
         except (struct.error, ValueError, OverflowError) as error:
             self._file.close()
             raise BadZipFile(str(error)) from error
@@ -161,7 +174,7 @@ def _find_entries(file: BinaryIO) -> tuple[int, int, int]:
         signature, disk64, _position, disks = _LOCATOR64.unpack(file.read(_LOCATOR64.size))
         if signature == b"PK\x06\x07":
             if disk64 or disks > 1:
-                raise BadZipFile("an archive over several disks is not read")
+                raise SplitZipError("an archive over several disks is not read")
             # The record stands right before its locator; where the locator says is off when something precedes all.
             file.seek(at64 - _END64.size)
             record = file.read(_END64.size)
@@ -169,7 +182,7 @@ def _find_entries(file: BinaryIO) -> tuple[int, int, int]:
                 _s, disk, first_disk, _here, _count, size, start = _END64.unpack(record)
                 end = at64 - _END64.size
     if disk not in (0, _AT_MOST_16) or first_disk not in (0, _AT_MOST_16):
-        raise BadZipFile("an archive over several disks is not read")
+        raise SplitZipError("an archive over several disks is not read")
     shift = end - size - start
     if size > end or start + shift < 0 or shift < 0:
         raise BadZipFile("its table of contents is not where it says")

@@ -247,7 +247,7 @@ class ExportSource:
             guesses += [modified(one, self._zone) for one in media]
             moment, guess = next(filter(None, guesses), None), True
         if not draft.references:
-            self._problem(draft.permalink or draft.origin, _("a post of which the export holds no file"))
+            self._problem(draft.permalink or draft.origin, _("the export holds no file of this post"))
         if moment is None:
             names_of_files = ", ".join(one.uri for one in draft.references)
             self._problem(draft.origin, _("a post without a time was left out: {files}").format(files=names_of_files))
@@ -268,7 +268,8 @@ class ExportSource:
                 yield replace(media, kind="other") if found or reference.hint == "other" else media
                 found = True
         if not found and (reference.hint != "other" or sniff.of_name(reference.uri) != "other"):
-            self._problem(reference.uri, _("named in {file} but missing from the export").format(file=draft.origin))
+            missing = _("named in {file} but not in the export; if that came in several ZIP archives, give them all")
+            self._problem(reference.uri, missing.format(file=draft.origin))
 
     def _anywhere(self, name: str, hint: MediaKind | None) -> Media | None:
         for tree in self._nearest:

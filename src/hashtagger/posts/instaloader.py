@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hashtagger.i18n import _
+from hashtagger.posts import sniff
 from hashtagger.posts.dates import from_name, from_timestamp
 from hashtagger.posts.hashtable import HashTable
 from hashtagger.posts.mojibake import without_half_surrogates
@@ -199,14 +200,14 @@ def _pair(names: list[str]) -> tuple[dict[str, _Group], list[str]]:
     names = [name for name in names if not _NO_POST.fullmatch(name)]
     sidecars = {match["base"]: name for name in names if (match := _SIDECAR.fullmatch(name))}
     groups = {base: _Group(name) for base, name in sidecars.items()}
-    texts = {_stem(name) for name in names if name.endswith(".txt")}
-    captioned = texts & {_stem(name) for name in names if not name.endswith(".txt")}
+    texts = {sniff.stem(name) for name in names if name.endswith(".txt")}
+    captioned = texts & {sniff.stem(name) for name in names if not name.endswith(".txt")}
     rest: list[str] = []
     used = set(sidecars.values())
     for name in names:
         if name in used:
             continue
-        stem, text = _stem(name), name.endswith(".txt")
+        stem, text = sniff.stem(name), name.endswith(".txt")
         base, number, what = _place_in_post(stem, groups)
         if base is None and stem in captioned:
             base = stem  # a custom name without a sidecar
@@ -234,10 +235,6 @@ def _place_in_post(stem: str, groups: dict[str, _Group]) -> tuple[str | None, in
     if (match := _NUMBERED.fullmatch(stem)) and (match["base"] in groups or _DATED.fullmatch(match["base"])):
         return match["base"], int(match["number"]), None
     return (stem if _DATED.fullmatch(stem) else None), 0, None
-
-
-def _stem(name: str) -> str:
-    return name.rsplit(".", 1)[0] if "." in name[1:] else name
 
 
 def _identities(post: Post) -> list[int]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from xml.etree import ElementTree
 
+from hashtagger.i18n import _
 from hashtagger.posts import sniff
 from hashtagger.posts.dates import from_text
 from hashtagger.posts.film import creation_time
@@ -75,10 +76,10 @@ def read_photo(path: Path, zone: tzinfo) -> Metadata:
         if sniff.extension(path.name) in _CONTAINERS:
             return _read_container(path, zone)
         return _read_image(path, zone)
-    except (
-        Exception
-    ) as error:  # Pillow raises nearly anything for damaged metadata; the photo is carried on all the same
-        return Metadata(damage=str(error) or type(error).__name__)
+    except Exception as error:
+        # Pillow raises nearly anything for damaged metadata; the photo is carried on all the same.
+        unknown = type(error).__name__ == "UnidentifiedImageError"  # which names the file once more
+        return Metadata(damage=_("not a photo") if unknown else str(error) or type(error).__name__)
 
 
 def read_film(path: Path, zone: tzinfo) -> Metadata:

@@ -5,6 +5,7 @@ import re
 
 _HALF = re.compile(rb"[\xc2-\xf4][\x80-\xbf]{0,2}")
 _DOTS = ("…".encode(), b"...")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def repair(text: str) -> str:
@@ -55,6 +56,11 @@ def readable(name: str) -> str:
 def escaped(path: str) -> str:
     """Give a path as text that can be shown and stored, another one for each path."""
     return path.encode(errors="backslashreplace").decode()
+
+
+def printable(path: str) -> str:
+    """Give a path as one line that can be printed, control characters spelled out."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), escaped(path))
 
 
 def without_half_surrogates(text: str) -> str:

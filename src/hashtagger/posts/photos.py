@@ -87,7 +87,7 @@ def posts_of_photos(folder: Path, names: Sequence[str], zone: tzinfo, problems: 
 
 
 def _stem(name: str) -> str:
-    stem = name.rsplit(".", 1)[0] if "." in name[1:] else name
+    stem = sniff.stem(name)
     # IMG_1.JPG.xmp, as darktable and digiKam name it, belongs to IMG_1.JPG.
     if name.lower().endswith(".xmp") and sniff.of_name(stem):
         return _stem(stem)
@@ -135,7 +135,7 @@ def media_file(path: Path, problems: list[Problem]) -> Media | None:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            problems.append(Problem(str(path), _("no plain file")))
+            problems.append(Problem(str(path), _("not a regular file")))
             return None
         name, kind = path.name, sniff.of_name(path.name)
         if kind is not None or not sniff.extension(name):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal, Protocol, runtime_checkable
 
 from hashtagger.posts import archive
-from hashtagger.posts.mojibake import escaped
+from hashtagger.posts.mojibake import printable
 
 MediaKind = Literal["photo", "video", "other"]
 
@@ -75,8 +75,8 @@ class Problem:
 
     def __post_init__(self) -> None:
         """Make sure that both can be printed and stored, whatever bytes a file's name is of."""
-        object.__setattr__(self, "location", escaped(self.location))
-        object.__setattr__(self, "cause", escaped(self.cause))
+        object.__setattr__(self, "location", printable(self.location))
+        object.__setattr__(self, "cause", printable(self.cause))
 
 
 @runtime_checkable

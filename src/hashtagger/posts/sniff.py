@@ -48,6 +48,11 @@ def extension(name: str) -> str:
     return ending.lower() if stem and dot else ""
 
 
+def stem(name: str) -> str:
+    """Give a name without its extension."""
+    return name.rsplit(".", 1)[0] if "." in name[1:] else name
+
+
 def of_name(name: str) -> MediaKind | None:
     """Tell what a file holds by its extension; ``None`` for one that is neither media nor travels with it."""
     ending = extension(name)

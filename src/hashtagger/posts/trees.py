@@ -5,6 +5,7 @@ import re
 import stat
 import unicodedata
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone, tzinfo
@@ -14,6 +15,7 @@ from typing import BinaryIO, Protocol
 
 from hashtagger.i18n import _
 from hashtagger.posts import archive, sniff
+from hashtagger.posts.directory import SplitZipError
 from hashtagger.posts.entry import read_entry
 from hashtagger.posts.jsonstream import entries
 from hashtagger.posts.mojibake import escaped, readable
@@ -39,6 +41,11 @@ _OF_KINDS = ("posts", "reels", "stories", "profile", "other", "archived_posts", 
 """Folders in the folder media of later ones; most hold months, others files."""
 _MEDIA = re.compile(rf"media/(?:{'|'.join(_OF_KINDS)})/|(?:{'|'.join(_OF_MONTHS)})/{_MONTH.pattern}/")
 _MEDIA_OF_MONTH = re.compile(rf"(?:media/[^/]+|{'|'.join(_OF_MONTHS)})/({_MONTH.pattern})/")
+_OF_EXPORTS = _OF_LISTINGS.union(_OF_MONTHS)
+"""Folders at the root of an export that are its own."""
+
+_PIECE = re.compile(r"\.(?:z\d\d|zip\.\d{3})$", re.IGNORECASE)
+"""What the names of pieces of a split archive end in, but for the last piece of some."""
 
 
 class Tree(Protocol):
@@ -225,10 +232,15 @@ def _subfolders(path: Path) -> list[Path]:
     return [path / name for name in sorted(names)]
 
 
+def _is_archive(name: str) -> bool:
+    # Of an archive in pieces the first is enough to tell of it.
+    return name.lower().endswith((".zip", ".zip.001")) and not _hidden(name)
+
+
 def _archives(path: Path) -> list[Path]:
     try:
         with os.scandir(path) as inside:
-            names = [one.name for one in inside if one.name.lower().endswith(".zip") and not _hidden(one.name)]
+            names = [one.name for one in inside if _is_archive(one.name)]
     except OSError:
         return []
     return [path / name for name in sorted(names)]
@@ -269,46 +281,71 @@ def archives_of_exports(path: Path) -> list[Archive]:
 
 
 def find_parts(paths: Sequence[Path]) -> tuple[list[Tree], list[Problem]]:
-    """Find all parts of exports at paths, in folders and archives; and the archives that cannot be read.
+    """Find all parts of exports at paths, in folders and archives; and the archives that are of no use, and why.
 
     Without a single list of posts among them there are no parts.
     """
     trees: list[Tree] = []
-    broken: list[Problem] = []
+    useless: list[Problem] = []
     for path in paths:
         if path.is_dir():
             trees += folders_of_exports(path)
             for folder in (path, *_subfolders(path)):
                 for archived in _archives(folder):
-                    trees += _readable_archives(archived, broken)
+                    trees += _archives_within(archived, useless)
         else:
-            trees += _readable_archives(path, broken)
-    return (trees if any(next(tree.listings(), None) for tree in trees) else []), broken
+            trees += _archives_within(path, useless)
+    if any(next(tree.listings(), None) for tree in trees):
+        return trees, useless
+    cause = _("holds photos of an export but no list of its posts; give the export's other ZIP archives too")
+    return [], useless + [Problem(str(tree.path), cause) for tree in trees if isinstance(tree, Archive)]
 
 
-def _readable_archives(path: Path, broken: list[Problem]) -> list[Archive]:
+def _archives_within(path: Path, useless: list[Problem]) -> list[Archive]:
     try:
-        return archives_of_exports(path)
+        opened, found = archive.open_archive(path), archives_of_exports(path)
+        if opened.encrypted:
+            cause = _("needs a password; unpack it and give its folder")
+        elif found or not any(map(_is_shown, opened.names())):
+            return found
+        else:
+            cause = _("holds photos but no Instagram export; unpack it and give its folder")
     except (OSError, zipfile.BadZipFile) as error:
-        cause = _("damaged or no ZIP archive: {error}").format(error=error)
-        if not isinstance(error, OSError) and path.suffix.lower() != ".zip":
-            cause = _("no ZIP archive; give an export's ZIP or folder, or a folder of photos")
-        broken.append(Problem(str(path), cause))
-        return []
+        if isinstance(error, SplitZipError) or _PIECE.search(path.name):
+            cause = _("one piece of a split archive; unpack the pieces together and give the folder")
+        elif isinstance(error, zipfile.BadZipFile) and path.suffix.lower() != ".zip":
+            cause = _("not a ZIP archive; give an export's ZIP or folder, or a folder of photos")
+        else:
+            cause = _("damaged, or not a ZIP archive: {error}").format(error=error)
+    useless.append(Problem(str(path), cause))
+    return []
 
 
 def beside(paths: Sequence[Path], trees: Sequence[Tree]) -> Iterator[Problem]:
-    """Tell how many photos and videos lie at paths but in no part of an export: one problem a path."""
+    """Tell how many photos and videos lie at paths but in no part of an export: one problem a folder of them."""
     roots = {tree.root for tree in trees if isinstance(tree, Folder)}
     for path in paths:
-        count = 0
-        for folder, folders, names in os.walk(path):
-            kept = [] if Path(folder) in roots else folders
-            folders[:] = [name for name in kept if not _hidden(name) and name not in PRIVATE]
-            count += sum(sniff.of_name(name) in ("photo", "video") for name in names if not _hidden(name))
-        if count:
-            cause = _("{count} photos and videos here are no part of the export; left where they are")
-            yield Problem(str(path), cause.format(count=count))
+        shared = {path, *path.parents, *roots, *(parent for root in roots for parent in root.parents)}
+        counts: Counter[Path] = Counter()
+        for current, folders, names in os.walk(path):
+            folder = Path(current)
+            own = _OF_EXPORTS if folder in roots else frozenset[str]()
+            folders[:] = [name for name in folders if not _hidden(name) and name not in PRIVATE | own]
+            place = next((one for one in (*reversed(folder.parents), folder) if one not in shared), folder)
+            counts[place] += sum(map(_is_shown, names))
+        for place, count in counts.items():
+            if count:
+                cause = _(
+                    "{count} photos and videos here are no part of the export and are left out; to take them too, "
+                    "give them as a source of their own"
+                )
+                yield Problem(str(place), cause.format(count=count))
+
+
+def _is_shown(name: str) -> bool:
+    """Tell whether a path is that of a photo, raw or not, or of a video."""
+    hidden = any(map(_hidden, name.split("/")))
+    return not hidden and (sniff.of_name(name) in ("photo", "video") or sniff.extension(name) in sniff.RAW)
 
 
 def month_of(name: str, zone: tzinfo) -> datetime | None:
