@@ -99,7 +99,7 @@ def sort(page: Page, folder: Path) -> None:
     """The plan of a sorted folder."""
     library(page, folder)
     page.goto("/library/sort")
-    page.locator("#destination").fill("/photos/sorted")
+    page.locator("#destination").fill("/tmp/sorted")
     page.locator("form.sort button").click()
     page.locator("[hx-post$=apply]").first.wait_for()
 

@@ -278,4 +278,4 @@ def add(client, path: Path) -> str:
 
 def posts_at(client, **query) -> list[int]:
     text = client.get("/library", params=query).text
-    return [int(number) for number in re.findall(r'href="/library/posts/(\d+)"', text)]
+    return [int(number) for number in re.findall(r'href="/library/posts/(\d+)["?]', text)]

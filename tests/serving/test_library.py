@@ -9,13 +9,14 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import timedelta
 
 import httpx
 import pytest
 from PIL import Image
 from sqlalchemy import select, text
 
-from hashtagger.serving.store import PostTag
+from hashtagger.serving.store import Import, Media, Post, PostTag
 
 from .conftest import Client, add, cut, posts_at, running, wait_for_imports
 
@@ -35,6 +36,11 @@ def test_an_export_is_browsed_and_searched(client, export):
         assert posts_at(client, q=variant) == [2, 1], variant
     assert posts_at(client, q="아무도") == [5]
     assert posts_at(client, q="세상에없는말") == []
+    for both in ("댕댕이 카페", "카페 #댕댕이", "#댕댕이#카페", "2021-04 카페", "2021.4, 카페", "카페 2021년 4월"):
+        assert posts_at(client, q=both) == [1], both
+    assert posts_at(client, q="2021년") == [3, 2, 1]
+    assert posts_at(client, q="고양이 4월") == posts_at(client, q="#!!!") == []
+    assert "“댕댕이 카페” means #강아지 #카페" in client.get("/library", params={"q": "댕댕이 카페"}).text
     assert client.get("/library", params={"month": "2021-04' OR 1=1"}).status_code == 422
 
 
@@ -42,6 +48,16 @@ def test_adding_the_same_again_adds_nothing(client, export):
     add(client, export)
     assert "posts: 5, new ones: 0" in add(client, export)
     assert len(posts_at(client)) == 5
+
+
+def test_an_import_that_went_well_is_shown_for_a_day(client, site, export):
+    add(client, export)
+    with site.app.state.services.sessions.begin() as db:
+        db.get(Import, 1).at -= timedelta(hours=25)
+    assert "import-1" not in client.get("/library").text
+    with site.app.state.services.sessions.begin() as db:
+        db.get(Import, 1).state = "failed"
+    assert "import-1" in client.get("/library").text
 
 
 def test_a_post_shows_its_photo_and_words(client, export):
@@ -58,17 +74,30 @@ def test_a_post_shows_its_photo_and_words(client, export):
         assert "there is nothing here" in client.get(path).text
 
 
+def test_a_found_post_leads_on_and_back_among_those_it_was_found_with(client, export):
+    add(client, export)
+    text = client.get("/library/posts/3", params={"q": "고양이"}).text
+    assert 'id="newer" rel="prev" href="/library/posts/4?q=%EA%B3%A0%EC%96%91%EC%9D%B4"' in text
+    assert 'id="older"' not in text
+    assert 'href="/library?q=%EA%B3%A0%EC%96%91%EC%9D%B4#post-3"' in text
+    answer = client.send_form("/library/correct", posts=[3], add="봄", back="/library/posts/3?q=고양이")
+    assert answer.headers["location"] == "/library/posts/3?q=%EA%B3%A0%EC%96%91%EC%9D%B4"
+
+
 def test_tags_are_corrected_and_the_correction_is_remembered(client, export):
     add(client, export)
     answer = client.send_form(
         "/library/correct", posts=[1, 2], add="#고양이 여행,2024", remove="댕댕이", back="//evil.example"
     )
     assert answer.headers["location"] == "/library"
+    assert "Posts with corrected tags: 2" in client.get("/library").text
+    assert "Posts with corrected tags" not in client.get("/library").text
     assert posts_at(client, tag="강아지") == []
     assert posts_at(client, tag="고양이") == [4, 3, 2, 1]
     assert posts_at(client, q="여행스타그램") == [2, 1]
     assert "#강아지 #카페 → #카페 #고양이 #여행 #2024" in client.get("/history").text
-    client.send_form("/library/correct", posts=[1], add="고양이")
+    client.send_form("/library/correct", posts=[1], add="고양이 #!!!")
+    assert "No tag has changed." in client.get("/library").text
     assert client.get("/history").text.count('href="/library/posts/1"') == 1
 
 
@@ -233,6 +262,9 @@ def test_folders_of_photos_and_what_is_wrong_with_them(client, sample_photos, tm
         answer = client.send_form("/library/imports", path=str(path))
         assert answer.status_code == 422
         assert words in answer.text.lower()
+    for written in (f"'{folder}'", f'"{folder}" ', folder.as_uri(), f"file://localhost{folder}"):
+        assert client.send_form("/library/imports", path=written).status_code == 303, written
+        assert "posts: 2, new ones: 0)" in wait_for_imports(client)
     (tmp_path / "empty").mkdir()
     text = add(client, tmp_path / "empty")
     assert "could not be taken in" in text
@@ -357,10 +389,12 @@ class TestBrowser:
         page.locator(".tile a").last.click()
         page.locator(".large img").wait_for()
         page.keyboard.press("ArrowLeft")
-        page.wait_for_url("**/library/posts/3")
+        page.wait_for_url("**/library/posts/3?tag=**")
         page.on("dialog", lambda dialog: dialog.accept())
         page.get_by_role("button", name="Remove from the library").click()
-        page.wait_for_url("**/library")
+        page.wait_for_url("**/library?tag=**")
+        page.locator(".found small", has_text="Posts: 2").wait_for()
+        page.get_by_role("link", name="Show all").click()
         page.locator(".found small", has_text="Posts: 4").wait_for()
         page.locator(".tile input").first.check()
         page.get_by_role("button", name="Remove from the library").click()
@@ -372,6 +406,54 @@ class TestBrowser:
         page.get_by_role("button", name="Undo").click(timeout=60_000)
         page.get_by_text("files removed").wait_for()
         assert not (tmp_path / "sorted").exists()
+
+    def test_back_finds_the_library_as_it_was_left(self, browse, site, export):
+        with site.client() as client:
+            add(client, export)
+        with site.app.state.services.sessions.begin() as db:
+            copied = {
+                name: getattr(db.get(Post, 1), name) for name in ("user_id", "taken_at", "month", "guess", "caption")
+            }
+            for number in range(60):
+                media = [Media(user_id=1, position=0, kind="photo", name="x", digest="0" * 64, suffix="jpg")]
+                db.add(Post(key=f"{number}", media=media, **copied))
+        page = browse("/library")
+        assert page.locator(".tile").count() == 60
+        page.get_by_role("button", name="Show more").click()
+        page.locator(".tile").nth(64).wait_for()
+        page.locator(".tile input").nth(62).check()
+        page.locator(".tile a").nth(64).click()
+        page.locator("#newer").wait_for()
+        page.go_back()
+        page.locator(".correcting", has_text="1 selected").wait_for()
+        assert page.locator(".tile").count() == 65
+        page.locator(".tile a").nth(64).click()
+        page.locator(".steps").get_by_role("link", name="Library").click()
+        page.wait_for_url("**/library?shown=120#post-1")
+        assert page.locator(".tile").count() == 65
+        assert page.get_by_role("button", name="Show more").count() == 0
+
+    def test_photos_are_chosen_or_dropped(self, browse, sample_photos):
+        page = browse("/library")
+        page.set_input_files("#photos", sample_photos["flower"])
+        page.locator(".found small", has_text="Posts: 1").wait_for()
+        page.evaluate(
+            """bytes => { const box = new DataTransfer();
+            box.items.add(new File([new Uint8Array(bytes)], "궁궐.jpg", {type: "image/jpeg"}));
+            const options = {bubbles: true, cancelable: true, dataTransfer: box};
+            if (document.body.dispatchEvent(new DragEvent("dragover", options))) throw "the browser would open it";
+            document.body.dispatchEvent(new DragEvent("drop", options)); }""",
+            list(sample_photos["palace"].read_bytes()),
+        )
+        page.locator(".import.done", has_text="궁궐.jpg").wait_for()
+        page.locator(".found small", has_text="Posts: 2").wait_for()
+
+    def test_a_refused_form_keeps_what_was_typed(self, browse):
+        page = browse("/library")
+        page.get_by_label("by its path").fill("relative/path")
+        page.get_by_role("button", name="Add").click()
+        page.locator(".refused[role=alert]", has_text="whole path").wait_for()
+        assert page.get_by_label("by its path").input_value() == "relative/path"
 
     def test_arrow_keys_are_a_videos_own(self, browse, site, tmp_path):
         (tmp_path / "videos").mkdir()
@@ -402,7 +484,7 @@ class TestBrowser:
             page.route(sent, lambda route: let_go.append(route))
             with page.expect_request(sent):
                 page.set_input_files("#folder", tmp_path / "photos")
-            page.wait_for_function("document.querySelectorAll('#upload input:disabled').length === 2")
+            page.wait_for_function("document.querySelectorAll('#upload input:disabled').length === 3")
             assert "import receiving" in page.request.get("/library/imports").text()
             with page.expect_response("**/dismiss"):
                 let_go[0].continue_()

@@ -260,6 +260,16 @@ class TestOtherVocabularies:
         assert ("Not known to these weights: " + unknown in text) == bool(unknown)
         assert "A soldier with a round shield" in text
 
+    def test_only_what_it_is_sure_of_is_taken(self, client, sample_photos):
+        """Of untrained weights, which say each label about as much."""
+        for name in ("heroes", "landmarks_world"):
+            client.ask(sample_photos["palace"], name)
+        from hashtagger.models.weights import find_weights, read_config
+
+        for entry in client.get("/history/export.json").json():
+            sure = read_config(find_weights(entry["vocabulary"])).threshold
+            assert entry["chosen"] == [one["tag"] for one in entry["tags"] if one["score"] >= sure]
+
     def test_landmarks_say_where_they_are(self, client, sample_photos):
         text = client.ask(sample_photos["palace"], "landmarks_world").text
         assert "https://www.openstreetmap.org/?mlat=" in text
@@ -403,10 +413,53 @@ class TestBrowser:
         page.set_input_files("#choose", photos["flower"])
         chip = page.locator(".chip[data-heat]").first
         chip.tap()
+        assert chip.get_attribute("aria-pressed") == "false"
+        assert page.locator(".heat").is_hidden()
+        page.get_by_role("button", name="Where the photo says so: #꽃").tap()
         page.locator(".heat").wait_for(state="visible")
         wait_until_loaded(page.locator(".heat"))
+        assert chip.get_attribute("aria-pressed") == "false"
         page.locator(".hint").first.tap()
         page.locator(".heat").wait_for(state="hidden")
+
+    def test_with_no_tag_chosen_there_is_nothing_to_copy(self, browse, photos):
+        page = browse("/")
+        page.set_input_files("#choose", photos["flower"])
+        page.locator(".copy:enabled").wait_for()
+        while page.locator(".chip[aria-pressed=true]").count():
+            page.locator(".chip[aria-pressed=true]").first.click()
+        assert page.locator(".copy").is_disabled()
+        page.locator(".chip[data-heat]").first.click()
+        assert page.locator(".copy").is_enabled()
+
+    def test_what_failed_is_asked_again(self, browse, photos):
+        page = browse("/")
+        page.route("**/recommend", lambda route: route.abort())
+        page.set_input_files("#choose", photos["flower"])
+        page.locator(".failed", has_text="does not answer").wait_for()
+        page.unroute("**/recommend")
+        page.get_by_role("button", name="Try again").click()
+        page.locator(".chip[data-heat]").first.wait_for()
+        assert page.locator(".failed, .again:visible").count() == 0
+
+    def test_the_address_brings_recommendations_back(self, browse, photos):
+        page = browse("/")
+        for name in ("flower", "palace"):
+            page.set_input_files("#choose", photos[name])
+            page.locator(".card", has_text=photos[name].name).locator(".result").wait_for()
+        chip = page.locator(".card", has_text="flower.jpg").locator(".chip[data-heat]").first
+        with page.expect_response("**/chosen"):
+            chip.click()
+        page.reload()
+        assert page.locator(".card .name").all_inner_texts() == ["china.jpg", "flower.jpg"]
+        assert chip.get_attribute("aria-pressed") == "false"
+        page.get_by_role("button", name="한국어").click()
+        page.locator("html[lang=ko]").wait_for()
+        assert page.locator(".card").count() == 2
+        page.goto("/history")
+        page.get_by_role("link", name="flower.jpg").click()
+        wait_until_loaded(page.locator(".preview"))
+        assert page.locator(".card .name").all_inner_texts() == ["flower.jpg"]
 
     def test_a_toggled_chip_brings_its_related_tags(self, browse, photos):
         page = browse("/")

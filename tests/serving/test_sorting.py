@@ -32,6 +32,8 @@ class TestSorting:
         assert not sorted_to.exists()
         client.send_form("/library/sort/1/apply")
         assert "Undone" in self.wait(client), "what is undone is not carried out again"
+        assert client.send_form("/library/sort/1/dismiss").status_code == 200
+        assert 'id="sorting-1"' not in client.get("/library/sort").text
 
     def test_corrected_tags_count(self, client, export, tmp_path):
         add(client, export)
@@ -80,7 +82,11 @@ class TestSorting:
         with running(make_settings()) as site, site.client() as client:
             assert "Plan (posts: 5," in self.wait(client)
 
-    def test_refused_destinations(self, client, site):
+    def test_refused_destinations(self, client, site, tmp_path):
+        (tmp_path / "file").write_text("x")
+        answer = client.send_form("/library/sort", destination=str(tmp_path / "file" / "below"), by=["tag"])
+        assert answer.status_code == 422
+        assert "is not a folder; choose another" in answer.text
         for destination in ("relative", str(site.settings.data_dir / "x"), str(site.settings.data_dir.parent), "/"):
             assert client.send_form("/library/sort", destination=destination, by=["tag"]).status_code == 422
         for by in (["colour"], []):

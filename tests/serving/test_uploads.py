@@ -28,6 +28,19 @@ class TestUpload:
         client.send_form(f"/library/uploads/{number}/done")
         assert "new ones: 2)" in wait_for_imports(client)
 
+    def test_a_photo_that_cannot_be_read_is_named_and_the_others_are_taken_in(self, client, site, sample_photos):
+        number = self.begin(client)
+        whole = sample_photos["flower"].read_bytes()
+        for name, data in (("꽃.jpg", whole), ("깨진 사진.jpg", whole[:9000]), ("글.jpg", b"words")):
+            assert self.put(client, number, name, data).status_code == 204
+        client.send_form(f"/library/uploads/{number}/done")
+        text = wait_for_imports(client)
+        assert "posts: 1, new ones: 1)" in text
+        assert "깨진 사진.jpg: damaged" in text
+        assert "글.jpg:" in text
+        (kept,) = (site.settings.data_dir / "users/1/photos").rglob("*.jpg")
+        assert kept.read_bytes() == whole
+
     def test_paths_that_climb_out(self, client, site):
         number = self.begin(client)
         before = sorted(site.settings.data_dir.parent.rglob("*"))

@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from hashtagger.i18n import _
-from hashtagger.serving.pages import page
+from hashtagger.serving.pages import page, say
 from hashtagger.serving.security import new_token
 from hashtagger.serving.services import Db, Parts, Services, Someone, log_in_key
 from hashtagger.serving.store import Import, Leftover, LogIn, User, now, storable
@@ -101,7 +101,7 @@ def change_password(
     user.password = _hash(new)
     db.execute(delete(LogIn).where(LogIn.user_id == user.id))
     _begin(request, db, user)
-    return RedirectResponse("/account", 303)
+    return say(RedirectResponse("/account", 303), _("The password is changed."))
 
 
 @router.post("/account/delete")

@@ -5,6 +5,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from fastapi import HTTPException
 
@@ -50,13 +52,18 @@ def on_disk(stream: BinaryIO, limit: int) -> Iterator[Path]:
 
 
 def local_path(text: str) -> Path:
-    """Read a whole path of this machine as a person typed it.
+    """Read a whole path of this machine as a person typed it, or as a file manager copied it: in quotes, as an address.
 
     Raises:
         HTTPException: 422, it is not one, or cannot be looked at.
     """
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        text = text[1:-1]
     try:
-        path = Path(text.strip()).expanduser()
+        if text.lower().startswith("file://"):
+            text = url2pathname(urlsplit(text).path)
+        path = Path(text).expanduser()
         with suppress(FileNotFoundError, NotADirectoryError):
             path.stat()
     except (RuntimeError, ValueError):  # "~someone" who is not known here; what is no path at all

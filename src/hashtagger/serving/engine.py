@@ -115,7 +115,7 @@ def locates(vocabulary: Vocabulary) -> bool:
 
 
 def vocabularies() -> list[Choice]:
-    """Vocabularies that there are weights for: hashtags first, then those that come packed."""
+    """Vocabularies that there are weights for: hashtags first, then those that come bundled."""
     titles = {
         "hashtags_ko": _("Hashtags"),
         "landmarks_world": _("Landmarks"),

@@ -19,6 +19,7 @@ from hashtagger.posts.post import Media as SourceMedia
 from hashtagger.posts.post import Post as SourcePost
 from hashtagger.posts.post import Problem
 from hashtagger.serving.asking import recommend_file
+from hashtagger.serving.history import forget_photo
 from hashtagger.serving.photos import Kept
 from hashtagger.serving.services import Services
 from hashtagger.serving.store import Import, Media, Post, PostTag, storable
@@ -76,22 +77,7 @@ def _take(services: Services, db: Session, work: Import, post: SourcePost, probl
     Returns:
         Whether any of its files can be stored.
     """
-    photos = services.photos(work.user_id)
-    kept: list[tuple[SourceMedia, Kept]] = []
-
-    def keep(media: SourceMedia) -> Kept:
-        with media.open() as stream:
-            return photos.keep(stream, services.settings.upload_bytes)
-
-    for media in post.media:
-        if media.kind == "other":
-            continue
-        try:
-            kept.append((media, keep(media)))
-        except ImageError as error:
-            problems.append(Problem(media.location, str(error)))
-        except (OSError, BadZipFile) as error:
-            problems.append(Problem(media.location, getattr(error, "strerror", None) or str(error)))
+    kept = _keep_all(services, db, work.user_id, post, problems)
     if not kept:
         return False
     # A guessed time is that of a file, which is another for each copy.
@@ -100,8 +86,51 @@ def _take(services: Services, db: Session, work: Import, post: SourcePost, probl
     key = hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()
     if db.scalar(select(Post.id).where(Post.user_id == work.user_id, Post.key == key)):
         return True
-    row = Post(
-        user_id=work.user_id,
+    row = _row(services, work.user_id, key, post, kept)
+    moment = post.taken_at.timestamp()
+    with services.changing(work.user_id):
+        for media, file in kept:
+            path = services.photos(work.user_id).path(file.digest, file.suffix)
+            if not path.exists():  # deleted since, with all else that showed it
+                _keep(services, work.user_id, media)
+            # Copies that the library hands out bear the post's time; not every drive takes every time.
+            with suppress(OSError):
+                os.utime(path, (moment, moment))
+        db.add(row)
+        work.added += 1
+        db.commit()
+    return True
+
+
+def _keep_all(
+    services: Services, db: Session, user: int, post: SourcePost, problems: list[Problem]
+) -> list[tuple[SourceMedia, Kept]]:
+    """Store a post's photos and videos; those that cannot be are problems."""
+    kept: list[tuple[SourceMedia, Kept]] = []
+    for media in post.media:
+        if media.kind == "other":
+            continue
+        try:
+            file = _keep(services, user, media)
+            if file.kind == "photo":
+                _look_at(services, db, user, file)
+            kept.append((media, file))
+        except ImageError as error:
+            problems.append(Problem(media.location, str(error)))
+        except (OSError, BadZipFile) as error:
+            problems.append(Problem(media.location, getattr(error, "strerror", None) or str(error)))
+    return kept
+
+
+def _keep(services: Services, user: int, media: SourceMedia) -> Kept:
+    with media.open() as stream:
+        return services.photos(user).keep(stream, services.settings.upload_bytes)
+
+
+def _row(services: Services, user: int, key: str, post: SourcePost, kept: list[tuple[SourceMedia, Kept]]) -> Post:
+    files = [file for _media, file in kept]
+    return Post(
+        user_id=user,
         key=key,
         taken_at=post.taken_at,
         month=post.taken_at.astimezone(ZoneInfo(services.settings.timezone)).strftime("%Y-%m"),
@@ -111,7 +140,7 @@ def _take(services: Services, db: Session, work: Import, post: SourcePost, probl
         place=post.place and storable(post.place),
         media=[
             Media(
-                user_id=work.user_id,
+                user_id=user,
                 position=position,
                 kind=file.kind,
                 name=storable(media.name),
@@ -120,21 +149,21 @@ def _take(services: Services, db: Session, work: Import, post: SourcePost, probl
             )
             for position, (media, file) in enumerate(kept)
         ],
+        tags=tag_rows(user, post.tags) or _by_model(services, user, files),
     )
-    row.tags = tag_rows(work.user_id, post.tags) or _by_model(services, work.user_id, [file for _media, file in kept])
-    moment = post.taken_at.timestamp()
-    with services.changing(work.user_id):
-        for media, file in kept:
-            path = photos.path(file.digest, file.suffix)
-            if not path.exists():  # deleted since, with all else that showed it
-                keep(media)
-            # Copies that the library hands out bear the post's time; not every drive takes every time.
-            with suppress(OSError):
-                os.utime(path, (moment, moment))
-        db.add(row)
-        work.added += 1
-        db.commit()
-    return True
+
+
+def _look_at(services: Services, db: Session, user: int, file: Kept) -> None:
+    """Make the small copy that the library shows of a photo; one that cannot be read is not kept.
+
+    Raises:
+        ImageError: It cannot be read.
+    """
+    try:
+        services.photos(user).smaller(file.digest, file.suffix, "thumb")
+    except ImageError:
+        forget_photo(db, services, user, file.digest, file.suffix)
+        raise
 
 
 def tag_rows(user: int, tags: "tuple[str, ...] | list[str]", *, by_model: bool = False) -> list[PostTag]:

@@ -1,45 +1,58 @@
 """The library: posts by month and by tag, searched by a tag in any spelling, their tags put right."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
-from sqlalchemy import ColumnElement, Select, delete, desc, distinct, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, delete, desc, distinct, false, func, or_, select, tuple_
 from sqlalchemy.orm import Session, selectinload
 
+from hashtagger.i18n import _
 from hashtagger.serving.history import forget_photo
 from hashtagger.serving.importing import meanings, tag_rows
-from hashtagger.serving.pages import page
+from hashtagger.serving.pages import page, say
 from hashtagger.serving.photos import Size
 from hashtagger.serving.services import Db, Id, Parts, Someone, mine
 from hashtagger.serving.store import Correction, Media, Post, PostTag, User, storable
 from hashtagger.serving.uploads import recent
-from hashtagger.tagtext import clean
+from hashtagger.tagtext import clean, extract_tags
 
 router = APIRouter(prefix="/library")
 _PAGE = 60
 _FREQUENT = 2  # a tag of fewer posts is among the others, as in sorted folders
 _TAGS_SHOWN = 200
+# A year, a month of one (2021-04, 2021.4), or a month of any.
+_DATE = re.compile(r"(\d{4})(?:년|[-./](\d\d?)월?)?|(\d\d?)월")
 _VIDEO = {"mp4": "video/mp4", "mov": "video/quicktime", "webm": "video/webm", "avi": "video/x-msvideo"}
 
 
 @dataclass(frozen=True)
 class View:
-    """Which posts are looked at: those of a month or year, of a tag, of none of the frequent tags, or found."""
+    """Which posts are looked at, and how many: of a month or year, of a tag, of none of the frequent tags, or found."""
 
-    month: str = ""
-    tag: str = ""
+    month: Annotated[str, Query(pattern=r"^(\d{4}(-\d\d)?)?$")] = ""
+    tag: Annotated[str, Query(max_length=200)] = ""
     other: bool = False
-    q: str = ""
+    q: Annotated[str, Query(max_length=200)] = ""
+    shown: Annotated[int, Query(ge=_PAGE, le=1 << 30)] = _PAGE
 
-    def url(self, **more: object) -> str:
-        """The address that shows them."""
-        values = {"month": self.month, "tag": self.tag, "other": "1" if self.other else "", "q": self.q, **more}
+    @property
+    def words(self) -> list[str]:
+        """The words searched for, without ``#``."""
+        return [word for word in re.split(r"[\s,#＃]+", self.q) if clean(word)]
+
+    def url(self, path: str = "/library", **more: object) -> str:
+        """The address that shows them, or what lies among them at another path."""
+        values = {"month": self.month, "tag": self.tag, "other": "1" if self.other else "", "q": self.q.strip(), **more}
+        values |= {"shown": self.shown} if self.shown > _PAGE else {}
         query = urlencode({name: value for name, value in values.items() if value})
-        return f"/library?{query}" if query else "/library"
+        return f"{path}?{query}" if query else path
+
+
+Viewed = Annotated[View, Depends(View)]
 
 
 @router.get("")
@@ -47,37 +60,32 @@ def browse(
     request: Request,
     user: Someone,
     db: Db,
-    month: Annotated[str, Query(pattern=r"^(\d{4}(-\d\d)?)?$")] = "",
-    tag: Annotated[str, Query(max_length=200)] = "",
-    other: bool = False,
-    q: Annotated[str, Query(max_length=200)] = "",
+    view: Viewed,
     start: Annotated[int, Query(ge=0, le=1 << 30)] = 0,
 ) -> Response:
-    """Show posts, newest first."""
-    view = View(month, tag, other, q.strip())
-    meant = meanings(clean(view.q)) if view.q else []
-    query = _narrow(select(Post).where(Post.user_id == user.id), user, view, meant)
+    """Show posts, newest first: all that an address says are shown, or the last of them."""
+    query = _narrow(select(Post).where(Post.user_id == user.id), user, view)
     total = db.scalar(select(func.count()).select_from(query.subquery())) or 0
-    newest = query.order_by(Post.taken_at.desc(), Post.id.desc()).offset(start).limit(_PAGE)
+    newest = query.order_by(Post.taken_at.desc(), Post.id.desc()).offset(start).limit(max(0, view.shown - start))
     posts = list(db.scalars(newest.options(selectinload(Post.media), selectinload(Post.tags))))
-    more = view.url(start=start + _PAGE) if start + _PAGE < total else None
+    more = replace(view, shown=view.shown + _PAGE) if view.shown < total else None
     if start:
-        return page(request, "library_posts.html", posts=posts, more=more)
+        return page(request, "library_posts.html", posts=posts, more=more, view=view)
     tags, others = _tags(db, user)
     return page(
-        request, "library.html", posts=posts, more=more, view=view, meant=meant, total=total, months=_months(db, user),
-        tags=tags, others=others, imports=recent(db, user),
+        request, "library.html", posts=posts, more=more, view=view, meant=_meant(view), total=total,
+        months=_months(db, user), tags=tags, others=others, imports=recent(db, user),
     )  # fmt: skip
 
 
 @router.get("/posts/{number}")
-def show(request: Request, user: Someone, db: Db, post: Annotated[Post, Depends(mine(Post))]) -> Response:
-    """Show one post, large."""
-    others = select(Post.id).where(Post.user_id == user.id)
+def show(request: Request, user: Someone, db: Db, view: Viewed, post: Annotated[Post, Depends(mine(Post))]) -> Response:
+    """Show one post, large, and the way to those before and after it among which it was found."""
+    others = _narrow(select(Post.id).where(Post.user_id == user.id), user, view)
     place, here = tuple_(Post.taken_at, Post.id), (post.taken_at, post.id)
     newer = db.scalar(others.where(place > here).order_by(Post.taken_at, Post.id).limit(1))
     older = db.scalar(others.where(place < here).order_by(Post.taken_at.desc(), Post.id.desc()).limit(1))
-    return page(request, "post.html", post=post, newer=newer, older=older)
+    return page(request, "post.html", post=post, newer=newer, older=older, view=view)
 
 
 @router.get("/media/{number}/{size}")
@@ -109,6 +117,7 @@ def correct(
     """Add and remove tags of posts, and remember what they were."""
     adding, removing = _words(add), {tag for word in _words(remove) for tag in meanings(word)}
     query = select(Post).where(Post.user_id == user.id, Post.id.in_(posts)).options(selectinload(Post.tags))
+    changed = 0
     with services.changing(user.id):
         for post in db.scalars(query).all():
             kept = {row.tag: row for row in post.tags if row.tag not in removing}
@@ -125,8 +134,10 @@ def correct(
                 row.typed = row.tag if row.typed in gone else row.typed
             post.tags = rows
             db.add(Correction(user_id=user.id, post_id=post.id, before=before, after=after))
+            changed += 1
         db.commit()
-    return RedirectResponse(_way_back(back), 303)
+    done = _("Posts with corrected tags: {n}").format(n=changed) if changed else _("No tag has changed.")
+    return say(RedirectResponse(_way_back(back), 303), done)
 
 
 @router.post("/remove")
@@ -153,28 +164,45 @@ def _way_back(back: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    """Tags typed with or without ``#``, with spaces or commas between."""
-    words = re.split(r"[\s,#＃]+", storable(text))
-    return list(dict.fromkeys(tag for word in words if (tag := clean(word))))[:30]
+    """Tags typed with or without ``#``, with spaces or commas between; what no tag can be is left out."""
+    tags = map(clean, re.split(r"[\s,#＃]+", storable(text)))
+    return list(dict.fromkeys(tag for tag in tags if tag.isdecimal() or extract_tags(f"#{tag}")))[:30]
 
 
-def _narrow(query: Select[Any], user: User, view: View, meant: list[str]) -> Select[Any]:
-    def tagged(condition: ColumnElement[bool]) -> ColumnElement[bool]:
-        return select(PostTag.id).where(PostTag.post_id == Post.id, condition).exists()
-
+def _narrow(query: Select[Any], user: User, view: View) -> Select[Any]:
     if view.month:
         query = query.where(Post.month.startswith(view.month))
     if view.tag:
-        query = query.where(tagged(PostTag.tag == view.tag))
+        query = query.where(_tagged(PostTag.tag == view.tag))
     if view.other:
         frequent = _frequent(user).subquery()
-        query = query.where(~tagged(PostTag.tag.in_(select(frequent.c.tag))))
-    if view.q:
-        word = clean(view.q)
-        query = query.where(
-            tagged(or_(PostTag.tag.in_(meant), PostTag.typed == word, PostTag.typed.startswith(word, autoescape=True)))
-        )
+        query = query.where(~_tagged(PostTag.tag.in_(select(frequent.c.tag))))
+    if view.q.strip():
+        # Each word counts; where there is none but signs, nothing is found.
+        query = query.where(*map(_found, view.words)) if view.words else query.where(false())
     return query
+
+
+def _tagged(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return select(PostTag.id).where(PostTag.post_id == Post.id, condition).exists()
+
+
+def _found(word: str) -> ColumnElement[bool]:
+    """Whether a post has a tag that a word means or begins, or is of the months that it names."""
+    tag = clean(word)
+    tagged = _tagged(or_(PostTag.tag.in_(meanings(tag)), PostTag.typed.startswith(tag, autoescape=True)))
+    date = _DATE.fullmatch(word)
+    if date is None:
+        return tagged
+    year, month = date[1] or "____", date[2] or date[3]
+    return or_(tagged, Post.month.like(f"{year}-{month:0>2}" if month else f"{year}-__"))
+
+
+def _meant(view: View) -> list[str]:
+    """The tags that a search is taken to mean; none where they are those typed."""
+    words = [clean(word) for word in view.words if not _DATE.fullmatch(word)]
+    tags = [tag for word in words for tag in meanings(word)]
+    return tags if tags != words else []
 
 
 def _frequent(user: User) -> Any:
@@ -187,7 +215,7 @@ def _frequent(user: User) -> Any:
 def _tags(db: Session, user: User) -> tuple[list[tuple[str, int]], int]:
     """The frequent tags, most frequent first; and how many posts have none of them."""
     query = _frequent(user).order_by(desc("posts"), PostTag.tag).limit(_TAGS_SHOWN)
-    others = _narrow(select(Post).where(Post.user_id == user.id), user, View(other=True), [])
+    others = _narrow(select(Post).where(Post.user_id == user.id), user, View(other=True))
     number = db.scalar(select(func.count()).select_from(others.subquery()))
     return [(row.tag, row.posts) for row in db.execute(query)], number or 0
 

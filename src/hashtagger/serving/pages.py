@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import quote, unquote
 from zoneinfo import ZoneInfo
 
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -16,6 +17,9 @@ from hashtagger import i18n
 from hashtagger.serving.settings import MOST_TAGS
 
 _HERE = Path(__file__).parent
+_SAID = "said"
+
+Answer = TypeVar("Answer", bound=Response)
 
 
 @cache
@@ -43,8 +47,23 @@ def page(request: Request, template: str, status: int = 200, /, **values: Any) -
         "csrf": csrf_token(services.secret, request.state.token),
         "settings": services.settings,
         "user": getattr(request.state, "user", None),
+        "said": "" if is_part(request) else unquote(request.cookies.get(_SAID, "")),
     }
-    return HTMLResponse(_environment().get_template(template).render(known | values), status)
+    answer = HTMLResponse(_environment().get_template(template).render(known | values), status)
+    if known["said"]:
+        answer.delete_cookie(_SAID)
+    return answer
+
+
+def is_part(request: Request) -> bool:
+    """Tell whether a script asks, for a part of a page."""
+    return "x-csrf-token" in request.headers or "hx-request" in request.headers
+
+
+def say(answer: Answer, text: str) -> Answer:
+    """Let the next page that is looked at say something, once."""
+    answer.set_cookie(_SAID, quote(text), max_age=60, httponly=True, samesite="lax")
+    return answer
 
 
 @cache

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from hashtagger.errors import HashtaggerError, ImageError
 from hashtagger.i18n import _
-from hashtagger.serving.pages import page
+from hashtagger.serving.pages import is_part, page
 from hashtagger.serving.services import NotLoggedInError, Services, logged_in
 
 MEDIA_TYPE = "application/problem+json"
@@ -47,8 +47,7 @@ def refuse(request: Request, status: int, detail: str, headers: dict[str, str] |
     if request.url.path.startswith("/api/"):
         problem = ProblemDetails(title=HTTPStatus(status).phrase, status=status, detail=detail)
         return JSONResponse(problem.model_dump(), status, headers, MEDIA_TYPE)
-    part = "x-csrf-token" in request.headers or "hx-request" in request.headers
-    name = "error_line.html" if part else "error.html"
+    name = "error_line.html" if is_part(request) else "error.html"
     answer = page(request, name, status, detail=detail)
     answer.headers.update(headers or {})
     return answer

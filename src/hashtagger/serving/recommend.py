@@ -1,30 +1,55 @@
 """The page's front door: photos in, hashtags out."""
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
-from fastapi import APIRouter, File, Form, HTTPException, Request, Response, UploadFile
-from sqlalchemy import delete
+from fastapi import APIRouter, File, Form, HTTPException, Query, Request, Response, UploadFile
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from hashtagger.i18n import _
 from hashtagger.landmarks import map_links
+from hashtagger.models.weights import find_weights, read_config
 from hashtagger.serving.api import as_tags
 from hashtagger.serving.asking import recommend_file
 from hashtagger.serving.engine import compares, locates, vocabularies
 from hashtagger.serving.history import forget_photo
 from hashtagger.serving.pages import page
-from hashtagger.serving.services import Db, Parts, Services, Someone
+from hashtagger.serving.services import Db, Id, Parts, Services, Someone
 from hashtagger.serving.store import Recommended, User, storable
-from hashtagger.vocabulary import load_vocabulary
+from hashtagger.vocabulary import Label, Vocabulary, load_vocabulary
 
 router = APIRouter()
-_LIKELY = 0.25  # a tag that is right this often is taken until its chip is toggled; the others are offered
+_LIKELY = 0.25  # a hashtag that is right this often is taken until its chip is toggled; the others are offered
+_MOST_SHOWN = 60
+
+
+class Shown(NamedTuple):
+    """A recommendation with what its card says besides."""
+
+    entry: Recommended
+    labels: Vocabulary
+    compared: bool
+    sure: float
+    place: Label | None
+    links: dict[str, str]
 
 
 @router.get("/")
-def front(request: Request, user: Someone) -> Response:
-    """Show where to put photos."""
-    return page(request, "recommend.html", vocabularies=vocabularies())
+def front(
+    request: Request,
+    user: Someone,
+    db: Db,
+    entry: Annotated[list[Id], Query(max_length=_MOST_SHOWN, default_factory=list)],
+) -> Response:
+    """Show where to put photos, and recommendations of before."""
+    found = {
+        one.id: one
+        for one in db.scalars(select(Recommended).where(Recommended.user_id == user.id, Recommended.id.in_(entry)))
+    }
+    known = vocabularies()
+    names = [one.name for one in known]
+    cards = [_shown(found[number]) for number in entry if number in found and found[number].vocabulary in names]
+    return page(request, "recommend.html", vocabularies=known, cards=cards, most_shown=_MOST_SHOWN)
 
 
 @router.post("/recommend")
@@ -40,13 +65,18 @@ async def recommend(
     if vocabulary not in [one.name for one in vocabularies()]:
         raise HTTPException(422, _("no such vocabulary"))
     entry = await services.heavily(_recommend, services, db, user, file, vocabulary)
-    labels = load_vocabulary(vocabulary)
+    return page(request, "result.html", shown=_shown(entry))
+
+
+def _shown(entry: Recommended) -> Shown:
+    labels = load_vocabulary(entry.vocabulary)
     place = labels[entry.tags[0]["key"]] if entry.tags and locates(labels) else None
-    return page(
-        request, "result.html", entry=entry, labels=labels, compared=compares(labels),
-        sure=services.engine.recommender(vocabulary).config.threshold,
-        place=place, links=map_links(place) if place else {},
-    )  # fmt: skip
+    return Shown(entry, labels, compares(labels), _sure(entry.vocabulary), place, map_links(place) if place else {})
+
+
+def _sure(vocabulary: str) -> float:
+    """The score from which on the model is sure of a label."""
+    return read_config(find_weights(vocabulary)).threshold
 
 
 def _recommend(services: Services, db: Session, user: User, file: UploadFile, vocabulary: str) -> Recommended:
@@ -76,6 +106,7 @@ def _recommend(services: Services, db: Session, user: User, file: UploadFile, vo
         forget_photo(db, services, user.id, kept.digest, kept.suffix)
         raise
     entry.tags = [tag.model_dump() for tag in as_tags(found)]
-    entry.chosen = [one.tag for one in found if one.score >= _LIKELY]
+    likely = _LIKELY if vocabulary == "hashtags_ko" else _sure(vocabulary)
+    entry.chosen = [one.tag for one in found if one.score >= likely]
     db.commit()
     return entry

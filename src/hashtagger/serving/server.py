@@ -1,6 +1,7 @@
 """The app, served by uvicorn until it is stopped."""
 
 import asyncio
+import errno
 import socket
 import threading
 import webbrowser
@@ -49,6 +50,12 @@ def _serve(app: FastAPI, host: str, port: int, open_browser: bool, started: Call
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host.strip("[]"), port), family=family)
     except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise HashtaggerError(
+                _("port {port} is taken by another program; choose another: --port {free}").format(
+                    port=port, free=port + 1 if port < 65535 else 8000
+                )
+            ) from error
         raise HashtaggerError(
             _("cannot listen at {host}:{port} ({cause})").format(host=host, port=port, cause=error.strerror)
         ) from error

@@ -3,6 +3,8 @@
 People who come from elsewhere have no folder here, and get a ZIP.
 """
 
+import os
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -24,7 +26,7 @@ from hashtagger.serving.asking import local_path
 from hashtagger.serving.pages import page
 from hashtagger.serving.services import Db, Parts, Services, Someone, mine
 from hashtagger.serving.store import Post, Sorting, User
-from hashtagger.serving.zipping import read_list, write_list, zipped
+from hashtagger.serving.zipping import files_below, zipped
 
 router = APIRouter(prefix="/library/sort")
 UNDER_WAY = ("planning", "running", "undoing")
@@ -79,11 +81,21 @@ def progress(request: Request, sorting: Own) -> Response:
 @router.get("/{number}/hashtagger.zip")
 def download(services: Parts, db: Db, sorting: Own) -> Response:
     """Give the files of a plan that goes into no folder, sorted, as a ZIP."""
-    if sorting.destination or sorting.state != "planned":
+    tree = _tree_of(services, sorting)
+    if sorting.destination or sorting.state != "planned" or not tree.is_dir():
         raise HTTPException(404)
     # The connection goes back: sending may take hours.
     db.close()
-    return StreamingResponse(zipped(read_list(_list_of(services, sorting))), media_type="application/zip")
+    return StreamingResponse(zipped(files_below(tree)), media_type="application/zip")
+
+
+@router.post("/{number}/dismiss")
+def dismiss(services: Parts, db: Db, sorting: Own) -> Response:
+    """Take one off the page, and what a ZIP would be made of; what it did to a folder stays."""
+    if sorting.state not in UNDER_WAY:
+        _forget(services, db, sorting)
+        db.commit()
+    return Response()
 
 
 @router.post("/{number}/{action}")
@@ -105,8 +117,7 @@ def run_sorting(services: Services, number: int) -> None:
         sorting = db.get(Sorting, number)
         if sorting is None:
             return
-        # Where nothing is, no name is taken.
-        root = Path(sorting.destination or services.photos(sorting.user_id).root / "sorted")
+        root = Path(sorting.destination) if sorting.destination else _tree_of(services, sorting)
         try:
             if sorting.state == "undoing":
                 undone = undo(root)
@@ -119,19 +130,20 @@ def run_sorting(services: Services, number: int) -> None:
                     LibrarySource(services, sorting.user_id),
                     root,
                     by=sorting.by,
+                    # What a ZIP is made of takes no room; a photo that is removed is gone from it too.
+                    mode="copy" if sorting.destination else "symlink",
                     min_count=sorting.min_count,
                     timezone=services.settings.timezone,
                     tag_untagged=False,
                     lang=sorting.language,
-                    dry_run=planning,
+                    dry_run=planning and bool(sorting.destination),
                 )
                 sorting.report = report.totals() | {"new_files": report.new_files} | _placements(report)
                 sorting.problems = sorting.report.pop("problems")
-                if not sorting.destination:
-                    write_list(_list_of(services, sorting), ((one.source, one.path) for one in report.placements()))
                 sorting.state = "planned" if planning else "done"
         except HashtaggerError as error:
-            sorting.problems = [asdict(Problem(sorting.destination, str(error)))]
+            cause = str(error).removeprefix(f"{sorting.destination}: ")
+            sorting.problems = [asdict(Problem(sorting.destination, cause))]
             sorting.state = "failed"
         db.commit()
 
@@ -182,22 +194,33 @@ class LibrarySource:
 
 
 def _destination(services: Services, typed: str) -> Path:
-    """Read the folder to organize into: one of this machine, apart from our own."""
+    """Read the folder to organize into: one of this machine that can be written, apart from our own."""
     folder = local_path(typed)
     inside, there = services.settings.data_dir.resolve(), folder.resolve()
     if there == inside or inside in there.parents or there in inside.parents:
-        raise HTTPException(422, _("{path}: source and destination must lie apart").format(path=folder))
+        raise HTTPException(
+            422, _("{path}: the library itself is kept there; choose another folder").format(path=folder)
+        )
+    nearest = next(path for path in (there, *there.parents) if path.exists())
+    if not nearest.is_dir():
+        raise HTTPException(422, _("{path}: is not a folder; choose another").format(path=nearest))
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise HTTPException(422, _("{path}: cannot be written to; choose another folder").format(path=nearest))
     return folder
 
 
-def _list_of(services: Services, sorting: Sorting) -> Path:
-    """Where the list of a ZIP's files lies."""
-    return services.photos(sorting.user_id).root / "zips" / f"{sorting.id}.jsonl"
+def _tree_of(services: Services, sorting: Sorting) -> Path:
+    """Where a ZIP's files lie, as links to the library's photos."""
+    return services.photos(sorting.user_id).root / "zips" / str(sorting.id)
 
 
 def _forget_zips(services: Services, db: Session, user: User) -> None:
     """Let a user's older plans of ZIPs go; the newest is the one that counts."""
     old = select(Sorting).where(Sorting.user_id == user.id, Sorting.destination == "", Sorting.state.not_in(UNDER_WAY))
     for sorting in db.scalars(old).all():
-        _list_of(services, sorting).unlink(missing_ok=True)
-        db.delete(sorting)
+        _forget(services, db, sorting)
+
+
+def _forget(services: Services, db: Session, sorting: Sorting) -> None:
+    shutil.rmtree(_tree_of(services, sorting), ignore_errors=True)
+    db.delete(sorting)

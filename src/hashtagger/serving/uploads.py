@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from datetime import timedelta
 from pathlib import Path
 from secrets import token_hex
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 from anyio import open_file, to_thread
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 from starlette.requests import ClientDisconnect
 
@@ -18,10 +19,11 @@ from hashtagger.posts.archive import safe_name
 from hashtagger.serving.asking import local_path
 from hashtagger.serving.pages import page
 from hashtagger.serving.services import Db, Parts, Services, Someone, mine
-from hashtagger.serving.store import Import, Leftover, User, storable
+from hashtagger.serving.store import Import, Leftover, User, now, storable
 
 router = APIRouter(prefix="/library")
 _LONGEST = 1000
+_FADES = timedelta(days=1)
 Work = Annotated[Import, Depends(mine(Import))]
 
 
@@ -117,9 +119,9 @@ def finish(request: Request, services: Parts, user: Someone, db: Db, work: Work)
 
 
 def recent(db: Session, user: User) -> list[Import]:
-    """A user's imports, newest first."""
-    query = select(Import).where(Import.user_id == user.id).order_by(Import.id.desc()).limit(10)
-    return list(db.scalars(query))
+    """A user's imports, newest first; one that went well is shown for a day."""
+    shown = or_(Import.state != "done", Import.at > now() - _FADES)
+    return list(db.scalars(select(Import).where(Import.user_id == user.id, shown).order_by(Import.id.desc()).limit(10)))
 
 
 def _add(db: Session, user: User, name: str, path: Path | None, state: str) -> Import:

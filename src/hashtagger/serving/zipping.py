@@ -1,6 +1,6 @@
-"""A sorted library as one ZIP, made while it is sent: nothing is written on the server but the list of its files."""
+"""A sorted library as one ZIP, made while it is sent."""
 
-import json
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from zipfile import ZipFile, ZipInfo
@@ -8,20 +8,13 @@ from zipfile import ZipFile, ZipInfo
 _CHUNK = 1 << 20
 
 
-def write_list(path: Path, files: Iterable[tuple[str, str]]) -> None:
-    """Keep a list of files for :func:`read_list`: each where it lies, and its path in the ZIP."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(pair) + "\n" for pair in files)
-
-
-def read_list(path: Path) -> Iterator[tuple[Path, str]]:
-    """Read a list of files; without its file there is none."""
-    if path.exists():
-        with path.open(encoding="utf-8") as file:
-            for line in file:
-                source, name = json.loads(line)
-                yield Path(source), name
+def files_below(root: Path) -> Iterator[tuple[Path, str]]:
+    """Each file of a sorted tree, and its path there; what is hidden is the organizer's own."""
+    for folder, below, names in os.walk(root):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(folder, name)
+            yield path, path.relative_to(root).as_posix()
 
 
 def zipped(files: Iterable[tuple[Path, str]]) -> Iterator[bytes]:

@@ -41,5 +41,30 @@ async function copyText(text) {
   area.remove();
 }
 
+// What the page before has done.
+if (toastBox.textContent) toast(toastBox.textContent);
+
+// A form that is refused stays as it was filled in, and says why.
+document.addEventListener("submit", async event => {
+  const form = event.target;
+  if (form.method !== "post") return;
+  event.preventDefault();
+  if (form.getAttribute("aria-busy") === "true") return;
+  form.setAttribute("aria-busy", "true");
+  form.querySelector(".refused")?.remove();
+  try {
+    location.assign((await send(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) })).url);
+  } catch (error) {
+    const line = document.createElement("p");
+    line.className = "error refused";
+    line.role = "alert";
+    line.textContent = why(error);
+    form.append(line);
+    line.scrollIntoView({ block: "nearest" });
+  } finally {
+    form.removeAttribute("aria-busy");
+  }
+});
+
 document.addEventListener("htmx:responseError", event => toast(plain(event.detail.xhr.responseText), true));
 document.addEventListener("htmx:sendError", () => toast(toastBox.dataset.offline, true));

@@ -13,7 +13,10 @@ function busy(sending) {
   else removeEventListener("beforeunload", warn);
 }
 
-async function sendAll(files, name) {
+// Each file with its path below what was chosen or dropped.
+async function sendAll(found) {
+  if (!found.length) return;
+  const files = found.map(one => one.file), name = found[0].path.split("/")[0];
   const status = document.getElementById("uploading");
   const total = files.reduce((sum, file) => sum + file.size, 0) || 1;
   let sent = 0, number = null;
@@ -22,8 +25,8 @@ async function sendAll(files, name) {
     const form = new FormData();
     form.append("name", name);
     number = (await (await send("/library/uploads", { method: "POST", body: form })).json()).upload;
-    for (const [done, file] of files.entries()) {
-      const query = new URLSearchParams({ path: file.webkitRelativePath || file.name, modified: file.lastModified });
+    for (const [done, { file, path }] of found.entries()) {
+      const query = new URLSearchParams({ path, modified: file.lastModified });
       await put(`/library/uploads/${number}/file?${query}`, file, bytes => {
         const percent = Math.floor(100 * (sent + bytes) / total);
         status.textContent = upload.dataset.progress.replace("{done}", done).replace("{n}", files.length).replace("{percent}", percent);
@@ -55,15 +58,42 @@ function put(url, file, progress) {
   });
 }
 
+// All files of a folder that was dropped.
+async function filesOf(entry) {
+  if (entry.isFile) {
+    return [{ file: await new Promise((resolve, reject) => entry.file(resolve, reject)), path: entry.fullPath.slice(1) }];
+  }
+  const reader = entry.createReader(), found = [];
+  for (;;) {
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    if (!some.length) return found;
+    for (const one of some) found.push(...await filesOf(one));
+  }
+}
+
 if (upload) {
-  for (const id of ["archives", "folder"]) {
+  for (const id of ["archives", "photos", "folder"]) {
     document.getElementById(id).addEventListener("change", event => {
-      const files = [...event.target.files];
+      const found = [...event.target.files].map(file => ({ file, path: file.webkitRelativePath || file.name }));
       event.target.value = "";
-      if (!files.length) return;
-      sendAll(files, files[0].webkitRelativePath.split("/")[0] || files[0].name);
+      sendAll(found);
     });
   }
+  document.addEventListener("dragover", event => event.preventDefault());
+  document.addEventListener("drop", async event => {
+    event.preventDefault();
+    if (upload.querySelector("input:disabled")) return;
+    // All are asked for at once: nothing is left of the event later.
+    const dropped = [...event.dataTransfer.items].filter(item => item.kind === "file").map(item => {
+      const entry = item.webkitGetAsEntry(), file = item.getAsFile();
+      return entry?.isDirectory ? filesOf(entry) : [{ file, path: file.name }];
+    });
+    try {
+      sendAll((await Promise.all(dropped)).flat());
+    } catch (error) {
+      toast(why(error), true);
+    }
+  });
 }
 
 // At the side there is room for all months and tags; on a phone they wait to be asked for.
@@ -73,12 +103,23 @@ if (matchMedia("(min-width: 55rem)").matches) {
 
 if (correcting) {
   const form = document.getElementById("correct");
-  form.addEventListener("change", () => {
-    const count = form.querySelectorAll("input[name=posts]:checked").length;
-    correcting.hidden = !count;
-    correcting.querySelector("output").textContent = count;
-  });
+  const count = () => {
+    const selected = [...form.querySelectorAll("input[name=posts]:checked")].map(box => box.value);
+    correcting.hidden = !selected.length;
+    correcting.querySelector("output").textContent = selected.length;
+    history.replaceState({ selected }, "");
+  };
+  // Who comes back finds selected what was.
+  for (const box of form.querySelectorAll("input[name=posts]")) box.checked = !!history.state?.selected?.includes(box.value);
+  count();
+  form.addEventListener("change", count);
 }
+
+// And as many posts as were shown.
+document.addEventListener("htmx:afterRequest", event => {
+  const { address } = event.detail.requestConfig.elt.dataset;
+  if (address && event.detail.successful) history.replaceState(history.state, "", address);
+});
 
 document.addEventListener("keydown", event => {
   if (event.target.matches("input, textarea, select, video") || event.altKey || event.ctrlKey || event.metaKey) return;

@@ -17,6 +17,15 @@ function take(files) {
     // A format that this browser does not show is shown once the server has read it.
     preview.addEventListener("error", () => { preview.hidden = true; }, { once: true });
     cards.prepend(card);
+    const looking = card.querySelector(".waiting"), again = card.querySelector(".again");
+    again.addEventListener("click", () => {
+      again.hidden = true;
+      card.classList.remove("failed");
+      card.querySelector(".answer").replaceChildren(looking);
+      card.querySelector(".answer").setAttribute("aria-busy", "true");
+      waiting.push({ file, card, vocabulary });
+      next();
+    });
     waiting.push({ file, card, vocabulary });
   }
   next();
@@ -38,6 +47,7 @@ async function ask({ file, card, vocabulary }) {
     form.append("file", file);
     answer.innerHTML = await (await send("/recommend", { method: "POST", body: form })).text();
     answer.querySelectorAll(".map").forEach(drawMap);
+    address();
     const preview = card.querySelector(".preview");
     if (preview.hidden || !preview.naturalWidth) {
       preview.src = answer.querySelector(".result").dataset.photo;
@@ -49,8 +59,20 @@ async function ask({ file, card, vocabulary }) {
     line.textContent = `${file.name}: ${why(error)}`;
     answer.replaceChildren(line);
     card.classList.add("failed");
+    card.querySelector(".again").hidden = false;
   }
   answer.removeAttribute("aria-busy");
+}
+
+// The address brings the cards back: after a reload, from another page, in the other language.
+function address() {
+  const entries = [...cards.querySelectorAll(".result")].slice(0, cards.dataset.most).map(result => `entry=${result.dataset.entry}`);
+  const here = `/?${entries.join("&")}`;
+  history.replaceState(null, "", here);
+  const language = document.querySelector("form.language");
+  const to = new URL(language.action);
+  to.searchParams.set("back", here);
+  language.action = to;
 }
 
 const chosen = result => [...new Set([...result.querySelectorAll(".chip[aria-pressed=true]")].map(chip => chip.dataset.tag))];
@@ -69,6 +91,7 @@ function toggle(chip) {
     if (group.dataset.of === chip.dataset.tag) group.hidden = !on && !group.querySelector("[aria-pressed=true]");
   }
   result.querySelector(".count").textContent = chosen(result).length;
+  result.querySelector(".copy").disabled = !chosen(result).length;
   remember(result);
 }
 
@@ -95,9 +118,11 @@ function heat(chip, shown) {
 document.addEventListener("click", async event => {
   const chip = event.target.closest("button.chip[aria-pressed]");
   if (chip) toggle(chip);
-  // A finger does not hover: a tap shows, the next one elsewhere hides.
-  const hot = event.target.closest("[data-heat]");
-  document.querySelectorAll(".heat").forEach(layer => { layer.hidden = layer.closest(".card") !== hot?.closest(".card"); });
+  // A finger does not hover: a tap beside a chip, or on one that is not toggled, shows; the next one elsewhere hides.
+  const hot = event.target.closest("[data-heat]:not([aria-pressed])");
+  document.querySelectorAll(".heat").forEach(layer => {
+    if (layer.closest(".card") !== (hot || chip)?.closest(".card")) layer.hidden = true;
+  });
   if (hot) heat(hot, true);
   const copy = event.target.closest(".copy");
   if (copy) {
@@ -113,13 +138,14 @@ document.addEventListener("click", async event => {
 });
 for (const [kind, shown] of [["pointerover", true], ["focusin", true], ["pointerout", false], ["focusout", false]]) {
   document.addEventListener(kind, event => {
-    if (event.pointerType === "touch") return;
     const chip = event.target.closest && event.target.closest("[data-heat]");
-    if (chip) heat(chip, shown);
+    const touched = event.pointerType === "touch" || kind === "focusin" && !event.target.matches?.(":focus-visible");
+    if (chip && !touched) heat(chip, shown);
   });
 }
 
 if (drop) {
+  cards.querySelectorAll(".map").forEach(drawMap);
   for (const id of ["choose", "camera"]) {
     document.getElementById(id).addEventListener("change", event => { take(event.target.files); event.target.value = ""; });
   }
