@@ -7,7 +7,8 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from fastapi import UploadFile
+from PIL import EpsImagePlugin, Image
 
 from hashtagger.errors import ImageError
 from hashtagger.images import MAX_PIXELS, find_photos, load_image
@@ -83,7 +84,7 @@ def test_odd_exif_costs_no_photo(flower):
         assert np.array_equal(pixels(load_image(content)), pixels(expected))
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "CMYK", "YCbCr", "HSV", "LAB"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "La", "P", "PA", "RGBA", "RGBa", "CMYK", "YCbCr", "HSV", "LAB"])
 def test_modes_become_rgb(flower, mode):
     if mode == "LAB":
         from PIL import ImageCms
@@ -91,7 +92,8 @@ def test_modes_become_rgb(flower, mode):
         profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
         image = ImageCms.profileToProfile(flower, *profiles, outputMode="LAB")
     else:
-        image = flower.convert("P").convert("PA") if mode == "PA" else flower.convert(mode)
+        before = {"PA": "P", "La": "LA", "RGBa": "RGBA"}.get(mode, "RGB")
+        image = flower.convert(before).convert(mode)
     loaded = load_image(image)
     assert loaded.mode == "RGB"
     assert loaded.size == flower.size
@@ -175,6 +177,20 @@ def test_damaged_files_name_themselves_and_the_cause(sample_photos, tmp_path):
         load_image(tmp_path)
 
 
+def test_postscript_is_never_run(flower, tmp_path, monkeypatch):
+    mark = tmp_path / "ran"
+    ghostscript = tmp_path / "gs"
+    ghostscript.write_text(f"#!/bin/sh\n: > '{mark}'\nexit 1\n")
+    ghostscript.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)  # Pillow keeps what it once looked for
+    (tmp_path / "flower.jpg").write_bytes(saved(flower, "EPS"))
+    for photo in (saved(flower, "EPS"), tmp_path / "flower.jpg"):
+        with pytest.raises(ImageError, match="not a photo"):
+            load_image(photo)
+    assert not mark.exists()
+
+
 def test_pil_images_and_streams_that_fail_late(flower, tmp_path):
     path = tmp_path / "cut.jpg"
     path.write_bytes(saved(flower, "JPEG")[:700])
@@ -245,10 +261,15 @@ def test_decompression_bombs_are_refused_unread():
         (np.zeros((0, 8, 3), np.uint8), "empty"),
         (np.zeros((8, 8, 3), np.int64), "expected uint8 or float, not int64"),
         (np.full((8, 8, 3), 1.5), r"0\.\.1"),
-        (np.full((8, 8, 3), -0.1), r"0\.\.1"),
+        (np.full((8, 8, 3), -0.5), r"0\.\.1"),
         (np.full((8, 8, 3), np.nan), r"0\.\.1"),
         (torch.zeros(8, 8, 3), "expected shape"),
         (torch.zeros(1, 3, 8, 8), "expected shape"),
+        (torch.zeros(3, 8, 8).to_sparse(), r"^tensor \(3, 8, 8\): "),
+        (torch.zeros(3, 8, 8, device="meta"), r"^tensor \(3, 8, 8\): "),
+        (io.StringIO("text"), "^file object: not a binary file"),
+        (UploadFile(io.BytesIO(b"x")), "^file object: not a binary file; .* the .file of an UploadFile"),
+        ("", "the path of the photo is empty"),
         (None, "NoneType: not a photo"),
         (42, "int: not a photo"),
     ],
@@ -256,6 +277,16 @@ def test_decompression_bombs_are_refused_unread():
 def test_wrong_arrays_and_objects(bad, cause):
     with pytest.raises(ImageError, match=cause):
         load_image(bad)
+
+
+def test_floats_that_resizing_took_past_their_ends_are_cut_off(flower):
+    edges = torch.zeros(3, 16, 16)
+    edges[:, :, 8:] = 1
+    resized = torch.nn.functional.interpolate(edges[None], size=(20, 20), mode="bicubic", antialias=True)[0]
+    assert resized.min() < -0.01
+    assert resized.max() > 1.01
+    cut = (resized.clamp(0, 1) * 255).round().permute(1, 2, 0).numpy()
+    assert np.array_equal(pixels(load_image(resized)), cut)
 
 
 def test_grey_and_rgba_arrays(flower):
@@ -274,5 +305,5 @@ def test_find_photos_passes_over_hidden_and_other_files(tmp_path):
 
 
 def test_a_folder_that_cannot_be_listed_is_named(tmp_path):
-    with pytest.raises(ImageError, match=r"absent: No such file or directory"):
+    with pytest.raises(ImageError, match=r"absent: no such file or folder"):
         find_photos(tmp_path / "absent")

@@ -23,6 +23,14 @@ def test_a_tag_beside_one_label_is_proposed() -> None:
     assert propose(POSTS, Normalizer()) == [Proposal("dog", (("콩이네", 4),))]
 
 
+@pytest.mark.parametrize("dogs", [4, 6, 9, 10])
+def test_a_pet_account_gets_proposals_too(dogs: int) -> None:
+    posts = [["강아지", "뭉치군", "일상"]] * dogs + [["카페", "일상"]] * (10 - dogs)
+    proposed = {tag for proposal in propose(posts, Normalizer()) for tag, _ in proposal.tags}
+    # Where every post is of a dog, nothing tells its name from what is always there.
+    assert proposed == ({"뭉치군"} if dogs < 10 else {"뭉치군", "일상"})
+
+
 @pytest.fixture
 def posts(tmp_path: Path) -> Path:
     path = tmp_path / "posts.jsonl"
@@ -98,7 +106,7 @@ def test_what_cannot_be_added_to_stays_and_is_said(tmp_path: Path, before: str) 
 @pytest.mark.parametrize(
     "content",
     [
-        "variants = 3",
+        "[variants]\n2020 = 3",
         "[variants]\nunknown = ['x']",
         "= broken",
         "exclude = 5",
@@ -112,6 +120,20 @@ def test_a_wrong_user_file_is_named(tmp_path: Path, content: str) -> None:
     user = tmp_path / "wrong.toml"
     user.write_text(content, encoding="utf-8")
     with pytest.raises(VocabularyError, match=r"wrong\.toml: "):
+        Normalizer(user=user)
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        ('[variants]\ndog = ["콩이"]\nexclude = ["카페투어"]', r"move exclude above \[variants\]$"),
+        ("variants = 1", "variants is no table of lists of tags$"),
+    ],
+)
+def test_what_to_change_in_a_user_file_is_told(tmp_path: Path, content: str, cause: str) -> None:
+    user = tmp_path / "wrong.toml"
+    user.write_text(content, encoding="utf-8")
+    with pytest.raises(VocabularyError, match=cause):
         Normalizer(user=user)
 
 

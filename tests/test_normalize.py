@@ -13,6 +13,8 @@ from hashtagger.normalize import Normalizer, extract_tags, normalize
         ("#강아지", ("dog",), "exact"),
         ("#댕댕이", ("dog",), "variant"),
         ("#오운완", ("exercise",), "variant"),
+        ("오독완", ("reading",), "variant"),
+        ("강얼쥐", ("dog",), "variant"),
         ("#품절녀", ("wedding",), "variant"),
         ("#럽스타그램", ("couple",), "variant"),
         ("멍스타그렘", ("dog",), "family"),
@@ -105,6 +107,51 @@ def test_the_rules_know_a_tag(tag: str, canonical: tuple[str, ...], rule: str) -
         "나운동맛집",
         "반려마",
         "반려마스타그램",
+        "출생신고",
+        "동생카톡",
+        "개인회생신청",
+        "가치소비",
+        "정치소식",
+        "양치소금",
+        "김치밥",
+        "멸치밥",
+        "의견주세요",
+        "시츄에이션",
+        "필요가없다",
+        "수요가",
+        "고요가",
+        "수요가많다",
+        "위키페디아",
+        "목공예랑",
+        "공예랑놀자",
+        "도예신청",
+        "명예신문",
+        "청소설비",
+        "연구소설립",
+        "충전소설치",
+        "누룩",
+        "누룩소금",
+        "시무룩",
+        "전통한국화",
+        "위생화장지",
+        "재생화분",
+        "호수국밥",
+        "복수국적",
+        "육아종",
+        "쿠플",
+        "텐트럴파크",
+        "인텐트",
+        "병원코디",
+        "변화환경",
+        "내부케이블",
+        "현장미팅",
+        "출장미술",
+        "고추육묘",
+        "스피닝릴",
+        "페디먼트",
+        "고기굽네",
+        "장미상가",
+        "카스타그램",
     ],
 )
 def test_what_only_looks_like_a_label_stays_unmapped(tag: str) -> None:
@@ -120,6 +167,25 @@ def test_a_trap_does_not_hide_the_word_it_resembles() -> None:
     assert normalize("가을산행").canonical == ("hiking",)
     assert normalize("민준생일상").canonical == ("birthday",)
     assert normalize("이팝나무꽃").canonical == ("flower",)
+
+
+def test_a_common_word_leaves_the_labels_beside_it_alone() -> None:
+    """Of each word above, what people write with the label's word in it."""
+    for tag, key in (
+        ("육아종합센터", "parenting"),
+        ("생신고기파티", "birthday"),
+        ("지민생일상", "birthday"),
+        ("교촌치밥", "chicken"),
+        ("오늘은치소", "chicken"),
+        ("연수요가", "exercise"),
+        ("웹소설추천", "reading"),
+        ("생화장식", "flower"),
+        ("메인텐트", "camping"),
+        ("동냥이들", "cat"),
+        ("결혼환경", "wedding"),
+        ("텐트설치", "camping"),
+    ):
+        assert normalize(tag).canonical == (key,), tag
 
 
 def test_a_lookalike_means_itself_with_a_suffix_and_hides_nothing_in_a_compound() -> None:
@@ -197,6 +263,14 @@ def test_compounds_give_their_head_first() -> None:
     assert normalize("애견동반카페").canonical == ("cafe", "dog")
     assert normalize("책육아").canonical[0] == "parenting"
     assert normalize("#강아지＃고양이").canonical == ("dog", "cat")
+    for tag, keys in (
+        ("남친룩", ("fashion", "couple")),
+        ("여친룩추천", ("fashion", "couple")),
+        ("운동룩", ("fashion", "exercise")),
+        ("등산룩", ("fashion", "hiking")),
+        ("봄여행", ("travel", "spring")),
+    ):
+        assert normalize(tag).canonical == keys, tag
 
 
 def test_the_canonical_tag_or_the_cleaned_one_comes_back() -> None:

@@ -1,6 +1,8 @@
 import io
 import json
 import pickle
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,6 +30,20 @@ def test_the_flower_is_a_flower(sample_photos):
     assert found[0].label.name == "Flower"
 
 
+def test_threads_that_ask_first_share_one_network(sample_photos, monkeypatch):
+    made = []
+    load = Recommender.__init__
+    monkeypatch.setattr(Recommender, "__init__", lambda self, *given: (made.append(self), load(self, *given))[1])
+    vocabulary = load_vocabulary("hashtags_ko")
+    fresh = replace(vocabulary, title="new to the cache")
+    with ThreadPoolExecutor(4) as pool:
+        found = list(
+            pool.map(lambda photo: hashtagger.recommend(photo, vocabulary=fresh), [sample_photos["flower"]] * 4)
+        )
+    assert len(made) == 1
+    assert found == found[:1] * 4
+
+
 def test_the_palace_is_a_journey(sample_photos):
     assert "travel" in [r.key for r in hashtagger.recommend(sample_photos["palace"], top_k=2, threshold=0)]
 
@@ -50,7 +66,9 @@ def test_one_photo_gives_a_list_and_a_list_gives_lists(recommender, sample_photo
         assert [r.key for r in alone] == [r.key for r in found]
         # Batches of other sizes sum in another order.
         np.testing.assert_allclose([r.score for r in alone], [r.score for r in found], atol=1e-5)
-    assert recommender.recommend(tuple(paths), threshold=0) == both
+    stacked = np.stack([np.asarray(Image.open(path)) for path in paths])
+    for several in (tuple(paths), iter(paths), dict.fromkeys(paths), stacked):
+        assert recommender.recommend(several, threshold=0) == both
     assert recommender.recommend([]) == []
     assert all(isinstance(r, Recommendation) for found in both for r in found)
 

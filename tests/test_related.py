@@ -107,6 +107,15 @@ def test_authors_are_told_by_their_rare_tags() -> None:
     assert len(set(groups)) == 3
 
 
+def test_near_copies_are_one_authors_however_many() -> None:
+    shop = [[*(f"s{tag}" for tag in range(12)), f"new{i}"] for i in range(30)]
+    # Ten tags that all of them write, and as many of one's own: two people.
+    people = [[*(f"p{tag}" for tag in range(10)), *(f"o{i}-{tag}" for tag in range(10))] for i in range(30)]
+    short = [["강아지", "멍스타그램", "반려견"]] * 30
+    groups = group_by_author([*shop, *people, *short])
+    assert [len(set(groups[i : i + 30])) for i in (0, 30, 60)] == [1, 30, 30]
+
+
 def test_a_table_survives_saving(tmp_path: Path) -> None:
     path = tmp_path / "t.txt.gz"
     table = RelatedTable({"posts": 1}, {"강아지": "댕댕이 산책"})

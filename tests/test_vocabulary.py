@@ -116,7 +116,7 @@ def test_bad_files_say_what_is_wrong(tmp_path, text, cause):
 def test_unknown_names_list_what_exists(tmp_path):
     with pytest.raises(VocabularyError, match="no vocabulary 'nothing'; there are: .*hashtags_ko"):
         load_vocabulary("nothing")
-    with pytest.raises(VocabularyError, match=r"absent\.toml: No such file"):
+    with pytest.raises(VocabularyError, match=r"absent\.toml: no such file"):
         load_vocabulary(tmp_path / "absent.toml")
     with pytest.raises(VocabularyError, match="no label 'puppy'; it has: birthday, cafe"):
         load_vocabulary()["puppy"]

@@ -1,5 +1,9 @@
 """What a user can get wrong. Each message is one line that names the input and the cause."""
 
+import errno
+
+from hashtagger.i18n import _
+
 
 class HashtaggerError(Exception):
     """Base of all errors that a user can cause; the command line prints it and exits with 1."""
@@ -43,3 +47,18 @@ class TaggingError(HashtaggerError, ValueError):
 
 class MissingExtraError(HashtaggerError, ImportError):
     """A feature whose optional packages are not installed."""
+
+
+def cause_of(error: BaseException) -> str:
+    """Why something went wrong, in the user's language where it is one of the usual causes."""
+    usual = {
+        errno.ENOENT: _("no such file or folder"),
+        errno.EISDIR: _("is a folder"),
+        errno.EACCES: _("permission denied"),
+        errno.EPERM: _("permission denied"),
+        errno.ENOSPC: _("no space left"),
+        errno.EROFS: _("read-only"),
+        errno.EIO: _("the drive failed"),
+    }
+    known = usual.get(getattr(error, "errno", None) or 0)
+    return known or getattr(error, "strerror", None) or str(error) or type(error).__name__

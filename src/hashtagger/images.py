@@ -2,6 +2,7 @@
 
 import functools
 import glob
+import inspect
 import io
 import os
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeVar, Union
 
-from hashtagger.errors import ImageError
+from hashtagger.errors import ImageError, cause_of
 from hashtagger.i18n import _
 
 if TYPE_CHECKING:
@@ -19,7 +20,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 T = TypeVar("T")
-ImageLike: TypeAlias = Union[str, "os.PathLike[str]", bytes, BinaryIO, "Image", "np.ndarray[Any, Any]", "Tensor"]
+ImageLike: TypeAlias = Union[
+    str,
+    "os.PathLike[str]",
+    bytes,
+    bytearray,
+    memoryview,
+    BinaryIO,
+    "Image",
+    "np.ndarray[Any, Any]",
+    "Tensor",
+]
 
 SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .webp .gif .bmp .tif .tiff .mpo .avif .heic .heif".split()  # noqa: SIM905
@@ -28,6 +39,8 @@ SUFFIXES = frozenset(
 
 MAX_PIXELS = 178_956_970
 """Photos of more pixels are refused (half a gigabyte as RGB): Pillow's own bound for decompression bombs."""
+
+_OVERSHOT = 0.1  # how far bicubic resizing may take floats outside 0..1
 
 
 def load_image(image: ImageLike, *, shorter_side: int | None = None) -> "Image":
@@ -38,7 +51,8 @@ def load_image(image: ImageLike, *, shorter_side: int | None = None) -> "Image":
 
     Args:
         image: A path, bytes, a binary file object, a PIL image, an ndarray (h, w), (h, w, 1), (h, w, 3) or
-            (h, w, 4) of uint8 or of float in 0..1, or a tensor (1 or 3 or 4, h, w) of the same types.
+            (h, w, 4) of uint8 or of float in 0..1, or a tensor (1 or 3 or 4, h, w) of the same types; floats may
+            lie a tenth outside, where resizing overshot, and are cut off.
         shorter_side: A hint that no more than this many pixels are needed; a large JPEG is then decoded
             at a half, a quarter or an eighth of its size (never below twice the hint).
 
@@ -53,11 +67,18 @@ def load_image(image: ImageLike, *, shorter_side: int | None = None) -> "Image":
     if isinstance(image, Image.Image):
         return _decode(image, "PIL.Image", None)
     if isinstance(image, str | os.PathLike):
+        if not os.fspath(image):
+            raise ImageError(_("the path of the photo is empty"))
         return _decode(Path(image), str(image), shorter_side)
     if isinstance(image, bytes | bytearray | memoryview):
         return _decode(io.BytesIO(image), _("{n} bytes").format(n=len(image)), shorter_side)
     if hasattr(image, "read"):
-        return _decode(image, str(getattr(image, "name", "") or _("file object")), shorter_side)
+        name = str(getattr(image, "name", "") or _("file object"))
+        if isinstance(image, io.TextIOBase) or inspect.iscoroutinefunction(image.read):
+            raise ImageError(
+                _('{name}: not a binary file; open it with "rb", or give the .file of an UploadFile').format(name=name)
+            )
+        return _decode(image, name, shorter_side)
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(image, torch.Tensor):
         name = f"tensor {tuple(image.shape)}"
@@ -67,7 +88,12 @@ def load_image(image: ImageLike, *, shorter_side: int | None = None) -> "Image":
             )
         # NumPy has no bfloat16.
         samples = image.float() if image.is_floating_point() else image
-        return _from_array(samples.detach().cpu().permute(1, 2, 0).numpy(), name)
+        try:
+            array = samples.detach().cpu().permute(1, 2, 0).numpy()
+        # Of sparse tensors, those without data and others that are no plain numbers.
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ImageError(f"{name}: {_one_line(error)}") from error
+        return _from_array(array, name)
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(image, numpy.ndarray):
         return _from_array(image, f"ndarray {image.shape}")
@@ -78,15 +104,19 @@ def load_image(image: ImageLike, *, shorter_side: int | None = None) -> "Image":
     )
 
 
-def as_photos(photos: "ImageLike | Iterable[T]") -> "Iterable[T]":
-    """Take one photo for a list of it, and leave several as they are; an array of four dimensions is several."""
-    one = (
+def is_one(photos: object) -> bool:
+    """Tell one photo from several; an array of four dimensions is several."""
+    return (
         isinstance(photos, str | os.PathLike | bytes | bytearray | memoryview)
         or hasattr(photos, "read")
         or not isinstance(photos, Iterable)
         or getattr(photos, "ndim", 4) < 4
     )
-    return [photos] if one else photos  # type: ignore[list-item, return-value]
+
+
+def as_photos(photos: "ImageLike | Iterable[T]") -> "Iterable[T]":
+    """Take one photo for a list of it, and leave several as they are."""
+    return [photos] if is_one(photos) else photos  # type: ignore[list-item, return-value]
 
 
 def matches(place: str) -> list[str]:
@@ -104,7 +134,7 @@ def find_photos(folder: Path) -> list[Path]:
     """
 
     def refuse(error: OSError) -> None:
-        raise ImageError(f"{error.filename}: {error.strerror}") from error
+        raise ImageError(f"{error.filename}: {cause_of(error)}") from error
 
     found = []
     for root, folders, files in os.walk(folder, onerror=refuse):
@@ -127,6 +157,8 @@ def _decode(file: Path | Any, name: str, shorter_side: int | None) -> "Image":
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             opened = Image.open(file)
         with opened:
+            if opened.format == "EPS":  # a program, not pixels: decoding it runs Ghostscript
+                raise UnidentifiedImageError
             _check_size(opened.size, name)
             if shorter_side is not None:
                 opened.draft("RGB", (2 * shorter_side, 2 * shorter_side))
@@ -189,6 +221,8 @@ def _to_rgb(image: "Image", name: str) -> "Image":
     upright = _upright(image)
     if upright.mode in ("I", "F") or upright.mode.startswith("I;16"):
         upright = _to_8_bit(upright)
+    if upright.mode == "La":
+        upright = upright.convert("LA")
     if upright.has_transparency_data:
         layer = upright.convert("RGBA")
         upright = Image.new("RGB", layer.size, "white")
@@ -246,9 +280,9 @@ def _from_array(array: "np.ndarray[Any, Any]", name: str) -> "Image":
     _check_size((array.shape[1], array.shape[0]), name)
     if array.dtype.kind == "f":
         # Written so that NaN fails it too.
-        if not (array.min() >= 0.0 and array.max() <= 1.0):
+        if not (array.min() >= -_OVERSHOT and array.max() <= 1 + _OVERSHOT):
             raise ImageError(_("{name}: floats must lie in 0..1").format(name=name))
-        array = (array * 255).round().astype(np.uint8)
+        array = (array.clip(0, 1) * 255).round().astype(np.uint8)
     elif array.dtype != np.uint8:
         raise ImageError(_("{name}: expected uint8 or float, not {dtype}").format(name=name, dtype=array.dtype))
     return _to_rgb(Image.fromarray(np.ascontiguousarray(array)), name)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
-from hashtagger.errors import HashtaggerError, ImageError, MissingExtraError
+from hashtagger.errors import HashtaggerError, ImageError, MissingExtraError, cause_of
 from hashtagger.i18n import _
 from hashtagger.images import register_heic
 from hashtagger.vocabulary import Label, Vocabulary
@@ -98,7 +98,7 @@ def taken_at(photo: "str | os.PathLike[str]") -> Position | None:
         with Image.open(photo) as image:
             return _gps(image)
     except OSError as error:
-        raise ImageError(f"{photo}: {error.strerror or error}") from error
+        raise ImageError(f"{photo}: {cause_of(error)}") from error
 
 
 def _gps(image: "Image") -> Position | None:
@@ -147,4 +147,4 @@ def write_map(labels: Sequence[Label], taken: Position | None, path: Path) -> No
     try:
         page.save(str(path))
     except OSError as error:
-        raise HashtaggerError(f"{path}: {error.strerror}") from error
+        raise HashtaggerError(f"{path}: {cause_of(error)}") from error

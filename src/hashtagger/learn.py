@@ -29,7 +29,7 @@ def propose(posts: Iterable[Sequence[str]], normalizer: Normalizer) -> list[Prop
     """Find tags that mean nothing to the normalizer, but that a user writes where one label is meant.
 
     A tag is proposed when three posts or more hold it, and eight in ten of them are of one label by their other
-    tags, at least twice the label's share of all posts.
+    tags, or more where the label is in most posts: halfway from its share of all posts to every post.
 
     Args:
         posts: The tags of each post, as typed.
@@ -62,6 +62,6 @@ def propose(posts: Iterable[Sequence[str]], normalizer: Normalizer) -> list[Prop
             break
         share, key = max(((of_label[name, key] / count, key) for key in posts_of), default=(0.0, ""))
         # What is beside everything is beside this label too; it must be more at home here than posts are at large.
-        if share >= _LEAST_SHARE and share >= 2 * posts_of[key] / total:
+        if share >= max(_LEAST_SHARE, (1 + posts_of[key] / total) / 2):
             groups.setdefault(key, []).append((shown[name], count))
     return [Proposal(key, tuple(tags)) for key, tags in groups.items()]

@@ -106,6 +106,8 @@ class Lexicon:
             try:
                 key = vocabulary[name].key
             except VocabularyError as error:
+                if name == "exclude":  # what stands below a table's head is of the table
+                    raise VocabularyError(_("{path}: move exclude above [variants]").format(path=path)) from error
                 raise VocabularyError(f"{path}: {error}") from error
             for tag in map(fold, tags):
                 self.exact[tag] = self.stems[tag] = (key,)
@@ -205,11 +207,13 @@ def _read_user(path: Path) -> tuple[dict[str, list[str]], list[str]]:
         )
     try:
         variants, excluded = table.get("variants", {}), table.get("exclude", [])
+        if not isinstance(variants, dict):
+            raise TypeError(_("variants is no table of lists of tags"))
         for name, tags in (*variants.items(), ("exclude", excluded)):
             if not isinstance(tags, list) or not all(isinstance(tag, str) and fold(tag) for tag in tags):
                 raise TypeError(_("{name} is no list of tags").format(name=name))
         return variants, excluded
-    except (TypeError, AttributeError) as error:
+    except TypeError as error:
         raise VocabularyError(
             _("{path}: not a TOML file of your own tags: {error}").format(path=path, error=error)
         ) from error

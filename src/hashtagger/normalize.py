@@ -9,6 +9,7 @@ from typing import NamedTuple
 from hashtagger import hangul
 from hashtagger.compound import read_compound
 from hashtagger.lexicon import ANYWHERE, Keys, Lexicon
+from hashtagger.once import once
 from hashtagger.tagtext import clean, extract_tags
 from hashtagger.typos import TypoIndex
 from hashtagger.vocabulary import Vocabulary, load_vocabulary
@@ -286,7 +287,7 @@ def _misspellings(word: str) -> frozenset[str]:
     return frozenset(form for form in joined if form.isascii() or _HANGUL.fullmatch(form))
 
 
-@lru_cache(maxsize=1)
+@once
 def default_normalizer() -> Normalizer:
     """The normalizer of the twenty hashtags, made once."""
     return Normalizer()

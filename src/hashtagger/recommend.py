@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from hashtagger.errors import ImageError
 from hashtagger.history import History
 from hashtagger.i18n import _
-from hashtagger.images import ImageLike, as_photos, load_image
+from hashtagger.images import ImageLike, as_photos, is_one, load_image
+from hashtagger.once import once
 from hashtagger.related import related
 from hashtagger.vocabulary import Label, Vocabulary, load_vocabulary
 
@@ -199,16 +200,7 @@ class Recommender:
             yield pixels if isinstance(pixels, ImageError) else next(rows)
 
     @overload
-    def recommend(
-        self,
-        image: list[Any] | tuple[Any, ...],
-        *,
-        top_k: int = ...,
-        threshold: float | None = ...,
-        history: "Past | None" = ...,
-    ) -> list[list[Recommendation]]: ...
-    @overload
-    def recommend(
+    def recommend(  # type: ignore[overload-overlap]  # text is a path, not its letters
         self,
         image: ImageLike,
         *,
@@ -216,18 +208,27 @@ class Recommender:
         threshold: float | None = ...,
         history: "Past | None" = ...,
     ) -> list[Recommendation]: ...
+    @overload
     def recommend(
         self,
-        image: ImageLike | list[Any] | tuple[Any, ...],
+        image: Iterable[ImageLike],
+        *,
+        top_k: int = ...,
+        threshold: float | None = ...,
+        history: "Past | None" = ...,
+    ) -> list[list[Recommendation]]: ...
+    def recommend(
+        self,
+        image: ImageLike | Iterable[ImageLike],
         *,
         top_k: int = 5,
         threshold: float | None = None,
         history: "Past | None" = None,
     ) -> list[Recommendation] | list[list[Recommendation]]:
-        """Recommend hashtags for a photo, or for each photo of a list or tuple.
+        """Recommend hashtags for a photo, or for each of several.
 
         Args:
-            image: One photo, or a list of them.
+            image: One photo, or several: a list, an iterator, an array (n, height, width, 3).
             top_k: At most this many tags, best first.
             threshold: Probability in 0..1 below which a tag is not said; by default the one that the weights
                 were calibrated with. Where no tag reaches it, the list is empty.
@@ -239,12 +240,30 @@ class Recommender:
             ValueError: ``top_k`` is below 1 or ``threshold`` outside 0..1.
         """
         _check(top_k, threshold)
-        many = isinstance(image, list | tuple)
         habits = _habits(history)
-        rows = self.scores(image) if many else self.score_pixels(self.prepare(image)[None])  # type: ignore[arg-type]
+        one = is_one(image)
+        rows = self.score_pixels(self.prepare(image)[None]) if one else self.scores(image)  # type: ignore[arg-type]
         found = [self._choose(row, top_k, threshold, habits) for row in rows]
-        return found if many else found[0]
+        return found[0] if one else found
 
+    @overload
+    def recommend_each(  # type: ignore[overload-overlap]
+        self,
+        images: ImageLike,
+        *,
+        top_k: int = ...,
+        threshold: float | None = ...,
+        history: "Past | None" = ...,
+    ) -> Iterator[tuple[ImageLike, list[Recommendation] | ImageError]]: ...
+    @overload
+    def recommend_each(
+        self,
+        images: Iterable[T],
+        *,
+        top_k: int = ...,
+        threshold: float | None = ...,
+        history: "Past | None" = ...,
+    ) -> Iterator[tuple[T, list[Recommendation] | ImageError]]: ...
     def recommend_each(
         self,
         images: ImageLike | Iterable[T],
@@ -252,7 +271,7 @@ class Recommender:
         top_k: int = 5,
         threshold: float | None = None,
         history: "Past | None" = None,
-    ) -> Iterator[tuple[T, list[Recommendation] | ImageError]]:
+    ) -> Iterator[tuple[Any, list[Recommendation] | ImageError]]:
         """Recommend for a stream of photos; one that cannot be read yields its ImageError and stops nothing.
 
         Args:
@@ -339,22 +358,13 @@ def _batches(items: Iterable[T]) -> Iterator[list[T]]:
         yield batch
 
 
-@lru_cache(maxsize=4)
+@once
 def _shared(vocabulary: str | Vocabulary) -> Recommender:
     return Recommender(vocabulary)
 
 
 @overload
-def recommend(
-    image: list[Any] | tuple[Any, ...],
-    *,
-    top_k: int = ...,
-    threshold: float | None = ...,
-    history: "Past | None" = ...,
-    vocabulary: str | os.PathLike[str] | Vocabulary = ...,
-) -> list[list[Recommendation]]: ...
-@overload
-def recommend(
+def recommend(  # type: ignore[overload-overlap]  # text is a path, not its letters
     image: ImageLike,
     *,
     top_k: int = ...,
@@ -362,20 +372,29 @@ def recommend(
     history: "Past | None" = ...,
     vocabulary: str | os.PathLike[str] | Vocabulary = ...,
 ) -> list[Recommendation]: ...
+@overload
 def recommend(
-    image: ImageLike | list[Any] | tuple[Any, ...],
+    image: Iterable[ImageLike],
+    *,
+    top_k: int = ...,
+    threshold: float | None = ...,
+    history: "Past | None" = ...,
+    vocabulary: str | os.PathLike[str] | Vocabulary = ...,
+) -> list[list[Recommendation]]: ...
+def recommend(
+    image: ImageLike | Iterable[ImageLike],
     *,
     top_k: int = 5,
     threshold: float | None = None,
     history: "Past | None" = None,
     vocabulary: str | os.PathLike[str] | Vocabulary = "hashtags_ko",
 ) -> list[Recommendation] | list[list[Recommendation]]:
-    """Recommend hashtags for a photo, or for each photo of a list, with the bundled weights.
+    """Recommend hashtags for a photo, or for each of several, with the bundled weights.
 
     The network is loaded at the first call and kept. See :meth:`Recommender.recommend` for the arguments.
 
     Returns:
-        ``list[Recommendation]`` for one photo, a list of such lists for a list.
+        ``list[Recommendation]`` for one photo, a list of such lists for several.
 
     Raises:
         ImageError: A photo cannot be read.

@@ -16,6 +16,7 @@ from hashtagger.hangul import spell
 from hashtagger.i18n import _
 from hashtagger.lexicon import fold, read_language
 from hashtagger.normalize import Normalizer, normalize
+from hashtagger.once import once
 from hashtagger.tagtext import parts
 from hashtagger.typos import one_slip
 
@@ -195,7 +196,7 @@ def write_card(table: RelatedTable, path: Path) -> None:
     )
 
 
-@lru_cache(maxsize=1)
+@once
 def bundled() -> RelatedTable:
     """Load the table that comes with hashtagger, once."""
     return RelatedTable.load()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hashtagger.errors import SourceError
+from hashtagger.errors import SourceError, cause_of
 from hashtagger.i18n import _
 from hashtagger.posts import open_source
 
@@ -46,7 +46,7 @@ def _read_table(path: Path) -> Iterator[TagPost]:
                 if line.strip():
                     yield _tag_post(json.loads(line.decode("utf-8-sig")))
     except OSError as error:
-        raise SourceError(f"{path}: {error.strerror or error}") from error
+        raise SourceError(f"{path}: {cause_of(error)}") from error
     except (EOFError, zlib.error) as error:
         raise SourceError(f"{path}: " + _("damaged: {error}").format(error=error)) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

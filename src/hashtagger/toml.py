@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hashtagger.errors import HashtaggerError
+from hashtagger.errors import HashtaggerError, cause_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -23,7 +23,7 @@ def read_toml(path: Path, error: type[HashtaggerError]) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as cause:
-        raise error(f"{path}: {cause.strerror}") from cause
+        raise error(f"{path}: {cause_of(cause)}") from cause
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as cause:
         raise error(f"{path}: {cause}") from cause
 

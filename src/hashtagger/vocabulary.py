@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from hashtagger.errors import VocabularyError
+from hashtagger.errors import VocabularyError, cause_of
 from hashtagger.i18n import _
 from hashtagger.toml import bundled, find_toml, read_toml
 
@@ -119,7 +119,7 @@ def load_vocabulary(vocabulary: "str | os.PathLike[str] | Vocabulary" = "hashtag
     try:
         return _read(path, path.stat().st_mtime_ns)
     except OSError as error:
-        raise VocabularyError(f"{path}: {error.strerror}") from error
+        raise VocabularyError(f"{path}: {cause_of(error)}") from error
 
 
 @lru_cache(maxsize=32)

@@ -1,5 +1,10 @@
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from hashtagger.cli.normalize import command as normalize
@@ -30,6 +35,28 @@ def test_lines_of_korean_windows_are_read_too() -> None:
     lines = b"\xef\xbb\xbf" + "#댕댕이\r\n".encode() + "야옹이\r\n".encode("cp949")
     result = CliRunner().invoke(normalize, ["-"], input=lines)
     assert result.stdout.splitlines() == ["#댕댕이\t#강아지", "야옹이\t#고양이"]
+
+
+def test_lines_of_powershell_are_read_too() -> None:
+    for encoding in ("utf-16", "utf-16-be"):
+        lines = ("\ufeff" if encoding == "utf-16-be" else "") + "#댕댕이\r\n야옹이\r\n"
+        result = CliRunner().invoke(normalize, ["-"], input=lines.encode(encoding))
+        assert result.stdout.splitlines() == ["#댕댕이\t#강아지", "야옹이\t#고양이"]
+
+
+def test_what_is_blank_is_no_tag() -> None:
+    assert CliRunner().invoke(normalize, ["", "-", "꽃"], input="  \n\t\n").stdout == "꽃\t#꽃\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="closes a stream as a shell does")
+def test_a_closed_stdin_is_an_empty_one(tmp_path: Path) -> None:
+    posts = tmp_path / "posts.jsonl"
+    posts.write_text('{"tags": ["강아지", "콩이네"]}\n' * 3 + '{"tags": ["카페"]}\n' * 3, encoding="utf-8")
+    for arguments, code in (("normalize -", 0), (f"learn '{posts}' --user '{tmp_path}/mine.toml'", 1)):
+        command = f"'{sys.executable}' -m hashtagger {arguments} <&-"
+        process = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+        assert (process.returncode, process.stdout) == (code, "")
+        assert "Traceback" not in process.stderr
 
 
 def test_related() -> None:

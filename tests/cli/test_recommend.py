@@ -65,6 +65,7 @@ def test_a_name_too_long_for_a_file_stops_no_other_photo(run, sample_photos):
 def test_users_mistakes_are_one_line(run, tmp_path):
     for arguments, words in (
         (["recommend", tmp_path], "no photos in"),
+        (["landmark", ""], "the path of the photo is empty"),
         (["recommend", "--vocabulary", "nothing", "x.jpg"], "no vocabulary 'nothing'"),
         (["recommend", "--weights", tmp_path / "no.safetensors", "x.jpg"], "no such weights file"),
     ):
@@ -75,6 +76,9 @@ def test_users_mistakes_are_one_line(run, tmp_path):
         assert result.stderr.count("\n") == 1
     assert run("recommend").exit_code == 2
     assert run("recommend", "--top-k", 0, "x.jpg").exit_code == 2
+    for command in ("recommend", "detect", "landmark"):
+        result = run(command, "--threshold", "nan", "x.jpg")
+        assert (result.exit_code, "nan is not in the range 0<=x<=1" in result.stderr) == (2, True), command
     assert run("nonsense").exit_code == 2
 
 

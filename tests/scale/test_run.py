@@ -124,7 +124,7 @@ def test_only_the_same_run_is_resumed(pile, weights, tmp_path):
             tag_photos(output=output, resume=True, **settings)
     tag_photos([str(pile)], output, batch=2, weights=weights, resume=True)
     with pytest.raises(TaggingError, match=r"tags\.csv: exists already"):
-        tag_photos([str(pile)], output, batch=2, weights=weights, resume=True)
+        tag_photos([str(pile)], output, batch=2, weights=weights)
 
 
 def test_relative_inputs_are_resumed_where_they_are_the_same(whole, pile, weights, tmp_path, monkeypatch):
@@ -169,8 +169,7 @@ def test_a_removal_that_was_cut_short_is_ended(pile, weights, tmp_path, monkeypa
             tag_photos([str(pile)], output, weights=weights)
     assert [path.name for path in Path(f"{output}.parts").iterdir()] == ["job.json"]
     table = output.read_bytes()
-    with pytest.raises(TaggingError, match=r"tags\.csv: exists already"):
-        tag_photos([str(pile)], output, weights=weights, resume=True)
+    assert tag_photos([str(pile)], output, weights=weights, resume=True).already
     assert [path.name for path in tmp_path.iterdir()] == ["tags.csv"]
     assert output.read_bytes() == table
 
@@ -281,4 +280,8 @@ def test_the_command(pile, weights, tmp_path):
         1,
         f"Error: {tmp_path}/b.csv: exists already; remove it or give another --output\n",
     )
+    table = (tmp_path / "b.csv").read_bytes()
+    result = run(pile, "--output", tmp_path / "b.csv", "--resume")
+    assert (result.exit_code, result.stdout) == (0, f"{tmp_path}/b.csv: complete already; nothing to do\n")
+    assert (tmp_path / "b.csv").read_bytes() == table
     assert run(pile).exit_code == 2

@@ -77,7 +77,7 @@ def test_a_wrong_file_is_refused_in_one_line(tmp_path, text, said):
 def test_an_unknown_name_tells_the_known_ones(tmp_path):
     with pytest.raises(TrainingError, match="hashtags_ko_cpu"):
         load_recipe("nothing")
-    with pytest.raises(TrainingError, match=r"absent\.toml: No such file"):
+    with pytest.raises(TrainingError, match=r"absent\.toml: no such file"):
         load_recipe(tmp_path / "absent.toml")
 
 

@@ -2,16 +2,18 @@
 
 import errno
 import importlib
+import os
 import pkgutil
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
 from hashtagger import i18n
-from hashtagger.errors import HashtaggerError
+from hashtagger.errors import HashtaggerError, cause_of
 from hashtagger.i18n import _
 
 i18n.use_for_click()
@@ -45,7 +47,7 @@ class Commands(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader of our output has gone: click ends quietly
                 raise
-            cause = error.strerror or str(error)
+            cause = cause_of(error)
             raise click.ClickException(f"{error.filename}: {cause}" if error.filename else cause) from error
 
 
@@ -61,6 +63,8 @@ def group() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line with ``arguments`` (the process's own by default) and exit."""
+    if sys.stdin is None:  # closed, as some services start a command: nothing to read
+        sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         # A Korean tag must not end a command on a console or pipe of another encoding.
         if hasattr(stream, "reconfigure"):

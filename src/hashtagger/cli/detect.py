@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from hashtagger.cli._labels import find_label
+from hashtagger.cli._numbers import Probability
 from hashtagger.errors import ImageError
 from hashtagger.i18n import _
 
@@ -22,7 +23,7 @@ from hashtagger.i18n import _
 )
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1),
+    type=Probability(),
     default=0.5,
     show_default=True,
     help=_("Leave out boxes less probable than this."),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hashtagger.cli._labels import spoken
+from hashtagger.cli._numbers import Probability
 from hashtagger.i18n import _
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--top-k", type=click.IntRange(min=1), default=3, show_default=True, help=_("At most this many landmarks.")
 )
-@click.option("--threshold", type=click.FloatRange(0, 1), help=_("Leave out landmarks less probable than this."))
+@click.option("--threshold", type=Probability(), help=_("Leave out landmarks less probable than this."))
 @click.option(
     "--vocabulary",
     help=_("Name or TOML file of the label set; by default that of --weights, or {name}.").format(

@@ -1,6 +1,8 @@
+import codecs
 import json
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -47,9 +49,17 @@ def command(tags: tuple[str, ...], vocabulary: str, user: Path | None, explain: 
 def _read(tags: tuple[str, ...]) -> Iterator[str]:
     for tag in tags:
         if tag == "-":
-            yield from filter(None, map(_decode, sys.stdin.buffer))
-        else:
+            yield from filter(str.strip, _lines())
+        elif tag.strip():
             yield tag
+
+
+def _lines() -> Iterator[str]:
+    first = sys.stdin.buffer.readline()
+    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # PowerShell's > writes this
+        yield from (first + sys.stdin.buffer.read()).decode("utf-16", errors="replace").splitlines()
+    else:
+        yield from map(_decode, chain([first], sys.stdin.buffer))
 
 
 def _decode(line: bytes) -> str:

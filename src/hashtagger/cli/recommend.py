@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from hashtagger.cli._numbers import Probability
 from hashtagger.cli._photos import expand
 from hashtagger.errors import ImageError
 from hashtagger.i18n import _
@@ -21,7 +22,7 @@ _RELATED_SHOWN = 5
 )
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1),
+    type=Probability(),
     help=_("Leave out tags less probable than this; by default as the weights were calibrated."),
 )
 @click.option("--vocabulary", help=_("Name or TOML file of the label set; by default that of the weights."))

@@ -77,6 +77,8 @@ def command(
         progress.close()
     if as_json:
         click.echo(json.dumps(asdict(report), ensure_ascii=False))
+    elif report.already:
+        click.echo(_("{path}: complete already; nothing to do").format(path=report.output))
     else:
         rate = (report.photos - report.resumed) / report.seconds
         click.echo(

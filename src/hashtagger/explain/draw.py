@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hashtagger.errors import HashtaggerError
+from hashtagger.errors import HashtaggerError, cause_of
 from hashtagger.explain.detect import Detection
 from hashtagger.explain.features import Channel
 from hashtagger.i18n import _
@@ -141,7 +141,7 @@ def _save(figure: "Figure", path: Path) -> None:
     try:
         figure.savefig(path)
     except OSError as error:
-        raise HashtaggerError(f"{path}: {error.strerror}") from error
+        raise HashtaggerError(f"{path}: {cause_of(error)}") from error
 
 
 def _shown(image: "Image") -> "Image":

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hashtagger.errors import TaggingError
+from hashtagger.errors import TaggingError, cause_of
 from hashtagger.i18n import _
 from hashtagger.images import SUFFIXES, matches
 from hashtagger.scale.storage import cause, is_url, locate
@@ -53,7 +53,7 @@ def is_absolute(given: str) -> bool:
 
 def _local(place: str) -> Iterator[str]:
     def refuse(error: OSError) -> None:
-        raise TaggingError(f"{error.filename}: {error.strerror}") from error
+        raise TaggingError(f"{error.filename}: {cause_of(error)}") from error
 
     if not os.path.isdir(place):  # noqa: PTH112  (Path raises at too long a name)
         return iter([place])
@@ -131,4 +131,4 @@ def _lines(file: str) -> Iterator[str]:
                 if text:
                     yield text
     except (OSError, ValueError, ImportError) as error:
-        raise TaggingError(f"@{file}: {getattr(error, 'strerror', None) or error}") from error
+        raise TaggingError(f"@{file}: {cause_of(error)}") from error

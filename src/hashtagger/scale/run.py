@@ -32,14 +32,16 @@ class Report:
         failed: Photos that could not be read; the column ``error`` says why.
         resumed: Photos that an earlier, interrupted run had done.
         seconds: What this run took, from the loading of the network to the table.
+        already: The table that was to be resumed was there already, whole; nothing was done, and nothing is counted.
     """
 
     output: str
-    photos: int
+    photos: int = 0
     tagged: int = 0
     failed: int = 0
     resumed: int = 0
     seconds: float = 0.0
+    already: bool = False
 
 
 def tag_photos(
@@ -65,7 +67,8 @@ def tag_photos(
         batch: Photos that go through the network at once, 1 or more.
         workers: Locally, threads that decode, by default one a CPU; with Ray, processes with a network each, by
             default one a GPU, or without GPUs one a CPU.
-        resume: Go on with the run whose ``OUTPUT.parts`` is there; where none is, begin one.
+        resume: Go on with the run whose ``OUTPUT.parts`` is there; where none is, begin one, and where the table is
+            there, leave it.
         vocabulary: Name or file of the label set; by default that of the weights.
         weights: Weights file; by default the bundled one.
         engine: ``"local"``, or ``"ray"`` for the workers of a Ray cluster.
@@ -83,6 +86,11 @@ def tag_photos(
     output = os.fspath(output)
     folder = output + ".parts"
     check_ending(output)
+    if resume and storage.exists(output):
+        # A table appears when it is whole: what can have been cut short is the removal of its parts.
+        if jobs.begun(folder):
+            storage.remove(folder)
+        return Report(output, already=True)
     begun = _is_begun(output, folder, resume)
     with cluster.connected(address) if engine == "ray" else nullcontext():
         if engine == "ray":
@@ -124,9 +132,6 @@ def _is_begun(output: str, folder: str, resume: bool) -> bool:
     if begun and not resume:
         raise TaggingError(_("{path}: holds an unfinished run; add --resume to go on with it").format(path=folder))
     if storage.exists(output):
-        if begun:
-            # A table appears when it is whole: what was cut short is the removal of its parts.
-            storage.remove(folder)
         raise TaggingError(_("{path}: exists already; remove it or give another --output").format(path=output))
     return begun
 

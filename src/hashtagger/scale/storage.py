@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
-from hashtagger.errors import ImageError, TaggingError
+from hashtagger.errors import ImageError, TaggingError, cause_of
 from hashtagger.i18n import _
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def locate(location: str) -> "tuple[AbstractFileSystem, str]":
 
 def cause(error: Exception) -> str:
     """Say in one line what went wrong; every file system fails in its own way."""
-    return " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
+    return " ".join(cause_of(error).split())
 
 
 @contextmanager

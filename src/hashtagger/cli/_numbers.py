@@ -1,0 +1,21 @@
+"""Numbers on the command line."""
+
+from typing import Any
+
+import click
+
+from hashtagger.i18n import _
+
+
+class Probability(click.FloatRange):
+    """A number in 0..1; click's own range takes NaN too, of which nothing is less or more."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 1)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read it from the command line."""
+        number = float(super().convert(value, param, ctx))
+        if number != number:
+            self.fail(_("{value} is not in the range {range}.").format(value=value, range="0<=x<=1"), param, ctx)
+        return number
