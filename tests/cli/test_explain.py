@@ -115,7 +115,7 @@ def test_json_draws_only_what_is_asked_for_and_takes_no_matplotlib(
         (("explain", "no such.jpg"), "no such.jpg: no such file"),
         (("explain", "PHOTO", "--out", "a.xyz"), "a.xyz: not a kind of picture that can be drawn; there are: "),
         (("explain", "PHOTO", "--out", "no folder/a.png"), "a.png: no such file or folder"),
-        (("detect", "TINY"), "tiny.png: 20x90 pixels are too small to search; it takes 32 or more each way"),
+        (("detect", "TINY"), "tiny.png: 20x90 pixels are too small to search; it takes 33 or more each way"),
     ],
 )
 def test_a_wrong_input_gets_one_clear_line(run, sample_photos, tmp_path, monkeypatch, arguments, line):
