@@ -241,7 +241,7 @@ def test_a_full_drive_stops_it_and_room_lets_it_go_on(album, tmp_path, picture):
         source = picture(album.root)
         for size in (64, 96, 128, 160, 192, 224):
             subprocess.run(["mount", "-o", f"remount,size={size}k", str(drive)], check=True)
-            with pytest.raises(OrganizeError, match="again"):
+            with pytest.raises(OrganizeError, match="no space left; .* again"):
                 run(album, drive / "sorted", "copy")
             assert picture(album.root) == source
         subprocess.run(["mount", "-o", "remount,size=8m", str(drive)], check=True)
@@ -251,6 +251,28 @@ def test_a_full_drive_stops_it_and_room_lets_it_go_on(album, tmp_path, picture):
         assert verify(drive / "sorted").problems == []
         undo(drive / "sorted")
         assert list(drive.iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(drive)], check=True)
+
+
+def test_an_undo_names_the_drive_that_has_no_room_for_what_was_moved(album, tmp_path, picture):
+    drive = tmp_path / "drive"
+    drive.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(drive)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("cannot mount a small drive here")
+    try:
+        album.root = shutil.copytree(album.root, drive / "source")
+        before = picture(album.root)
+        run(album, tmp_path / "sorted", "move")
+        (drive / "other").write_bytes(bytes(shutil.disk_usage(drive).free))
+        with pytest.raises(OrganizeError, match=f"{album.root}/.*: no space left; nothing is lost, free some"):
+            undo(tmp_path / "sorted")
+        (drive / "other").unlink()
+        assert undo(tmp_path / "sorted").problems == []
+        assert picture(album.root) == before
     finally:
         subprocess.run(["umount", str(drive)], check=True)
 

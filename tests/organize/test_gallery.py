@@ -33,6 +33,11 @@ def test_a_person_searches_the_gallery(album, tmp_path, page):
     assert found("2021-04 강아지") == found("#강아지 4월") == ["사진 0", "사진 6"]
     assert found("10 사진") == found(unicodedata.normalize("NFD", "사진 10")) == ["사진 10"]
     assert found("clip.MP4") == [""]
+    april = ["2021-4", "2021.04", "2021.4", "2021. 4.", "2021/04", "2021/4/1", "202104", "2021. 4. 1.", "20210401"]
+    assert [found(date) for date in april] == [fourth] * len(april)
+    assert found("2021.1") == found("2021.04.11") == found("2022.0") == []
+    assert found("2022.1") == found("2022.1.1") == [""]
+    assert found("#꽃#강아지") == found("#꽃 #강아지") == ["사진 11", "사진 5"]
     # A tag too rare for a folder is found too.
     assert found("sea_view") == found("boxing 12월 25일") == ["Boxing 올해12월"]
     page.get_by_role("searchbox").fill("")
@@ -47,6 +52,50 @@ def test_what_cannot_be_shown_is_named_in_the_gallery(album, tmp_path, page):
     assert page.locator("#grid i").all_inner_texts() == ["clip.mp4", "IMG_3 (2).jpg"]
     page.locator("#grid a").first.click()
     page.locator("#stage i", has_text="clip.mp4").wait_for()
+
+
+def test_the_menu_counts_what_a_click_shows(album, tmp_path, page):
+    # A post whose photo is missing counts for its tag's folder, but there is nothing of it to show.
+    album.add("0/gone.jpg", "2021-04-02T08:00:00", "강아지", "집")
+    organize(album, tmp_path / "sorted", tag_untagged=False, lang="ko")
+    page.goto((tmp_path / "sorted" / "index.html").as_uri())
+    entries = page.locator("#tags a")
+    told = entries.evaluate_all("links => links.map(link => link.textContent)")
+    assert told == ["#강아지7", "#꽃4", "#고양이2", "#산책2", "#집2"]
+    page.get_by_role("searchbox").fill("사진 11")
+    entries.first.click()
+    page.wait_for_function("document.querySelectorAll('#grid a').length == 7")
+    # What was searched for before is no longer in the way, also where the address stays the same.
+    page.get_by_role("searchbox").fill("사진 11")
+    assert page.locator("#grid a").count() == 1
+    entries.first.click()
+    page.wait_for_function("document.querySelectorAll('#grid a').length == 7")
+    assert page.get_by_role("searchbox").input_value() == ""
+
+
+def test_arrow_keys_go_on_from_either_end(album, tmp_path, page):
+    organize(album, tmp_path / "sorted", tag_untagged=False, lang="en")
+    page.goto((tmp_path / "sorted" / "index.html").as_uri())
+    page.locator("#grid a").nth(1).click()
+    page.locator("#back").click()
+    assert page.locator("#words time").inner_text().startswith("2022")
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#words p").inner_text() == "사진 11"
+    page.keyboard.press("Escape")
+    page.keyboard.press("ArrowRight")
+    assert not page.locator("dialog").is_visible()
+
+
+@pytest.mark.parametrize("lang", ["ko", "en"])
+def test_a_phone_shows_how_many_posts_there_are(album, tmp_path, page, lang):
+    organize(album, tmp_path / "sorted", tag_untagged=False, lang=lang)
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto((tmp_path / "sorted" / "index.html").as_uri())
+    page.locator("h1 small").evaluate("count => { count.textContent = '12,345'; }")
+    count, search = page.locator("h1 small").bounding_box(), page.get_by_role("searchbox").bounding_box()
+    room = page.locator("h1").bounding_box()
+    assert count["x"] + count["width"] <= room["x"] + room["width"] <= search["x"]
+    assert search["x"] + search["width"] <= 360
 
 
 def test_a_person_browses_the_gallery(album, tmp_path, page):

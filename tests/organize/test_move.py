@@ -106,12 +106,43 @@ def test_a_mode_that_comes_too_late_is_named(two, tmp_path, photo, picture):
 def test_a_copying_run_deletes_nothing_that_an_undo_brought_back(two, tmp_path):
     destination = tmp_path / "sorted"
     run(two, destination, mode="move")
-    for path in destination.rglob("a.jpg"):
-        replace(path, b"edited")
+    replace(two.root / "a.jpg", b"another")
     undo(destination)
-    assert [path.name for path in two.root.iterdir()] == ["b.jpg"]
+    assert (destination / ".hashtagger").exists(), "it waits for the place of a.jpg"
     run(two, destination, mode="copy")
     assert (two.root / "b.jpg").exists()
+
+
+@pytest.mark.parametrize("what", ["renamed", "deleted", "edited"])
+def test_undo_names_what_it_cannot_bring_back(two, tmp_path, what):
+    destination, lost = tmp_path / "sorted", two.root / "a.jpg"
+    run(two, destination, mode="move")
+    places = list(destination.rglob("a.jpg"))
+    for path in places:
+        if what == "renamed":
+            path.rename(path.with_name("mine.jpg"))
+        elif what == "deleted":
+            path.unlink()
+        else:
+            replace(path, b"edited")
+    if what == "edited":
+        shutil.rmtree(destination / "해시태그")
+        (problem,) = run(two, destination, mode="move").problems
+        assert problem.cause.endswith(str(places[0]) if "날짜" in str(places[0]) else str(places[1]))
+    found = {problem.location: problem.cause.split(":")[0] for problem in undo(destination).problems}
+    assert found.pop(str(lost)) == "not restored"
+    assert found == ({str(path): "changed since" for path in places if path.exists()} if what == "edited" else {})
+    assert [path.name for path in two.root.iterdir()] == ["b.jpg"]
+    assert not (destination / ".hashtagger").exists()
+
+
+def test_undo_takes_a_source_that_somebody_put_back(two, tmp_path):
+    destination = tmp_path / "sorted"
+    run(two, destination, mode="move")
+    shutil.copyfile(destination / "날짜/2021/04/a.jpg", two.root / "a.jpg")
+    assert undo(destination).problems == []
+    assert {path.name for path in two.root.iterdir()} == {"a.jpg", "b.jpg"}
+    assert not destination.exists()
 
 
 def test_undo_brings_back_a_moved_photo_that_an_earlier_copy_stands_for(two, tmp_path, picture):

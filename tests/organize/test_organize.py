@@ -487,6 +487,85 @@ def test_an_edited_caption_takes_the_place_of_the_old_one(album, tmp_path, pictu
     assert not destination.exists()
 
 
+def test_a_guessed_date_neither_doubles_nor_moves_a_post_and_gives_way_to_one_that_is_known(tmp_path, photo, picture):
+    """A phone's photos that are copied once more have the time of that copy."""
+
+    def sort(folder, name, year):
+        path = tmp_path / folder / name
+        path.parent.mkdir()
+        path.write_bytes(photo(1))
+        moment = datetime(year, 5, 1, tzinfo=timezone.utc).timestamp()
+        os.utime(path, (moment, moment))
+        report = organize(path.parent, destination, lang="ko", by="date", tag_untagged=False)
+        assert (report.posts, verify(destination).problems) == (1, [])
+        return report.guesses, paths(destination)
+
+    destination = tmp_path / "sorted"
+    assert sort("first", "a.jpg", 2021) == (1, {"날짜/2021/05/a.jpg"})
+    assert "2021" not in (destination / "날짜/2021/05/a.jpg.xmp").read_text(encoding="utf-8")
+    assert sort("again", "a.jpg", 2022) == (1, {"날짜/2021/05/a.jpg"})
+    assert sort("named", "20200607_101112.jpg", 2023) == (0, {"날짜/2020/06/a.jpg"})
+    assert "2020-06-07" in (destination / "날짜/2020/06/a.jpg.xmp").read_text(encoding="utf-8")
+    assert sort("later", "a.jpg", 2024) == (0, {"날짜/2020/06/a.jpg"})
+    assert undo(destination).problems == []
+    assert not destination.exists()
+
+
+@pytest.mark.parametrize(("seconds", "posts"), [((0, 40, 59), 3), ((0, 3, 400), 4)])
+def test_times_of_one_post_differ_by_seconds(album, tmp_path, seconds, posts):
+    album.rows = album.rows[:2]
+    for number, second in enumerate(seconds):
+        file = f"{number}.jpg"
+        shutil.copy(album.root / "2/IMG_0.jpg", album.root / file)
+        album.add(file, f"2022-01-31T23:{59 if second < 60 else 50}:{second % 60:02d}")
+    assert run(album, tmp_path / "sorted").posts == posts
+
+
+def test_a_thumbnail_more_makes_no_second_post(tmp_path, photo):
+    class Film:
+        problems = ()
+
+        def __init__(self, folder, *names):
+            self.paths = [tmp_path / folder / name for name in names]
+
+        def posts(self):
+            kinds = {".mp4": "video", ".jpg": "other"}
+            media = tuple(Media(path.name, str(path), kinds[path.suffix], path) for path in self.paths)
+            yield Post(datetime(2021, 4, 1, tzinfo=timezone.utc), media, "글")
+
+    for folder in ("first", "again"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "clip.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(5000))
+        (tmp_path / folder / "clip.jpg").write_bytes(photo(1))
+    assert run(Film("first", "clip.mp4"), tmp_path / "sorted").posts == 1
+    report = run(Film("again", "clip.mp4", "clip.jpg"), tmp_path / "sorted")
+    assert (report.posts, report.new_files) == (1, 1)
+    assert verify(tmp_path / "sorted").problems == []
+
+
+def test_old_words_do_not_come_back_where_their_files_were_moved(album, tmp_path, picture):
+    destination, last_year = tmp_path / "sorted", album.rows[:3]
+    new = [(file, when, ("카페",), f"고친 {words}") for file, when, _tags, words in last_year]
+    shutil.copytree(album.root, tmp_path / "again")
+    for root, rows in ((album.root, last_year), (tmp_path / "again", new)):
+        album.root, album.rows = root, rows
+        run(album, destination, mode="move")
+    whole = picture(destination)
+    album.root, album.rows = tmp_path / "source", last_year
+    assert run(album, destination, mode="move").posts == 3
+    assert picture(destination) == whole
+
+
+def test_an_edited_post_is_known_where_its_files_are_in_another_archive(album, tmp_path):
+    album.rows = album.rows[:3]
+    run(album, tmp_path / "sorted")
+    album.root = tmp_path / "missing"
+    album.rows = [(file, when, ("카페",), f"고친 {words}") for file, when, _tags, words in album.rows]
+    assert run(album, tmp_path / "sorted").posts == 3
+    rows = csv.DictReader((tmp_path / "sorted/posts.csv").read_text("utf-8-sig").splitlines())
+    assert {row["내용"] for row in rows} == {"고친 사진 0", "고친 사진 1", "고친 사진 2"}
+
+
 def test_a_journal_from_before_words_were_remembered_is_taken_up(album, tmp_path):
     from hashtagger.organize.journal import connect, journal_path
 
@@ -574,6 +653,57 @@ def test_modes_link_to_the_source(album, tmp_path):
     assert (tmp_path / "soft/해시태그/강아지/IMG_0.jpg").readlink() == source
 
 
+@pytest.mark.parametrize("mode", ["hardlink", "symlink"])
+def test_a_linked_photo_that_was_edited_is_the_same_photo(album, tmp_path, mode):
+    destination, edited = tmp_path / "sorted", album.root / "1/IMG_0.jpg"
+    run(album, destination, mode=mode)
+    before = paths(destination)
+    with edited.open("ab") as file:
+        file.write(b"edited")
+    report = run(album, destination, mode=mode)
+    assert (report.posts, report.files, report.new_files, report.problems) == (13, 12, 0, [])
+    assert paths(destination) == before
+    assert (destination / "날짜/2021/05/IMG_0 (2).jpg").samefile(edited)
+    assert verify(destination).problems == []
+    with edited.open("ab") as file:
+        file.write(b"once more")
+    assert undo(destination).problems == []
+    assert not destination.exists()
+
+
+def test_links_that_were_copied_to_another_drive_are_ours(album, tmp_path, picture):
+    before = picture(album.root)
+    run(album, tmp_path / "sorted", mode="hardlink")
+    shutil.copytree(tmp_path / "sorted", tmp_path / "copied")
+    assert verify(tmp_path / "copied").problems == []
+    assert undo(tmp_path / "copied").problems == []
+    assert not list((tmp_path / "copied").rglob("*.*"))
+    assert picture(album.root) == before
+
+
+def test_links_follow_a_source_that_was_moved(album, tmp_path):
+    destination = tmp_path / "sorted"
+    run(album, destination, mode="symlink")
+    before = paths(destination)
+    album.root = album.root.rename(tmp_path / "elsewhere")
+    report = run(album, destination, mode="symlink")
+    assert (report.posts, report.files, report.problems) == (13, 12, [])
+    assert paths(destination) == before
+    assert (destination / "해시태그/강아지/clip.mp4").readlink() == album.root / "clip.mp4"
+    assert verify(destination).problems == []
+    assert run(album, destination, mode="symlink").new_files == 0
+    assert undo(destination).problems == []
+    assert not destination.exists()
+
+
+def test_links_to_nothing_are_named(album, tmp_path):
+    run(album, tmp_path / "sorted", mode="symlink")
+    (album.root / "clip.mp4").unlink()
+    album.rows.pop()
+    (problem,) = run(album, tmp_path / "sorted", mode="symlink").problems
+    assert Path(problem.location).name == "clip.mp4"
+
+
 def link_within(drive):
     """Stand in for ``files.link`` with a drive of its own."""
 
@@ -641,7 +771,8 @@ def test_undo_keeps_what_was_edited_and_copies_whose_source_is_gone(album, tmp_p
     edited.write_bytes(b"edited")
     sidecar.unlink()
     sidecar.write_text("rated")
-    (album.root / "0/IMG_0.jpg").unlink()
+    for name in ("0/IMG_0.jpg", "2/IMG_3.jpg"):  # Both are the same photo.
+        (album.root / name).unlink()
     undone = undo(destination)
     assert edited.read_bytes() == b"edited"
     assert sidecar.read_text() == "rated"
@@ -652,6 +783,48 @@ def test_undo_keeps_what_was_edited_and_copies_whose_source_is_gone(album, tmp_p
     os.utime(album.root / "0/IMG_0.jpg", ns=(0, (destination / "날짜/2021/04/IMG_0.jpg").stat().st_mtime_ns))
     undo(destination)
     assert {path.name for path in destination.rglob("*") if path.is_file()} == {edited.name, sidecar.name}
+
+
+@pytest.mark.parametrize("mode", ["copy", "hardlink"])
+@pytest.mark.parametrize("what", ["touched", "moved"])
+def test_undo_knows_a_source_by_its_content_and_wherever_it_was_met(album, tmp_path, mode, what):
+    destination = tmp_path / "sorted"
+    run(album, destination, mode=mode)
+    if what == "touched":
+        for path in album.root.rglob("*.*"):
+            os.utime(path, (1_650_000_000, 1_650_000_000))
+    else:
+        album.root = album.root.rename(tmp_path / "elsewhere")
+        run(album, destination, mode=mode)
+    assert undo(destination).problems == []
+    assert not destination.exists()
+    assert len(list(album.root.rglob("*.*"))) == 13
+
+
+def test_a_link_into_the_tree_is_no_source_to_undo_for(album, tmp_path, photo):
+    destination, favorite = tmp_path / "sorted", tmp_path / "favorites/IMG_1.jpg"
+    run(album, destination)
+    (stored,) = destination.glob("날짜/2021/05/IMG_1.jpg")
+    favorite.parent.mkdir()
+    favorite.symlink_to(stored)
+    whole = stored.read_bytes()
+    album.root, album.rows = favorite.parent, [("IMG_1.jpg", "2021-05-01T12:03:00", (), "")]
+    run(album, destination)
+    shutil.rmtree(tmp_path / "source")
+    assert undo(destination).problems
+    assert stored.read_bytes() == whole
+
+
+def test_undo_knows_an_archive_by_its_content(tmp_path, photo):
+    archive = export(tmp_path / "export.zip", photo(1))
+    run(archive, tmp_path / "sorted")
+    os.utime(archive, (1_650_000_000, 1_650_000_000))
+    assert undo(tmp_path / "sorted").problems == []
+    run(archive, tmp_path / "sorted")
+    archive.unlink()
+    export(archive, photo(2))
+    assert len(undo(tmp_path / "sorted").problems) == 1
+    assert (tmp_path / "sorted/날짜/2021/04/0.jpg").read_bytes() == photo(1)
 
 
 @pytest.mark.parametrize("mode", ["copy", "hardlink", "symlink", "move"])
@@ -855,6 +1028,13 @@ def test_an_edited_page_is_kept_and_the_new_one_named(album, tmp_path, photo):
     assert report.page == tmp_path / "sorted/index (2).html"
     again = run(album, tmp_path / "sorted")
     assert (again.page, again.problems) == (report.page, [])
+    report.page.unlink()
+    again = run(album, tmp_path / "sorted")
+    assert (again.page, again.problems) == (report.page, [])
+    for path in tmp_path.glob("sorted/index*.html"):
+        path.unlink()
+    again = run(album, tmp_path / "sorted")
+    assert (again.page, again.problems) == (tmp_path / "sorted/index.html", [])
 
 
 def test_gallery_holds_the_posts_and_no_markup_of_theirs(album, tmp_path):
@@ -899,6 +1079,18 @@ def test_source_and_destination_must_lie_apart(album):
         organize(album.root, album.root / "sorted")
 
 
+def test_a_tree_that_came_without_its_hidden_folder_is_not_doubled(album, tmp_path, picture):
+    run(album, tmp_path / "sorted")
+    shutil.copytree(tmp_path / "sorted", tmp_path / "copy", ignore=shutil.ignore_patterns(".hashtagger"))
+    before = picture(tmp_path / "copy")
+    for dry_run in (True, False):
+        with pytest.raises(OrganizeError, match="hidden folder"):
+            run(album, tmp_path / "copy", dry_run=dry_run)
+    assert picture(tmp_path / "copy") == before
+    shutil.copytree(tmp_path / "sorted/.hashtagger", tmp_path / "copy/.hashtagger")
+    assert run(album, tmp_path / "copy").new_files == 0
+
+
 def test_nothing_to_undo_or_verify(tmp_path):
     for what in (undo, verify):
         with pytest.raises(OrganizeError, match="nothing was organized"):
@@ -917,6 +1109,25 @@ def test_a_damaged_journal_is_one_line(album, tmp_path):
     for act in (undo, verify):
         with pytest.raises(OrganizeError, match="malformed"):
             act(destination)
+
+
+def test_a_journal_is_read_with_its_log(album, tmp_path, picture):
+    """A full drive can stop SQLite midway as it brings the log in, so that the journal makes no sense without it."""
+    from hashtagger.organize.journal import connect, journal_path
+
+    destination = tmp_path / "sorted"
+    run(album, destination, timezone="UTC")
+    whole = picture(destination)
+    journal = journal_path(destination)
+    log = journal.with_name("journal.sqlite-wal")
+    with connect(journal) as db:
+        db.execute("VACUUM")  # brings each page into the log
+        data, logged = journal.read_bytes(), log.read_bytes()
+    journal.write_bytes(data[:4096] + b"\xff" * (len(data) - 4096))
+    log.write_bytes(logged)
+    assert run(album, destination, timezone="UTC", dry_run=True).new_files == 0
+    assert run(album, destination, timezone="UTC").new_files == 0
+    assert picture(destination) == whole
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() == 0, reason="needs somebody who may not write")

@@ -194,3 +194,27 @@ def test_embedding_is_for_copies_only(album, tmp_path, picture):
     assert organize(album, tmp_path / "sorted", lang="ko", tag_untagged=False, embed=True).new_files == 0
     undo(tmp_path / "sorted")
     assert not (tmp_path / "sorted").exists()
+
+
+@pytest.mark.parametrize("embed_again", [True, False])
+def test_photos_that_keep_the_words_of_before_inside_are_told(album, tmp_path, embed_again):
+    from hashtagger.organize import organize
+
+    def told(**options):
+        report = organize(album, tmp_path / "sorted", lang="ko", tag_untagged=False, **options)
+        return [problem.cause for problem in report.problems if "inside" in problem.cause]
+
+    photo = tmp_path / "sorted/날짜/2021/05/IMG_1.jpg"
+    beside = photo.with_name(photo.name + ".xmp")
+    assert told(embed=True) == []
+    before, old = photo.read_bytes(), beside.read_bytes()
+    beside.unlink()
+    assert told(embed=embed_again) == []
+    assert beside.read_bytes() == old, "brought back as it was"
+    file, when, tags, _caption = album.rows[3]
+    album.rows[3] = (file, when, tags, "고친 글")
+    (cause,) = told(embed=embed_again)
+    assert cause.startswith("1 photos")
+    assert said(beside.read_bytes(), "dc:description") == ["고친 글"]
+    assert photo.read_bytes() == before
+    assert told(embed=embed_again) == []

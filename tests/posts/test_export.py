@@ -111,6 +111,21 @@ def test_several_archives_of_one_export_are_merged(tmp_path):
     assert shown(again) == shown(posts)
 
 
+@pytest.mark.parametrize("names", [("2023", "2024"), ("b", "a")])
+def test_of_two_years_exports_the_later_has_the_words_that_count(tmp_path, names):
+    old, new = (tmp_path / name for name in names)
+    listing = "your_instagram_activity/media/posts_{}.json".format
+    write(
+        old, {listing(1): [{"media": [item(A, "처음", NOON)]}, {"media": [item(B, "둘", NOON + 99)]}], A: JPEG, B: JPEG}
+    )
+    write(
+        new, {listing(2): [{"media": [item(A, "고침", NOON)]}], listing(1): [{"media": [item(C, "셋", NOON + 9999)]}]}
+    )
+    write(new, {A: JPEG, C: MP4})
+    for given in (tmp_path, [old, new], [new, old]):
+        assert {post.caption for post in read(given)[0]} == {"고침", "둘", "셋"}
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_part_of_media_alone_is_known_by_its_months_and_its_depth(tmp_path, packed):
     files = {

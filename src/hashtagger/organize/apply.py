@@ -101,8 +101,8 @@ def _remove_sidecars(db: sqlite3.Connection, destination: Path) -> None:
     rows = db.execute(
         """SELECT p.folder, p.key, p.xmp, p.state, d.path, p.name, f.sidecar, f.digest, f.path, f.size, f.mtime
            FROM place p JOIN file f ON f.id = p.file JOIN folder d ON d.id = p.folder
-           WHERE p.xmp IN (?, ?) AND p.state != ?""",
-        (Sidecar.SURPLUS, Sidecar.STALE, State.SURPLUS),
+           WHERE p.xmp IN (?, ?)""",
+        (Sidecar.SURPLUS, Sidecar.STALE),
     ).fetchall()
     db.execute("BEGIN")
     for folder, key, xmp, state, path, name, sidecar, digest, source, size, mtime in rows:
@@ -112,7 +112,7 @@ def _remove_sidecars(db: sqlite3.Connection, destination: Path) -> None:
         if not stale or files.is_ours(final, digest, Path(source), size, mtime):
             if beside.is_file() and (files.is_empty(beside) or files.digest_at(beside) == sidecar):
                 beside.unlink()
-            if stale and not os.path.lexists(beside):
+            if stale and state != State.SURPLUS and not os.path.lexists(beside):
                 state = State.PLANNED  # It is reached once more.
         db.execute(
             "UPDATE place SET xmp = ?, state = ? WHERE folder = ? AND key = ?",
@@ -191,7 +191,8 @@ def _land_at(job: Job, final: str, with_sidecar: bool, interrupted: bool) -> boo
         _put(job.origin, final)
     except FileExistsError:
         if not _is_same(job, Path(final)):
-            if not interrupted or not files.is_torn(Path(final), Path(job.origin)):
+            dead = job.how == "symlink" and Path(final).is_symlink() and not Path(final).exists()
+            if not dead and not (interrupted and files.is_torn(Path(final), Path(job.origin))):
                 return False
             files.remove(final)
             _put(job.origin, final)

@@ -16,6 +16,7 @@ from hashtagger.posts import archive
 from hashtagger.posts.post import Problem
 
 _SAMPLE = 4096
+_SECONDS_APART = 61
 _Row = tuple[int, int, str | None, str, str, str, str]
 
 
@@ -112,20 +113,32 @@ def _problem(row: _Row, error: Exception) -> Problem:
 def _mark_posts(db: sqlite3.Connection, first_new: int) -> None:
     """Mark posts all of whose files are those of an earlier post of the same time: the same post, met again.
 
-    The earlier one is told what it did not know; what it says otherwise gives way, as captions are edited.
+    What travels along (a video's thumbnail, a sidecar) counts only where there is nothing else. Times of one post
+    differ by seconds from source to source, and one that is a guess says nothing against it. The earlier post is told
+    what it did not know; what it says otherwise gives way, as captions are edited.
     """
     db.execute(
-        """UPDATE post SET same_as = again.earlier FROM (
+        f"""UPDATE post SET same_as = again.earlier FROM (
              SELECT later, MIN(earlier) AS earlier FROM (
                SELECT f.post AS later, g.post AS earlier FROM file f
                JOIN file g ON (g.id = f.same_as OR g.same_as = f.same_as) AND g.post < f.post
-               JOIN post p ON p.id = f.post JOIN post q ON q.id = g.post AND q.taken_at = p.taken_at
-               WHERE f.id >= ? AND f.same_as IS NOT NULL GROUP BY f.post, g.post
-               HAVING COUNT(DISTINCT f.id) = (SELECT COUNT(*) FROM file WHERE post = f.post)
+               JOIN post p ON p.id = f.post JOIN post q ON q.id = g.post AND
+                 (q.taken_at = p.taken_at OR p.guess OR q.guess AND g.id < ?1
+                  OR ABS(julianday(q.taken_at) - julianday(p.taken_at)) * 86400 < {_SECONDS_APART})
+               WHERE f.id >= ?1 AND f.same_as IS NOT NULL AND (f.kind != 'other' OR NOT EXISTS
+                 (SELECT 1 FROM file WHERE post = f.post AND kind != 'other')) GROUP BY f.post, g.post
+               HAVING COUNT(DISTINCT f.id) = (SELECT COALESCE(NULLIF(SUM(kind != 'other'), 0), COUNT(*))
+                 FROM file WHERE post = f.post)
              ) GROUP BY later
            ) AS again WHERE post.id = again.later""",
         (first_new,),
     )
+    while db.execute(
+        """UPDATE post SET same_as = first.same_as FROM post AS first
+           WHERE first.id = post.same_as AND first.same_as IS NOT NULL"""
+    ).rowcount:
+        pass
+    _agree_on_times(db)
     renewed = db.execute(
         """SELECT DISTINCT p.id FROM file f JOIN post p ON p.id = f.post JOIN file g ON g.id = f.same_as
            JOIN post q ON q.id = g.post WHERE f.id >= ?1 AND f.same_as < ?1 AND (EXISTS
@@ -149,4 +162,18 @@ def _mark_posts(db: sqlite3.Connection, first_new: int) -> None:
            permalink = COALESCE(post.permalink, again.permalink), place = COALESCE(post.place, again.place)
            FROM (SELECT same_as, MAX(caption) AS caption, MAX(permalink) AS permalink, MAX(place) AS place
              FROM post WHERE same_as IS NOT NULL GROUP BY same_as) AS again WHERE post.id = again.same_as"""
+    )
+
+
+def _agree_on_times(db: sqlite3.Connection) -> None:
+    """Give a post that was met again one time: the first that is no guess, or else the first."""
+    known = db.execute(  # A bare column beside MIN() is of the row that has the minimum.
+        """SELECT p.taken_at, p.month, q.id, MIN(p.id) FROM post p JOIN post q ON q.id = p.same_as
+           WHERE q.guess AND NOT p.guess GROUP BY q.id"""
+    ).fetchall()
+    renew_sidecars(db, (earlier for *_time, earlier, _later in known))
+    db.executemany("UPDATE post SET taken_at = ?, month = ?, guess = 0 WHERE id = ?", [row[:3] for row in known])
+    db.execute(
+        """UPDATE post SET taken_at = first.taken_at, month = first.month FROM post AS first
+           WHERE first.id = post.same_as AND first.taken_at != post.taken_at"""
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hashtagger.digest import digest_at as digest_at
 from hashtagger.digest import digest_of as digest_of
-from hashtagger.i18n import _
+from hashtagger.errors import cause_of as cause_of
 
 CHUNK = 1 << 20
 # Elsewhere a drive is flushed file by file: Windows has no sync(), and macOS's does not wait.
@@ -21,20 +21,6 @@ SYNC_ALL = sys.platform == "linux"
 # A symbolic link is linked itself, where the system knows the difference.
 _AS_IT_IS = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES}
-
-
-def cause_of(error: BaseException) -> str:
-    """Why something went wrong, in the user's language where it is one of the usual causes."""
-    usual = {
-        errno.ENOENT: _("no such file"),
-        errno.EACCES: _("permission denied"),
-        errno.EPERM: _("permission denied"),
-        errno.ENOSPC: _("no space left"),
-        errno.EROFS: _("read-only"),
-        errno.EIO: _("the drive failed"),
-    }
-    known = usual.get(getattr(error, "errno", None) or 0)
-    return known or getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def without_dots(path: Path) -> Path:
@@ -221,4 +207,7 @@ def is_ours(path: Path, digest: str | None, source: Path, size: int | None, mtim
     with suppress(OSError):
         if path.samefile(source):
             return True
-    return is_unchanged(path, size, mtime) and not is_unchanged(source, size, mtime)
+    if not is_unchanged(path, size, mtime):
+        return False
+    # Where the tree was copied to another drive, its links are files of their own.
+    return not is_unchanged(source, size, mtime) or digest_at(path) == digest_at(source)

@@ -40,8 +40,9 @@ def writing_gallery(db: sqlite3.Connection, layout: Layout, file: BinaryIO) -> I
         page = page.replace(f"{{{{{word}}}}}", text)
     head, tail = page.split("{{data}}")
     file.write(head.encode())
-    tags = db.execute("SELECT id, name, uses FROM tag WHERE uses ORDER BY uses DESC, name").fetchall()
-    file.write(b'{"least":%d,"tags":' % layout.min_count + _json(tags) + b',"posts":[')
+    # The third tells whether the tag is in the menu; the page counts the posts, as it does not show all that are known.
+    tags = db.execute("SELECT id, name, uses >= ? FROM tag WHERE uses ORDER BY name", (layout.min_count,)).fetchall()
+    file.write(b'{"tags":' + _json(tags) + b',"posts":[')
     separator = b"\n"
 
     def add(row: Row) -> None:

@@ -51,9 +51,8 @@ class Intake:
         self._folders: dict[str, int] = {}
         self._tags: dict[str, int | None] = {}
         _archive.cache_clear()
-        self._known = db.execute("SELECT 1 FROM post").fetchone() is not None
         self._completed: set[int] = set()
-        self._post = db.execute("SELECT COALESCE(MAX(id), 0) FROM post").fetchone()[0]
+        self._known = self._post = db.execute("SELECT COALESCE(MAX(id), 0) FROM post").fetchone()[0]
 
     def take(self, source: Source) -> Iterator[Post]:
         """Write every post of a source, yielding each as it is done."""
@@ -111,12 +110,16 @@ class Intake:
     def _find(self, post: Post, files: list[_File], said: str) -> tuple[int | None, list[_File]]:
         """Tell which known post this is, if any, and which of its files are new.
 
-        It is known by its files, or, where it or what is known has none, by its time and words.
+        It is known by its files, or, where it or what is known has none, by its time and words, those of before too;
+        words that were edited since belong to the only post of that second.
         """
         taken_at = post.taken_at.astimezone(self._zone).isoformat()
         if not files:
             row = self._db.execute(
-                "SELECT id FROM post WHERE taken_at = ? AND caption = ?", (taken_at, post.caption)
+                """SELECT id FROM post WHERE taken_at = ?1 AND id <= ?4 AND (caption = ?2 OR said = ?3 OR
+                     (SELECT COUNT(*) FROM post WHERE taken_at = ?1 AND id <= ?4 AND same_as IS NULL) = 1)
+                   ORDER BY said IS ?3 DESC, caption = ?2 DESC, id""",
+                (taken_at, post.caption, said, self._known),
             ).fetchone()
             return (row[0] if row else None), []
         same = """SELECT post, how != ? AND EXISTS

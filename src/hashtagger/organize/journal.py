@@ -4,6 +4,7 @@ Planning works on a private copy, which replaces the journal in one rename: ther
 does applying begin, and marks each step. Nothing is ever done that the journal does not already say.
 """
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -26,6 +27,7 @@ LOCK = "lock"
 DRAFT = "draft.sqlite"
 RESTORING = ".hashtagger-restoring"  # a moved file on its way back, beside where it was
 _VERSION = 1
+_LITTLE = 1 << 16
 
 PLACE_INDEX = "CREATE INDEX place_file ON place(file, folder)"
 _SCHEMA = f"""
@@ -178,13 +180,24 @@ def in_one_line(destination: Path) -> Iterator[None]:
                 raise OrganizeError(
                     _("{path}: read-only; make it writable and run the same command again").format(path=path)
                 ) from error
-        cause = _("no space left") if "full" in str(error) else cause_of(error)
         place = getattr(error, "filename", None) or destination
+        if _is_for_want_of_space(error, destination):
+            raise OrganizeError(
+                _("{path}: no space left; nothing is lost, free some and run the same command again").format(path=place)
+            ) from error
+        cause = cause_of(error)
         raise OrganizeError(
             _("{path}: {cause}; nothing is lost, run the same command again to go on").format(path=place, cause=cause)
         ) from error
     except sqlite3.DatabaseError as error:
         raise OrganizeError(f"{journal_path(destination)}: {error}") from error
+
+
+def _is_for_want_of_space(error: OSError | sqlite3.OperationalError, destination: Path) -> bool:
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOSPC
+    # SQLite calls it a disk I/O error where its log cannot grow.
+    return "full" in str(error) or (destination.exists() and shutil.disk_usage(destination).free < _LITTLE)
 
 
 def _check_version(db: sqlite3.Connection, path: Path) -> None:

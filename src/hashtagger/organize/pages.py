@@ -44,7 +44,7 @@ def write_pages(
     kept = [
         Problem(str(destination / before[name]), cause.format(name=path))
         for name, path in paths.items()
-        if path != before[name]
+        if path != before[name] and os.path.lexists(destination / before[name])
     ]
     return destination / paths["index.html"], kept
 
@@ -60,6 +60,8 @@ def _put(db: sqlite3.Connection, destination: Path, name: str) -> str:
     digest = files.digest_at(coming)
     row = db.execute("SELECT path, digest, coming FROM page WHERE name = ?", (name,)).fetchone()
     path, ours = (row[0], row[1:]) if row else (name, ())
+    if not os.path.lexists(destination / path):
+        path = name
     number = 1
     while os.path.lexists(destination / path):
         there = files.digest_at(destination / path) if (destination / path).is_file() else None

@@ -3,13 +3,14 @@
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hashtagger.i18n import _
+from hashtagger.organize import files
 from hashtagger.organize.duplicates import mark_duplicates
 from hashtagger.organize.intake import Intake, folder_id
 from hashtagger.organize.journal import DRAFT, State, draft, get_meta, open_database, set_meta
@@ -77,11 +78,13 @@ def make_plan(
     with draft(journal, folder) as db:
         db.execute("BEGIN")
         new_file = db.execute("SELECT COALESCE(MAX(id), 0) + 1 FROM file").fetchone()[0]
+        dead = _follow_links(db, destination)
         intake = Intake(db, layout, zone, how, normalizer, history)
         for post in intake.take(source):
             seen(post)
         _switch(db, how)
-        problems = _without_moved(db, [*source.problems, *intake.problems])
+        problems = _mend_links(db, dead, new_file)
+        problems += _without_moved(db, [*source.problems, *intake.problems])
         if intake.settled:
             cause = _("{count} files are here already and stay as they came; --mode counts for new ones")
             problems.append(Problem(str(destination), cause.format(count=intake.settled)))
@@ -126,6 +129,46 @@ def placements(journal: Path) -> Iterator[Placement]:
             location = escaped(f"{path}!{member}" if member else path)
             done = state in (State.LANDED, State.SAFE)
             yield Placement(location, f"{folder}/{name}", "remove" if state == State.SURPLUS else how, done)
+
+
+def _follow_links(db: sqlite3.Connection, destination: Path) -> dict[int, Path]:
+    """Let files that were edited be known as they are now where the tree links to them; gives links to nothing."""
+    rows = db.execute(
+        """SELECT f.id, f.path, f.size, f.mtime, d.path || '/' || p.name FROM file f
+           JOIN place p ON p.file = f.id AND p.state IN (1, 2) JOIN folder d ON d.id = p.folder
+           WHERE f.digest IS NULL GROUP BY f.id"""
+    ).fetchall()
+    dead = {}
+    for number, path, size, mtime, place in rows:
+        source, final = Path(path), destination / place
+        if files.is_unchanged(source, size, mtime):
+            continue
+        if final.is_symlink() and not final.exists():
+            dead[number] = final
+        with suppress(OSError):
+            if final.samefile(source):
+                found = source.stat()
+                now = (found.st_size, found.st_mtime_ns, number)
+                db.execute("UPDATE file SET size = ?, mtime = ?, content = NULL WHERE id = ?", now)
+    return dead
+
+
+def _mend_links(db: sqlite3.Connection, dead: dict[int, Path], first_new: int) -> list[Problem]:
+    """Plan links to nothing once more where a new file is what they led to, moved elsewhere; names the others."""
+    problems = []
+    for number, final in dead.items():
+        moved = db.execute(
+            """SELECT new.id FROM file old JOIN file new ON new.size = old.size AND new.mtime = old.mtime
+               AND new.name = old.name AND new.member = '' WHERE old.id = ? AND new.id >= ?""",
+            (number, first_new),
+        ).fetchone()
+        if moved is None:
+            problems.append(Problem(str(final), _("links to a file that is gone")))
+            continue
+        db.execute("UPDATE file SET path = (SELECT path FROM file WHERE id = ?) WHERE id = ?", (*moved, number))
+        db.execute("UPDATE file SET same_as = ? WHERE id = ?", (number, *moved))
+        db.execute("UPDATE place SET state = ? WHERE file = ? AND state IN (1, 2)", (State.PLANNED, number))
+    return problems
 
 
 def _switch(db: sqlite3.Connection, how: str) -> None:

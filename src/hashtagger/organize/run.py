@@ -19,14 +19,17 @@ from hashtagger.organize.journal import (
     DRAFT,
     FOLDER,
     MADE,
+    NAME,
+    Sidecar,
     connect,
+    draft,
     in_one_line,
     journal_path,
     only_one,
     open_database,
 )
 from hashtagger.organize.layout import Layout
-from hashtagger.organize.pages import write_pages
+from hashtagger.organize.pages import PAGES, write_pages
 from hashtagger.organize.plan import make_plan, publish
 from hashtagger.organize.report import Report, count
 from hashtagger.posts import open_source
@@ -102,6 +105,9 @@ def organize(
         raise OrganizeError(_("no mode {mode}; choose from: {modes}").format(mode=mode, modes=", ".join(MODES)))
     if embed and mode != "copy":
         raise OrganizeError(_("--embed writes into copies, so it goes with --mode copy only"))
+    if not journal.exists() and all((root / page).is_file() for page in PAGES):
+        cause = _("{path}: sorted, but its hidden folder .hashtagger is missing; copy it too, or give an empty folder")
+        raise OrganizeError(cause.format(path=root))
     there = _remembered(journal)
     if (known := there.get("timezone", timezone)) != timezone:
         raise OrganizeError(
@@ -132,24 +138,24 @@ def organize(
 
     with in_one_line(root):
         if dry_run:
-            draft = TemporaryDirectory(prefix="hashtagger-")
-            problems = plan(Path(draft.name))
-            path = Path(draft.name) / DRAFT
+            scratch = TemporaryDirectory(prefix="hashtagger-")
+            problems = plan(Path(scratch.name))
+            path = Path(scratch.name) / DRAFT
             with closing(open_database(path)) as db:
                 new = _files(db) - _files(db, "state")
-                return count(db, root, min_count, problems, dry_run=True, new_files=new, _journal=path, _draft=draft)
+                return count(db, root, min_count, problems, dry_run=True, new_files=new, _journal=path, _draft=scratch)
         _make(root)
         with only_one(root):
             if journal.exists():
-                with connect(journal):
-                    pass
+                with connect(journal) as db:  # What is left in its log would be taken for the new journal's.
+                    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             problems = plan(root / FOLDER)
             publish(root / FOLDER, journal)
             with connect(journal) as db:
-                before = _files(db, "state")
+                before, stale = _files(db, "state"), _embedded_and_stale(db)
                 with _bar(progress, _("Sorting"), _("files"), total=_files(db, "state = 0")) as tick:
                     problems += apply(db, root, layout.tags, move=mode == "move", embed=embed, tick=tick)
-                problems += _not_embedded(db, root) if embed else []
+                problems += [*(_not_embedded(db, root) if embed else []), *_older_inside(db, root, stale)]
                 new = _files(db, "state") - before
                 report = count(db, root, min_count, problems, new_files=new, _journal=journal)
                 page, kept = write_pages(db, root, layout, report)
@@ -187,15 +193,33 @@ def _not_embedded(db: sqlite3.Connection, root: Path) -> list[Problem]:
     return [Problem(str(root), cause.format(count=found))] if found else []
 
 
+def _embedded_and_stale(db: sqlite3.Connection) -> set[tuple[int, str]]:
+    """Find the copies with words inside whose sidecar is to be written anew, each with the sidecar's hash."""
+    query = """SELECT id, sidecar FROM file WHERE content != digest AND sidecar IS NOT NULL
+               AND id IN (SELECT file FROM place WHERE xmp = ?)"""
+    return set(db.execute(query, (Sidecar.STALE,)).fetchall())
+
+
+def _older_inside(db: sqlite3.Connection, root: Path, stale: set[tuple[int, str]]) -> list[Problem]:
+    """Tell how many copies have other words beside them by now than inside, as those are never rewritten."""
+    found = len(stale - set(db.execute("SELECT id, sidecar FROM file").fetchall()))
+    cause = _("{count} photos have their new caption and tags in the .xmp beside them; inside, the old ones stay")
+    return [Problem(str(root), cause.format(count=found))] if found else []
+
+
 def _remembered(journal: Path) -> dict[str, str]:
     """What is remembered of the tree that is there, read without touching its journal."""
     if not journal.exists():
         return {}
-    with closing(sqlite3.connect(f"{journal.as_uri()}?immutable=1", uri=True)) as db:
-        try:
-            return dict(db.execute("SELECT name, value FROM meta").fetchall())
-        except sqlite3.DatabaseError as error:
-            raise OrganizeError(f"{journal}: {error}") from error
+    everything = "SELECT name, value FROM meta"
+    try:
+        if journal.with_name(NAME + "-wal").exists():  # A run was stopped: the journal counts with its log only.
+            with TemporaryDirectory(prefix="hashtagger-") as scratch, draft(journal, Path(scratch)) as db:
+                return dict(db.execute(everything).fetchall())
+        with closing(sqlite3.connect(f"{journal.as_uri()}?immutable=1", uri=True)) as db:
+            return dict(db.execute(everything).fetchall())
+    except sqlite3.DatabaseError as error:
+        raise OrganizeError(f"{journal}: {error}") from error
 
 
 def _make(root: Path) -> None:

@@ -193,8 +193,7 @@ class _Stager:
             if not _stage_again(job) and not self._stage_link(job):
                 stage_copy(job, self.with_xmp)
         except UnreadableError as error:
-            gone = job.there and not os.path.lexists(job.source)
-            job.error = _("neither in the tree any more nor at its source; put it back there") if gone else str(error)
+            job.error = _why_gone(job) if job.there and not os.path.lexists(job.source) else str(error)
             Path(job.stage).unlink(missing_ok=True)
             return
         # Of what travels along with a photo, only RAW files are opened on their own.
@@ -245,6 +244,14 @@ def _stage_again(job: Job) -> bool:
             job.origin = job.stage
             return True
     return False
+
+
+def _why_gone(job: Job) -> str:
+    """Why there is nothing more to bring of a file that an earlier run brought and whose source is gone."""
+    changed = next(filter(os.path.lexists, job.there), None)
+    if changed is None:
+        return _("neither in the tree any more nor at its source; put it back there")
+    return _("changed in the tree since, so it gets no more places: {path}").format(path=changed)
 
 
 def _describe(job: Job) -> None:

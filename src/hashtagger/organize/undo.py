@@ -3,16 +3,19 @@
 import os
 import shutil
 import sqlite3
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 from hashtagger.errors import OrganizeError
 from hashtagger.i18n import _
 from hashtagger.organize import files
 from hashtagger.organize.apply import STAGE, remove_empty
+from hashtagger.organize.intake import media_of
 from hashtagger.organize.journal import (
     DRAFT,
     FOLDER,
@@ -68,6 +71,7 @@ class _Stored:
     member: str
     size: int | None
     mtime: int | None
+    content: str | None
     digest: str | None
     sidecar: str | None
     moved: bool
@@ -76,12 +80,13 @@ class _Stored:
     def is_at(self, path: Path) -> bool:
         return files.is_ours(path, self.digest, self.source, self.size, self.mtime)
 
-    def source_is_there(self) -> bool:
-        """Whether the source is as it was; of an archive, whether the archive is there."""
-        with suppress(OSError):
-            stat = self.source.stat()
-            return stat.st_mtime_ns == self.mtime and (bool(self.member) or stat.st_size == self.size)
-        return False
+    def copy(self, root: Path) -> Path | None:
+        """A copy of ours in the tree; a link to the source is none."""
+        for path in (root / place.path for place in self.places):
+            is_link = self.digest is None and (path.is_symlink() or files.is_one(path, self.source))
+            if not is_link and self.is_at(path):
+                return path
+        return None
 
 
 def undo(destination: "str | os.PathLike[str]") -> Undone:
@@ -114,22 +119,20 @@ def _undo(db: sqlite3.Connection, root: Path) -> tuple[Undone, bool]:
     files.remove_tree(root / FOLDER / STAGE)
     while stored := _read(db, last):
         last = stored[-1].number
-        lacking: set[int] = set()
+        lacking: dict[int, list[str]] = defaultdict(list)
         back = sum(_restore(db, root, file, lacking) for file in stored if file.moved)
         if back:
             files.sync()
             restored += back
         going = []
         for file in stored:
-            kept = [place.path for place in file.places if (root / place.path).exists()]
-            if kept and (file.number in lacking or not file.source_is_there()):
-                problems.append(
-                    Problem(
-                        str(root / kept[0]), _("kept, as its source is gone or changed; undo again once that is back")
-                    )
-                )
+            if (file.number in lacking or not _source_is_there(db, root, file)) and (kept := file.copy(root)):
+                cause = _("kept, as its source is gone or changed; undo again once that is back")
+                problems.append(Problem(str(kept), cause))
                 waiting.append(file.number)
             else:
+                cause = _("not restored: its copy in the tree was changed or is no longer where it was put")
+                problems += [Problem(source, cause) for source in lacking.get(file.number, ())]
                 going.append(file)
         db.execute("BEGIN")
         db.executemany(
@@ -172,7 +175,7 @@ def _show_what_is_left(db: sqlite3.Connection, root: Path, problems: list[Proble
 def _read(db: sqlite3.Connection, last: int) -> list[_Stored]:
     """Read the next files, with their places in whatever state."""
     rows = db.execute(
-        """SELECT f.id, f.path, f.member, f.size, f.mtime, f.digest, f.sidecar,
+        """SELECT f.id, f.path, f.member, f.size, f.mtime, f.content, f.digest, f.sidecar,
            EXISTS (SELECT 1 FROM file s WHERE s.released AND (s.id = f.id OR s.same_as = f.id)),
            p.folder, p.key, d.path || '/' || p.name, p.state, p.xmp
            FROM file f JOIN place p ON p.file = f.id JOIN folder d ON d.id = p.folder
@@ -182,14 +185,37 @@ def _read(db: sqlite3.Connection, last: int) -> list[_Stored]:
     found = []
     for _number, group in groupby(rows, key=lambda row: row[0]):
         places: list[Any] = list(group)
-        number, path, member, size, mtime, digest, sidecar, moved = places[0][:8]
-        wanted = [_Place(*row[8:]) for row in places]
-        found.append(_Stored(number, Path(path), member, size, mtime, digest, sidecar, bool(moved), wanted))
+        number, path, member, size, mtime, content, digest, sidecar, moved = places[0][:9]
+        wanted = [_Place(*row[9:]) for row in places]
+        found.append(_Stored(number, Path(path), member, size, mtime, content, digest, sidecar, bool(moved), wanted))
     return found
 
 
-def _restore(db: sqlite3.Connection, root: Path, file: _Stored, lacking: set[int]) -> int:
-    """Bring the moved files of one content back to where they were; tells how many, and notes it where not all are."""
+def _source_is_there(db: sqlite3.Connection, root: Path, file: _Stored) -> bool:
+    """Tell whether a file is at one of the sources that it was met in."""
+    sources = db.execute(
+        "SELECT path, member, size, mtime FROM file WHERE id = ?1 OR same_as = ?1 ORDER BY id", (file.number,)
+    )
+    return any(_is_at_source(root, file, Path(path), *known) for path, *known in sources.fetchall())
+
+
+def _is_at_source(root: Path, file: _Stored, path: Path, member: str, size: int | None, mtime: int | None) -> bool:
+    """Tell by its time, or else by its content, whether a source is as it was; of an archive, whether that is there."""
+    with suppress(OSError, BadZipFile):
+        stat = path.stat()
+        # A link into the tree is no source of its own.
+        if not member and (stat.st_size != size or root.resolve() in path.resolve().parents):
+            return False
+        if stat.st_mtime_ns == mtime:
+            return True
+        if file.content:
+            with media_of(path.name, "other", str(path), member, size).open() as stream:
+                return files.digest_of(stream) == file.content
+    return False
+
+
+def _restore(db: sqlite3.Connection, root: Path, file: _Stored, lacking: dict[int, list[str]]) -> int:
+    """Bring the moved files of one content back to where they were; tells how many, and notes which are not there."""
     origin = next((root / place.path for place in file.places if file.is_at(root / place.path)), None)
     sources = db.execute(
         "SELECT id, path, size, mtime, permissions FROM file WHERE released AND (id = ?1 OR same_as = ?1)",
@@ -205,8 +231,12 @@ def _restore(db: sqlite3.Connection, root: Path, file: _Stored, lacking: set[int
             back = path if linked else path.with_name(RESTORING)
             if not linked:
                 back.unlink(missing_ok=True)
-                with origin.open("rb") as stream:
-                    files.write_checked(iter(lambda: stream.read(files.CHUNK), b""), back)
+                try:
+                    with origin.open("rb") as stream:
+                        files.write_checked(iter(lambda: stream.read(files.CHUNK), b""), back)
+                except OSError as error:
+                    error.filename = error.filename or name  # A write that fails does not say where.
+                    raise
                 shutil.copystat(origin, back)
             os.utime(back, ns=(origin.stat().st_atime_ns, mtime))
             if permissions is not None:
@@ -214,8 +244,8 @@ def _restore(db: sqlite3.Connection, root: Path, file: _Stored, lacking: set[int
             if not linked:
                 files.rename(back, path)
             restored += 1
-        if not files.is_unchanged(path, size, mtime):
-            lacking.add(file.number)
+        if not _is_at_source(root, file, path, "", size, mtime):
+            lacking[file.number].append(name)
     return restored
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
-from hashtagger.errors import SourceError
+from hashtagger.errors import SourceError, cause_of
 from hashtagger.i18n import _
 from hashtagger.posts.dates import find_zone
 from hashtagger.posts.post import Media, Post, Problem, Source
@@ -75,4 +75,4 @@ def _look_at(path: Path) -> None:
     except (FileNotFoundError, ValueError) as error:
         raise SourceError(_("{path}: no such file or folder").format(path=path)) from error
     except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}") from error
+        raise SourceError(f"{path}: {cause_of(error)}") from error

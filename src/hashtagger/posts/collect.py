@@ -16,7 +16,7 @@ from pathlib import Path
 from pickle import PickleError
 from typing import TYPE_CHECKING
 
-from hashtagger.errors import CollectError
+from hashtagger.errors import CollectError, cause_of
 from hashtagger.i18n import _
 from hashtagger.posts import sniff
 
@@ -239,9 +239,7 @@ def _explained(target: str, login: Login | None) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise CollectError(
-            _("{file}: {error}; run it again to go on").format(
-                file=error.filename or target, error=error.strerror or error
-            )
+            _("{file}: {error}; run it again to go on").format(file=error.filename or target, error=cause_of(error))
         ) from error
     except (LookupError, TypeError, AttributeError, AssertionError, ValueError, lzma.LZMAError) as error:
         raise CollectError(_unknown_answer(target)) from error

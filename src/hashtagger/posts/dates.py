@@ -30,7 +30,7 @@ _CLOCK = r"""
 _NAMED = tuple(
     re.compile(r"(?<!\d)(?P<year>19\d\d|20\d\d)" + date + _CLOCK.replace("{GAP}", gap), re.VERBOSE | re.IGNORECASE)
     for date, gap in (
-        (r"(?P<month>\d\d)(?P<day>\d\d)(?=\d{6}(?!\d)|\D|$)", "*"),
+        (r"(?P<month>\d\d)(?P<day>\d\d)(?=\d{6}(?:\d{3})?(?!\d)|\D|$)", "*"),
         (r"(?P<separator>[-_.]\ ?)(?P<month>\d{1,2})(?P=separator)(?P<day>\d{1,2})(?!\d)\.?", "+"),
         (r"년\ ?(?P<month>\d{1,2})월\ ?(?P<day>\d{1,2})일", "+"),
     )

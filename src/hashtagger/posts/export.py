@@ -99,7 +99,9 @@ class ExportSource:
         listings = [listing for tree in self._trees for listing in self._listings(tree)]
         insights = [listing for listing in listings if listing.kind == _INSIGHTS]
         listings = sorted((listing for listing in listings if listing.kind != _INSIGHTS), key=_rank)
-        seen, shared, crowded = self._survey(listings)
+        seen, shared, crowded, newest = self._survey(listings)
+        # Of a post in two years' exports the later has the words that count.
+        listings.sort(key=lambda listing: (_rank(listing), -newest.get(id(listing.tree), 0)))
         captions = self._captions(insights, crowded)
         for draft in self._merged(listings, shared - crowded):
             if captions and not draft.caption:
@@ -150,10 +152,11 @@ class ExportSource:
         if unread and report:
             self._problem(location, _("{count} entries describe no post").format(count=unread))
 
-    def _survey(self, listings: Sequence[_Listing]) -> tuple[set[int], set[int], set[int]]:
+    def _survey(self, listings: Sequence[_Listing]) -> tuple[set[int], set[int], set[int], dict[int, float]]:
         """Learn which keys there are, which more than one entry has, and how captions are labelled.
 
-        The third set is of moments that tell no post, as two with files have them.
+        The third set is of moments that tell no post, as two with files have them; last come the times of the trees'
+        newest posts.
         """
         seen: set[int] = set()
         shared: set[int] = set()
@@ -161,8 +164,12 @@ class ExportSource:
         bare: set[int] = set()
         labels: Counter[tuple[str, bool]] = Counter()
         met: set[int] = set()
+        newest: dict[int, float] = {}
         for listing in listings:
+            tree = id(listing.tree)
             for draft in self._drafts(listing, wanted=False):
+                if draft.taken_at:
+                    newest[tree] = max(draft.taken_at.timestamp(), newest.get(tree, 0))
                 moment = _moment_key(draft)
                 if not draft.references:
                     bare |= moment - seen
@@ -176,7 +183,7 @@ class ExportSource:
                 met.update(hash(text) for _label, text, _inside in draft.tagged)
         likely = max(labels, key=lambda one: (labels[one], not one[1]), default=None)
         self._caption_label = likely[0] if likely else None
-        return seen, shared, crowded
+        return seen, shared, crowded, newest
 
     def _merged(self, listings: Sequence[_Listing], shared: set[int]) -> Iterator[Draft]:
         holder: dict[int, Draft] = {}

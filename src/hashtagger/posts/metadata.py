@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from xml.etree import ElementTree
 
+from hashtagger.errors import cause_of
 from hashtagger.i18n import _
 from hashtagger.posts import sniff
 from hashtagger.posts.dates import from_text
@@ -88,7 +89,7 @@ def read_film(path: Path, zone: tzinfo) -> Metadata:
         with path.open("rb") as stream:
             return Metadata(creation_time(stream, zone))
     except OSError as error:
-        return Metadata(damage=error.strerror or str(error))
+        return Metadata(damage=cause_of(error))
 
 
 def read_sidecar(path: Path, zone: tzinfo) -> Metadata:

@@ -8,6 +8,7 @@ from datetime import datetime, tzinfo
 from itertools import groupby
 from pathlib import Path
 
+from hashtagger.errors import cause_of
 from hashtagger.i18n import _
 from hashtagger.posts import metadata, sniff
 from hashtagger.posts.dates import from_name
@@ -33,7 +34,7 @@ def walk(root: Path, problems: list[Problem]) -> Iterator[tuple[Path, list[str]]
     """
 
     def unreadable(error: OSError) -> None:
-        problems.append(Problem(str(error.filename), error.strerror or str(error)))
+        problems.append(Problem(str(error.filename), cause_of(error)))
 
     for current, folders, names in os.walk(root, onerror=unreadable):
         kept = sorted(name for name in folders if not is_hidden(name))
@@ -123,7 +124,7 @@ def read_text(path: Path, problems: list[Problem]) -> str:
         with path.open(encoding="utf-8-sig", errors="replace") as stream:
             return stream.read(_LONGEST_TEXT).removesuffix("\n")
     except OSError as error:
-        problems.append(Problem(str(path), error.strerror or str(error)))
+        problems.append(Problem(str(path), cause_of(error)))
         return ""
 
 
@@ -145,7 +146,7 @@ def media_file(path: Path, problems: list[Problem]) -> Media | None:
             return None
         return Media(readable(name), escaped(str(path)), kind, path=path, size=status.st_size)
     except OSError as error:
-        problems.append(Problem(str(path), error.strerror or str(error)))
+        problems.append(Problem(str(path), cause_of(error)))
         return None
 
 
