@@ -31,6 +31,8 @@ def test_without_the_vocabulary_the_file_speaks_for_itself(name):
     own = labels_of(config(name, "ab", ["사과", "배"]), "x")
     assert (own.name, own.keys, own.tags) == (name, ["a", "b"], ["사과", "배"])
     assert labels_of(config(name, "ab"), "x").tags == ["a", "b"]
+    spaced = labels_of(config(name, ["ice cream", "b"]), "x")
+    assert (spaced.keys, spaced.tags) == (["ice cream", "b"], ["ice_cream", "b"])
 
 
 def test_labels_that_the_wanted_vocabulary_lacks_are_one_line():

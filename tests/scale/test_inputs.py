@@ -82,6 +82,12 @@ def test_a_glob_that_matches_nothing_is_an_error_and_leaves_nothing(tmp_path, mo
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(TaggingError, match="photoz: no such file or folder"):
+        tag_photos([str(tmp_path / "photoz")], tmp_path / "tags.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_lists(tmp_path, monkeypatch):
     (tmp_path / "list.txt").write_bytes("\ufeff사진/꽃.jpg\r\n\n* .jpg\n".encode() + b"\xb2\xc9.jpg\ns3://bucket/a.jpg")
     expected = ["사진/꽃.jpg", "* .jpg", "\udcb2\udcc9.jpg", "s3://bucket/a.jpg"]

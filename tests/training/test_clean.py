@@ -208,17 +208,16 @@ def test_findings_that_cannot_be_applied_are_refused(folders, tmp_path, line):
     assert not (tmp_path / "manifest.jsonl").exists()
 
 
-def test_findings_of_other_data_are_refused(folders, tmp_path, capsys):
+def test_findings_of_other_data_are_refused(folders, tmp_path):
     lines = [json.dumps({"file": f"flower/{name}.png", "action": "drop"}) for name in ("gone", "00")]
     findings = tmp_path / "findings.jsonl"
     findings.write_text("\n".join(lines), encoding="utf-8")
-    assert apply_findings(folders, tmp_path)["dropped"] == 1
-    assert f"1 photos of the findings are not in {folders}" in capsys.readouterr().err
-    (tmp_path / "manifest.jsonl").unlink()
-    findings.write_text(lines[0], encoding="utf-8")
-    with pytest.raises(TrainingError, match="these findings are of other photos than"):
+    # Photos of two folders may have some names in common.
+    with pytest.raises(TrainingError, match="1 photos of these findings are not in"):
         apply_findings(folders, tmp_path)
     assert not (tmp_path / "manifest.jsonl").exists()
+    findings.write_text(lines[1], encoding="utf-8")
+    assert apply_findings(folders, tmp_path)["dropped"] == 1
 
 
 def test_the_command(planted, weights, tmp_path):

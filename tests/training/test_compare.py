@@ -122,14 +122,19 @@ def test_the_command_prints_one_table(folders, quick, tmp_path):
     result = CliRunner().invoke(group, ["compare", *common, str(tmp_path / "1"), "--sweep", str(sweep)])
     assert result.exit_code == 0, result.output
     assert [line.split(" | ")[0] for line in result.stdout.splitlines()] == ["| try", "| ---", "| a", "| b"]
-    arguments = ["--models", "sequential_cnn, sequential_cnn", "--recipe", str(path), "--json"]
+    arguments = ["--models", "sequential_cnn", "--recipe", str(path), "--json"]
     result = CliRunner().invoke(group, ["compare", *common, str(tmp_path / "2"), *arguments])
     (row,) = json.loads(result.stdout)
     assert row["model"] == "sequential_cnn"
-    for wrong in ([], ["--models", "a", "--sweep", "b"]):
+    neither_or_both = "either --models or --sweep"
+    for wrong, said in (
+        ([], neither_or_both),
+        (["--models", "a", "--sweep", "b"], neither_or_both),
+        (["--models", "a, a"], "--models names a network twice"),
+    ):
         result = CliRunner().invoke(group, ["compare", *common, str(tmp_path / "3"), *wrong])
         assert result.exit_code == 2
-        assert "either --models or --sweep" in result.stderr
+        assert said in result.stderr
 
 
 @pytest.mark.parametrize("name", sweeps.available())

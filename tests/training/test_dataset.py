@@ -1,4 +1,5 @@
 import json
+import shutil
 import unicodedata
 from collections import Counter
 from dataclasses import replace
@@ -64,6 +65,17 @@ def test_what_lies_in_no_class_folder_or_an_earlier_runs_is_not_used_and_said(tm
     assert [(photo.path.name, photo.key) for photo in read_photos(tmp_path)] == [("1.png", "dog"), ("2.png", "dog")]
     said = "not used, as they lie in no class folder or in that of an earlier run: 3 photos"
     assert capsys.readouterr().err.count(said) == 1
+
+
+@pytest.mark.parametrize("place", ["", "train"])
+def test_class_folders_without_photos_or_behind_a_link_are_said(folders, tmp_path, capsys, place):
+    data = tmp_path / "data"
+    shutil.copytree(folders, data / place)
+    (data / place / "empty").mkdir()
+    (data / place / "linked").symlink_to(folders / "palace")
+    assert {photo.key for photo in read_photos(data)} == {"flower", "palace"}
+    names = f"{Path(place, 'empty')}, {Path(place, 'linked')}"
+    assert f"no photos in these folders (links to folders are not followed): {names}\n" in capsys.readouterr().err
 
 
 def test_a_manifest_is_read_relative_to_itself(tmp_path):

@@ -135,6 +135,18 @@ def test_calibration_keeps_the_type_of_the_weights(weights, manifest, tmp_path):
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+def test_weights_that_will_say_nothing_are_said(weights, manifest, tmp_path, capsys):
+    path = tmp_path / "mute.safetensors"
+    network, config = load_weights(weights)
+    with torch.no_grad():
+        network.fc.weight.zero_()
+        network.fc.bias.zero_()
+    save_weights(path, network, config)
+    assert evaluate(manifest, tmp_path / "out", path, calibrate="val")["threshold"] == 1.0
+    said = f"nine in ten right of what is said on val; {path} says nothing unless a lower threshold is given\n"
+    assert said in capsys.readouterr().err
+
+
 def test_bundled_weights_are_not_calibrated(manifest, tmp_path):
     before = find_weights().stat().st_mtime_ns
     arguments = ["evaluate", str(manifest), "--out", str(tmp_path / "out"), "--calibrate", "val"]

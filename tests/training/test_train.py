@@ -60,6 +60,8 @@ def test_a_run_leaves_all_that_it_should(finished, folders):
     with (out / "metrics.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(row["epoch"], row["size"]) for row in rows] == [("1", "24"), ("2", "32"), ("3", "32")]
+    # The last step's rate is small; 0 would be that of a step that comes no more.
+    assert all(float(row["learning_rate"]) > 0 for row in rows)
     assert load_recipe(out / "recipe.toml") == recipe
     assert json.loads((out / "run.json").read_text(encoding="utf-8"))["best"] == run["best"]
     assert run["photos"] == {"train": {"flower": 14, "palace": 7}, "val": {"flower": 6, "palace": 3}}
@@ -301,7 +303,7 @@ def test_bf16_on_a_manifest_with_unreadable_photos(folders, tmp_path, recipe):
     assert load_weights(run["weights"])[1].keys == ("flower", "palace")
 
 
-def test_a_resumed_run_knows_its_start_and_what_it_could_not_read(finished, folders, tmp_path):
+def test_a_resumed_run_knows_its_start_and_what_it_could_not_read(finished, folders, tmp_path, capfd):
     _run, recipe, out = finished
     data, init = tmp_path / "data", str(out / "weights.safetensors")
     shutil.copytree(folders, data)
@@ -309,10 +311,11 @@ def test_a_resumed_run_knows_its_start_and_what_it_could_not_read(finished, fold
     recipe = dataclasses.replace(recipe, epochs=(1, 0), balance=0, batch=22, val_share=0.1)
     run = train(data, tmp_path / "run", recipe, init=init, devices="cpu")
     assert run["problems"] == [f"{data}/flower/broken-\udcb2.png: empty"]
-    resumed = train(data, tmp_path / "run", recipe, resume=True, devices="cpu")
-    assert (resumed["init"], resumed["problems"]) == (init, run["problems"])
+    resumed = train(folders, tmp_path / "run", recipe, resume=True, devices="cpu")
+    assert f"{tmp_path / 'run'}: goes on with its own photos; {folders} is not read\n" in capfd.readouterr().err
+    assert (resumed["data"], resumed["init"], resumed["problems"]) == (str(data), init, run["problems"])
     assert json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))["init"] == init
-    Tagger.on_load_checkpoint(older := SimpleNamespace(init=None), {"history": []})
+    Tagger.on_load_checkpoint(older := SimpleNamespace(init=None, data=""), {"history": []})
     assert (older.init, older.problems) == (None, {})
 
 
@@ -333,7 +336,7 @@ def test_what_cannot_be_validated_or_learned_is_said(folders, tmp_path, recipe, 
 
 def test_a_network_that_gives_no_numbers_is_said(folders, tmp_path, recipe):
     with pytest.raises(TrainingError, match="epoch 1: the network gives no numbers any more"):
-        train(folders, tmp_path / "run", dataclasses.replace(recipe, std=(0.0, 0.0, 0.0)), devices="cpu")
+        train(folders, tmp_path / "run", dataclasses.replace(recipe, std=(1e-39, 1e-39, 1e-39)), devices="cpu")
 
 
 def test_labels_and_photos_that_are_passed_over_are_said(folders, tmp_path, recipe, capfd):

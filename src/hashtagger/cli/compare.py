@@ -59,6 +59,8 @@ def command(
         tries = sweeps.load_sweep(sweep)
     else:
         names = [name.strip() for name in str(models).split(",")]
+        if len(set(names)) < len(names):
+            raise click.UsageError(_("--models names a network twice"))
         tries = {name: recipes.load_recipe(recipe) for name in names}
     tries = {name: adapt(one, None if sweep else name, epochs, size, vocabulary) for name, one in tries.items()}
     rows = compare(data, out, tries, init=init, devices=devices)

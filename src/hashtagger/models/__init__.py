@@ -38,9 +38,10 @@ def create_model(architecture: str, **kwargs: Any) -> "nn.Module":
         )
     try:
         model: nn.Module = timm.create_model(architecture, **kwargs)
-    except (TypeError, KeyError, ValueError, RuntimeError) as error:
+    except (TypeError, KeyError, ValueError, RuntimeError, OSError) as error:
+        cause = " ".join(str(error).split())
         raise ModelError(
-            _("network {name} cannot be made so: {cause}").format(name=architecture, cause=error)
+            _("network {name} cannot be made so: {cause}").format(name=architecture, cause=cause)
         ) from error
     return model
 

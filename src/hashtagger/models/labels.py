@@ -29,7 +29,8 @@ def labels_of(config: ModelConfig, path: "str | os.PathLike[str]", vocabulary: V
         try:
             return labels_of(config, path, load_vocabulary(config.vocabulary))
         except (VocabularyError, WeightsError):
-            tags = config.tags or config.keys
+            # The keys are folders' names, which may hold blanks; a hashtag has none.
+            tags = config.tags or ["_".join(key.split()) for key in config.keys]
             labels = tuple(Label(key, tag, name=key) for key, tag in zip(config.keys, tags, strict=True))
             return Vocabulary(config.vocabulary, config.vocabulary, labels)
     known = {label.key: label for label in vocabulary}

@@ -26,12 +26,12 @@ def list_photos(inputs: Iterable[str]) -> Iterator[str]:
             from the standard input), or an fsspec URL of a photo, a folder or a glob.
 
     Yields:
-        Paths and URLs. What is neither folder nor glob is taken for a photo, existing or not, so that a missing
-        one is reported and not lost.
+        Paths and URLs. What is named as a photo is taken for one, existing or not, so that a missing one is
+        reported and not lost.
 
     Raises:
-        TaggingError: A glob matches nothing, a list cannot be read, a folder cannot be listed, or a URL is of an
-            unknown kind.
+        TaggingError: There is no such file or folder, a glob matches nothing, a list cannot be read, a folder cannot
+            be listed, or a URL is of an unknown kind.
     """
     for given in inputs:
         if given.startswith("@"):
@@ -56,6 +56,8 @@ def _local(place: str) -> Iterator[str]:
         raise TaggingError(f"{error.filename}: {cause_of(error)}") from error
 
     if not os.path.isdir(place):  # noqa: PTH112  (Path raises at too long a name)
+        if not os.path.lexists(place) and Path(place).suffix.lower() not in SUFFIXES:
+            raise TaggingError(_("{path}: no such file or folder").format(path=place))
         return iter([place])
     return _walk(os.walk(place, onerror=refuse))
 

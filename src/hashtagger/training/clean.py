@@ -151,12 +151,13 @@ def apply_findings(data: "str | os.PathLike[str]", out: "str | os.PathLike[str]"
     if target.exists() and root.resolve() == out.resolve():
         raise TrainingError(_("{path}: is the data's own manifest; choose another folder").format(path=target))
     absent = found - {entry["file"] for entry in entries}
-    if found and absent == found:
-        raise TrainingError(
-            _("{path}: these findings are of other photos than {data}").format(path=out / FINDINGS, data=data)
-        )
     if absent:
-        print(_("{n} photos of the findings are not in {data}").format(n=len(absent), data=data), file=sys.stderr)
+        # Folders number their photos alike, so that the findings of other data may name some that are here.
+        raise TrainingError(
+            _("{path}: {n} photos of these findings are not in {data}; run without --apply again").format(
+                path=out / FINDINGS, n=len(absent), data=data
+            )
+        )
     kept = []
     changed = 0
     for entry in entries:

@@ -140,6 +140,15 @@ def _list_class_folders(data: Path) -> list[dict[str, Any]]:
             entries.append({"file": file.as_posix(), "key": above[1], "split": splits.get(above[0], above[0])})
         elif above and not by_split:
             entries.append({"file": file.as_posix(), "key": above[0]})
+    # Those behind a link are found empty too.
+    places = [data / split for split in splits] if by_split else [data]
+    below = {folder.relative_to(data) for place in places for folder in place.iterdir() if folder.is_dir()}
+    empty = sorted(str(folder) for folder in below - folders if not folder.name.startswith("."))
+    if entries and empty:
+        print(
+            _("no photos in these folders (links to folders are not followed): {names}").format(names=", ".join(empty)),
+            file=sys.stderr,
+        )
     if entries and len(entries) < len(found):
         print(
             _("not used, as they lie in no class folder or in that of an earlier run: {n} photos").format(

@@ -137,6 +137,14 @@ def evaluate(
         config = dataclasses.replace(config, figures=main_figures(report))
         save_weights(path, network, config, dtype=_float_type(path))
         renew_checksum(path)
+        if config.threshold == 1.0:
+            print(
+                _(
+                    "no threshold makes nine in ten right of what is said on {name}; {path} says nothing unless a "
+                    "lower threshold is given"
+                ).format(name=calibrate, path=path),
+                file=sys.stderr,
+            )
     return report
 
 

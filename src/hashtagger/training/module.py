@@ -41,6 +41,7 @@ class Tagger(L.LightningModule):
         history: One row of measures an epoch.
         problems: Photos that could not be read, a line each.
         init: Weights file that the network started from; None where it started from nothing.
+        data: Where the photos were read from.
     """
 
     mean: Tensor
@@ -67,6 +68,7 @@ class Tagger(L.LightningModule):
         self.history: list[dict[str, float]] = []
         self.problems: dict[str, None] = {}
         self.init: str | None = None
+        self.data = ""
         learned = targets(train, config.keys, loss=recipe.loss, also_share=recipe.also_share)
         self.register_buffer("targets", learned, persistent=False)
         self.register_buffer("mean", torch.tensor(recipe.mean).view(-1, 1, 1) * 255, persistent=False)
@@ -112,10 +114,12 @@ class Tagger(L.LightningModule):
         self.losses: list[Tensor] = []
 
     def training_step(self, batch: "tuple[Tensor, Tensor, list[str]]", _number: int) -> Tensor | None:
-        """Loss of a batch; without a readable photo the batch is passed over."""
+        """Loss of a batch; one of fewer than two readable photos, which batch norm cannot take, is passed over."""
         pixels, index, problems = batch
         self.problems.update(dict.fromkeys(problems))
-        if not len(index):
+        # Read here: once the step is done, it is the next step's.
+        self.learning_rate: float = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
+        if len(index) < 2:
             return None
         pixels = ((pixels - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         target = self.targets[index]
@@ -190,7 +194,7 @@ class Tagger(L.LightningModule):
         row = {
             "epoch": self.current_epoch + 1,
             "size": self.recipe.size_at(self.current_epoch),
-            "learning_rate": self.optimizers().param_groups[0]["lr"],  # type: ignore[union-attr]
+            "learning_rate": self.learning_rate,
             "loss": float(torch.stack(self.losses).mean()) if self.losses else math.nan,
             "val_loss": float(nn.functional.cross_entropy(logits, truth)),
             "val_top1": float(metrics.ranked_right(scores, right, 1).mean()),
@@ -227,13 +231,14 @@ class Tagger(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep beside the weights what the run has to say of itself."""
-        checkpoint.update(history=self.history, problems=self.problems, init=self.init)
+        checkpoint.update(history=self.history, problems=self.problems, init=self.init, data=self.data)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take it up again; older checkpoints have the history alone."""
         self.history = checkpoint["history"]
         self.problems = checkpoint.get("problems", {})
         self.init = checkpoint.get("init", self.init)
+        self.data = checkpoint.get("data", self.data)
 
     def configure_optimizers(self) -> Any:
         """SGD, Adam or AdamW, without decay on norms and biases, and the learning rate's course."""

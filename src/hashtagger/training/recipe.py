@@ -17,8 +17,10 @@ from hashtagger.toml import bundled, find_toml, read_toml
 
 _BUNDLED = Path(__file__).parent / "recipes"
 _CHOICES = {"optimizer": ("sgd", "adam", "adamw"), "schedule": ("cosine", "plateau"), "loss": ("softmax", "sigmoid")}
-_LEAST = {"batch": 1, "seed": -math.inf}
-"""Smallest value of a number; 0 for those that are not here."""
+_LEAST = {"batch": 2, "seed": -(10**12)}
+"""Smallest value of a number; 0 for those that are not here. Batch norm takes two photos, torch no larger seeds."""
+_MOST = {"learning_rate": 1000, "seed": 10**12}
+"""Largest value of a number; without a bound for those that are neither here nor shares."""
 _SHARES = frozenset(
     "val_share ema label_smoothing also_share teacher_share drop_rate crop "  # noqa: SIM905
     "flip rescale jitter trivial_augment erase mix_share".split()
@@ -142,7 +144,7 @@ class Recipe:
                     )
                 )
         for name, value in vars(self).items():
-            least, most = _LEAST.get(name, 0), 1 if name in _SHARES else math.inf
+            least, most = _LEAST.get(name, 0), 1 if name in _SHARES else _MOST.get(name, math.inf)
             if isinstance(value, int | float) and not least <= value <= most:
                 raise TrainingError(
                     _("recipe: {name} = {value} must lie in {least}..{most}").format(
@@ -155,6 +157,21 @@ class Recipe:
                         name=name, value=list(value), most=most
                     )
                 )
+            if name in ("mean", "std") and not (
+                len(value) == 3 and all(math.isfinite(one) and (one > 0 or name == "mean") for one in value)
+            ):
+                raise TrainingError(
+                    _("recipe: {name} = {value} must be three numbers, those of std above 0").format(
+                        name=name, value=list(value)
+                    )
+                )
+        if {"num_classes", "drop_rate"} & self.model_options.keys():
+            raise TrainingError(
+                _(
+                    "recipe: model_options takes neither num_classes (the labels decide it) nor drop_rate "
+                    "(has its own line)"
+                )
+            )
         if self.teachers and self.loss != "softmax":
             raise TrainingError(_("recipe: teachers take the loss softmax"))
         stages_match = len(self.sizes) == len(self.epochs) and min(self.sizes, default=0) > 0

@@ -95,6 +95,7 @@ def train(
         raise TrainingError(_("{path}: holds a run already; add --resume to go on with it").format(path=out))
     if begun:
         recipe = load_recipe(out / "recipe.toml")
+        print(_("{path}: goes on with its own photos; {data} is not read").format(path=out, data=data), file=sys.stderr)
     # Before the photos, which take long to read.
     check_network(recipe, None if begun else init)
     with contextlib.redirect_stdout(sys.stderr):
@@ -111,12 +112,13 @@ def train(
             sides["train"] += write_variations(sides["train"], recipe, out / "variations", anew=not begun)
         with contextlib.redirect_stdout(sys.stderr):
             tagger = _make_tagger(sides, recipe, keys, out, None if begun else init)
+            tagger.data = str(data)
             _fit(trainer, tagger, last if begun else None)
         if tagger.global_rank:
             # With several devices Lightning runs the same command once more for each; one of them reports.
             sys.exit()
         draw_curves(tagger.history, out / "curves.png")
-        run = _describe(tagger, sides, data, out)
+        run = _describe(tagger, sides, out)
         (out / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
     return run
 
@@ -129,12 +131,10 @@ def _begin(out: Path, recipe: Recipe, photos: Sequence[Photo]) -> None:
     write_manifest(photos, out / PHOTOS)
 
 
-def _describe(
-    tagger: "Tagger", sides: Mapping[str, Sequence[Photo]], data: "str | os.PathLike[str]", out: Path
-) -> dict[str, Any]:
+def _describe(tagger: "Tagger", sides: Mapping[str, Sequence[Photo]], out: Path) -> dict[str, Any]:
     """Tell all that a run was."""
     return {
-        "data": str(data),
+        "data": tagger.data,
         "init": tagger.init,
         "photos": {name: dict(Counter(photo.key for photo in side)) for name, side in sides.items()},
         "recipe": dataclasses.asdict(tagger.recipe),
@@ -196,7 +196,7 @@ def _sides(photos: Sequence[Photo], keys: Sequence[str], data: "str | os.PathLik
             raise TrainingError(
                 _(
                     "{path}: no photos in split {split}; where photos have splits, some must be of train and some of "
-                    "val (without splits val is drawn)"
+                    "val (without splits, as in the folder train alone, val is drawn)"
                 ).format(path=data, split=name)
             )
     counts = Counter(photo.key for photo in sides["train"])
@@ -205,6 +205,9 @@ def _sides(photos: Sequence[Photo], keys: Sequence[str], data: "str | os.PathLik
     print(_("learning {n} labels (photos of each): {labels}").format(n=len(learned), labels=labels), file=sys.stderr)
     if unlearned := [key for key in keys if not counts[key]]:
         print(_("no photos to learn these labels from: {keys}").format(keys=", ".join(unlearned)), file=sys.stderr)
+    validated = {photo.key for photo in sides["val"]}
+    if unseen := [key for key in keys if counts[key] and key not in validated]:
+        print(_("no photos to validate these labels with: {keys}").format(keys=", ".join(unseen)), file=sys.stderr)
     if unused := sum(not photo.split for photo in photos):
         print(_("{n} photos have no split, as others have, and are not used").format(n=unused), file=sys.stderr)
     return sides
