@@ -75,7 +75,9 @@ def test_pages_that_are_not_there_lead_on_for_who_is_logged_in(town, mina):
 def test_sign_up_log_out_log_in(town, mina):
     assert mina.get("/").status_code == 200
     assert "mina" in mina.get("/account").text
+    assert mina.get("/login").headers["location"] == "/"
     mina.send_form("/logout")
+    assert mina.get("/login").status_code == 200
     assert mina.get("/").status_code == 303
     for name, password, status in (
         ("mina", "wrong password", 401),

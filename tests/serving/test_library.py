@@ -32,7 +32,7 @@ def test_an_export_is_browsed_and_searched(client, export):
     assert posts_at(client, month="2021-04") == [2, 1]
     assert posts_at(client, tag="고양이") == [4, 3]
     assert posts_at(client, other="1") == [5]
-    for variant in ("댕댕이", "#멍멍이", "puppy", "멍스타그램", "강아쥐", "rkddkwl"):
+    for variant in ("댕댕이", "#멍멍이", "puppy", "멍스타그램", "강아쥐", "rkddkwl", "강아", "2021-04-02"):
         assert posts_at(client, q=variant) == [2, 1], variant
     assert posts_at(client, q="아무도") == [5]
     assert posts_at(client, q="세상에없는말") == []
@@ -421,6 +421,8 @@ class TestBrowser:
         assert page.locator(".tile").count() == 60
         page.get_by_role("button", name="Show more").click()
         page.locator(".tile").nth(64).wait_for()
+        assert page.locator("#correct [name=back]").input_value() == "/library?shown=120"
+        assert "back=%2Flibrary%3Fshown%3D120" in page.locator("form.language").get_attribute("action")
         page.locator(".tile input").nth(62).check()
         page.locator(".tile a").nth(64).click()
         page.locator("#newer").wait_for()
@@ -433,20 +435,22 @@ class TestBrowser:
         assert page.locator(".tile").count() == 65
         assert page.get_by_role("button", name="Show more").count() == 0
 
-    def test_photos_are_chosen_or_dropped(self, browse, sample_photos):
+    def test_photos_are_chosen_or_dropped(self, browse, export, sample_photos):
         page = browse("/library")
         page.set_input_files("#photos", sample_photos["flower"])
         page.locator(".found small", has_text="Posts: 1").wait_for()
         page.evaluate(
-            """bytes => { const box = new DataTransfer();
+            """([bytes, zip]) => { const box = new DataTransfer();
             box.items.add(new File([new Uint8Array(bytes)], "궁궐.jpg", {type: "image/jpeg"}));
+            box.items.add(new File([new Uint8Array(zip)], "내보내기.zip", {type: "application/zip"}));
             const options = {bubbles: true, cancelable: true, dataTransfer: box};
             if (document.body.dispatchEvent(new DragEvent("dragover", options))) throw "the browser would open it";
             document.body.dispatchEvent(new DragEvent("drop", options)); }""",
-            list(sample_photos["palace"].read_bytes()),
+            [list(sample_photos["palace"].read_bytes()), list(export.read_bytes())],
         )
         page.locator(".import.done", has_text="궁궐.jpg").wait_for()
-        page.locator(".found small", has_text="Posts: 2").wait_for()
+        page.locator(".import.done", has_text="내보내기.zip").wait_for()
+        page.locator(".found small", has_text="Posts: 7").wait_for()
 
     def test_a_refused_form_keeps_what_was_typed(self, browse):
         page = browse("/library")
@@ -492,6 +496,36 @@ class TestBrowser:
             assert page.locator("#upload input:disabled").count() == 0
             assert "import receiving" not in page.request.get("/library/imports").text()
             page.context.close()
+
+    def test_one_bad_file_does_not_stop_an_upload(self, browse, sample_photos, tmp_path):
+        folder = tmp_path / "photos"
+        folder.mkdir()
+        for name in ("gone.jpg", "kept.jpg", "refused.jpg"):
+            (folder / name).write_bytes(cut(sample_photos["flower"], len(name)))
+        page = browse("/library")
+        page.route("**/file?*refused*", lambda route: route.fulfill(status=422, body="<p class=error>too long</p>"))
+        page.route("**/library/uploads", lambda route: ((folder / "gone.jpg").unlink(), route.continue_()))
+        page.set_input_files("#folder", folder)
+        page.locator(".import.done", has_text="new ones: 1").wait_for()
+        page.get_by_text("Files that could not be used: 2").click()
+        assert page.get_by_text("photos/gone.jpg: it cannot be read").is_visible()
+        assert page.get_by_text("photos/refused.jpg: too long").is_visible()
+
+    def test_an_import_that_ends_leaves_what_is_typed(self, browse, site, export):
+        with site.client() as client:
+            number = client.send_form("/library/uploads", name="올림").json()["upload"]
+            address = f"/library/uploads/{number}"
+            headers = {"X-CSRF-Token": client.csrf}
+            client.put(f"{address}/file?path=a.zip", headers=headers, content=export.read_bytes())
+            # Another one, cut off.
+            client.send_form("/library/uploads", name="끊김")
+            page = browse("/library")
+            page.get_by_label("by its path").fill("/home")
+            client.send_form(f"{address}/done")
+        page.get_by_role("link", name="Show the new posts").wait_for()
+        assert page.get_by_label("by its path").input_value() == "/home"
+        page.get_by_role("link", name="Show the new posts").click()
+        page.locator(".found small", has_text="Posts: 5").wait_for()
 
     def test_what_is_under_way_disturbs_nothing_else(self, browse, site, sample_photos, tmp_path):
         (tmp_path / "photos").mkdir()

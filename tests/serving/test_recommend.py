@@ -442,6 +442,22 @@ class TestBrowser:
         page.locator(".chip[data-heat]").first.wait_for()
         assert page.locator(".failed, .again:visible").count() == 0
 
+    def test_a_tag_taken_right_before_leaving_is_remembered(self, browse, site, photos):
+        page = browse("/")
+        page.set_input_files("#choose", photos["flower"])
+        chip = page.locator(".chip[data-heat]").first
+        assert chip.get_attribute("aria-pressed") == "true"
+        with site.app.state.services.sessions() as db:
+            before = db.get(Recommended, 1).chosen
+        chip.click()
+        page.goto("/history")
+        for _tick in range(100):
+            with site.app.state.services.sessions() as db:
+                if db.get(Recommended, 1).chosen != before:
+                    return
+            page.wait_for_timeout(50)
+        raise AssertionError(before)
+
     def test_the_address_brings_recommendations_back(self, browse, photos):
         page = browse("/")
         for name in ("flower", "palace"):

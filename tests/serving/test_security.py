@@ -165,6 +165,7 @@ def test_the_switch_on_a_refusal_leads_to_the_first_page(client):
     refused = client.send_form("/library/imports", path="/absent").text
     switch = re.search(r'method="post" action="(/language[^"]+)"', refused)[1].replace("&amp;", "&")
     assert client.send_form(switch).headers["location"] == "/"
+    assert "back=" not in re.search(r'action="/language[^"]+"', client.get("/absent").text)[0]
 
 
 def test_what_was_typed_wrong_is_told_in_ones_language(site):

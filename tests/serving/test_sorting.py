@@ -35,6 +35,20 @@ class TestSorting:
         assert client.send_form("/library/sort/1/dismiss").status_code == 200
         assert 'id="sorting-1"' not in client.get("/library/sort").text
 
+    def test_what_was_sorted_into_one_folder_twice_is_undone_together(self, client, export, tmp_path):
+        add(client, export)
+        for number, by in ((1, "date"), (2, "tag"), (3, "date")):
+            folder = tmp_path / ("other" if number == 3 else "sorted")
+            client.send_form("/library/sort", destination=str(folder), by=[by])
+            self.wait(client, number)
+            client.send_form(f"/library/sort/{number}/apply")
+            assert "Done (posts: 5," in self.wait(client, number)
+        client.send_form("/library/sort/2/undo")
+        assert "Undone" in self.wait(client, 2)
+        assert not (tmp_path / "sorted").exists()
+        assert "Undone" in self.wait(client, 1)
+        assert "Done (posts: 5," in self.wait(client, 3)
+
     def test_corrected_tags_count(self, client, export, tmp_path):
         add(client, export)
         client.send_form("/library/correct", posts=[1, 2], remove="강아지", add="산책길")

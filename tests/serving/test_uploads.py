@@ -41,6 +41,13 @@ class TestUpload:
         (kept,) = (site.settings.data_dir / "users/1/photos").rglob("*.jpg")
         assert kept.read_bytes() == whole
 
+    def test_files_of_the_same_name_are_both_taken_in(self, client, sample_photos):
+        number = self.begin(client)
+        for name in ("flower", "palace"):
+            assert self.put(client, number, "IMG_0001.jpg", sample_photos[name].read_bytes()).status_code == 204
+        client.send_form(f"/library/uploads/{number}/done")
+        assert "new ones: 2)" in wait_for_imports(client)
+
     def test_paths_that_climb_out(self, client, site):
         number = self.begin(client)
         before = sorted(site.settings.data_dir.parent.rglob("*"))

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from hashtagger.i18n import _
 from hashtagger.serving.pages import page, say
 from hashtagger.serving.security import new_token
-from hashtagger.serving.services import Db, Parts, Services, Someone, log_in_key
+from hashtagger.serving.services import Db, Parts, Services, Someone, log_in_key, logged_in
 from hashtagger.serving.store import Import, Leftover, LogIn, User, now, storable
 
 router = APIRouter()
@@ -34,8 +34,10 @@ Password = Annotated[str, Form(max_length=1000)]
 
 
 @router.get("/login")
-def show_log_in(request: Request) -> Response:
-    """Show where to log in and sign up."""
+def show_log_in(request: Request, db: Db) -> Response:
+    """Show where to log in and sign up, to who is not yet."""
+    if logged_in(db, request.state.token):
+        return RedirectResponse("/", 303)
     return page(request, "login.html", error=None, name="")
 
 

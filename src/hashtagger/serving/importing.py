@@ -25,7 +25,7 @@ from hashtagger.serving.services import Services
 from hashtagger.serving.store import Import, Media, Post, PostTag, storable
 from hashtagger.tagtext import parts
 
-_PROBLEMS_KEPT = 500
+PROBLEMS_KEPT = 500
 _SPACE_LEFT = 512 << 20
 """Bytes of the drive that an import leaves free."""
 
@@ -42,7 +42,7 @@ def run_import(services: Services, number: int, stopping: Callable[[], bool]) ->
         work = db.get(Import, number)
         if work is None:
             return
-        work.state, work.seen, work.problems = "running", 0, []
+        work.state, work.seen = "running", 0
         db.commit()
         problems: list[Problem] = []
         try:
@@ -60,9 +60,10 @@ def run_import(services: Services, number: int, stopping: Callable[[], bool]) ->
         except (HashtaggerError, OSError, BadZipFile) as error:
             work.state = "failed"
             problems.insert(0, Problem(work.name, str(error)))
-        work.problems = [
+        # Those of its files that were not received are known already.
+        work.problems = work.problems + [
             {"location": _shown(work, one.location), "cause": _shown(work, one.cause)}
-            for one in problems[:_PROBLEMS_KEPT]
+            for one in problems[:PROBLEMS_KEPT]
         ]
         db.commit()
         if work.uploaded:

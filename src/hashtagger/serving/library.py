@@ -24,8 +24,8 @@ router = APIRouter(prefix="/library")
 _PAGE = 60
 _FREQUENT = 2  # a tag of fewer posts is among the others, as in sorted folders
 _TAGS_SHOWN = 200
-# A year, a month of one (2021-04, 2021.4), or a month of any.
-_DATE = re.compile(r"(\d{4})(?:년|[-./](\d\d?)월?)?|(\d\d?)월")
+# A year, a month of one (2021-04, 2021.4), which a day of it stands for too, or a month of any.
+_DATE = re.compile(r"(\d{4})(?:년|[-./](\d\d?)월?(?:[-./]\d\d?일?)?)?|(\d\d?)월")
 _VIDEO = {"mp4": "video/mp4", "mov": "video/quicktime", "webm": "video/webm", "avi": "video/x-msvideo"}
 
 
@@ -190,7 +190,8 @@ def _tagged(condition: ColumnElement[bool]) -> ColumnElement[bool]:
 def _found(word: str) -> ColumnElement[bool]:
     """Whether a post has a tag that a word means or begins, or is of the months that it names."""
     tag = clean(word)
-    tagged = _tagged(or_(PostTag.tag.in_(meanings(tag)), PostTag.typed.startswith(tag, autoescape=True)))
+    begun = (column.startswith(tag, autoescape=True) for column in (PostTag.tag, PostTag.typed))
+    tagged = _tagged(or_(PostTag.tag.in_(meanings(tag)), *begun))
     date = _DATE.fullmatch(word)
     if date is None:
         return tagged

@@ -75,8 +75,8 @@ def _shown(entry: Recommended) -> Shown:
 
 
 def _sure(vocabulary: str) -> float:
-    """The score from which on the model is sure of a label."""
-    return read_config(find_weights(vocabulary)).threshold
+    """The score from which on a label is taken, and shown without doubt."""
+    return _LIKELY if vocabulary == "hashtags_ko" else read_config(find_weights(vocabulary)).threshold
 
 
 def _recommend(services: Services, db: Session, user: User, file: UploadFile, vocabulary: str) -> Recommended:
@@ -106,7 +106,7 @@ def _recommend(services: Services, db: Session, user: User, file: UploadFile, vo
         forget_photo(db, services, user.id, kept.digest, kept.suffix)
         raise
     entry.tags = [tag.model_dump() for tag in as_tags(found)]
-    likely = _LIKELY if vocabulary == "hashtags_ko" else _sure(vocabulary)
-    entry.chosen = [one.tag for one in found if one.score >= likely]
+    sure = _sure(vocabulary)
+    entry.chosen = [one.tag for one in found if one.score >= sure]
     db.commit()
     return entry

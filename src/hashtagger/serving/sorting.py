@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session, selectinload
 
 from hashtagger.errors import HashtaggerError
@@ -121,8 +121,11 @@ def run_sorting(services: Services, number: int) -> None:
         try:
             if sorting.state == "undoing":
                 undone = undo(root)
-                sorting.report = {"removed": undone.removed}
+                sorting.report = removed = {"removed": undone.removed}
                 sorting.problems = [asdict(one) for one in undone.problems]
+                # A folder has one way back: what else was sorted into it is undone too.
+                same = (Sorting.user_id == sorting.user_id, Sorting.destination == sorting.destination)
+                db.execute(update(Sorting).where(*same, Sorting.state == "done").values(state="undone", report=removed))
                 sorting.state = "undone"
             else:
                 planning = sorting.state == "planning"

@@ -3,6 +3,7 @@
 import os
 import shutil
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from secrets import token_hex
 from typing import Annotated
@@ -17,6 +18,7 @@ from starlette.requests import ClientDisconnect
 from hashtagger.i18n import _, language
 from hashtagger.posts.archive import safe_name
 from hashtagger.serving.asking import local_path
+from hashtagger.serving.importing import PROBLEMS_KEPT
 from hashtagger.serving.pages import page
 from hashtagger.serving.services import Db, Parts, Services, Someone, mine
 from hashtagger.serving.store import Import, Leftover, User, now, storable
@@ -98,7 +100,7 @@ async def receive(
                 size += await file.write(chunk)
         if modified:
             os.utime(partial, (modified / 1000, modified / 1000))
-        partial.replace(target)
+        partial.replace(_free(target))
     except ClientDisconnect:
         return
     except (OSError, ValueError) as error:
@@ -106,6 +108,20 @@ async def receive(
     finally:
         partial.unlink(missing_ok=True)
     await to_thread.run_sync(_count, db, work, size)
+
+
+@router.post("/uploads/{number}/refused", status_code=204)
+def refused(
+    user: Someone,
+    db: Db,
+    work: Work,
+    path: Annotated[str, Form(max_length=_LONGEST)],
+    cause: Annotated[str, Form(max_length=_LONGEST)],
+) -> None:
+    """Remember a file that could not be uploaded, to be listed with those that could not be read."""
+    if work.state == "receiving" and len(work.problems) < PROBLEMS_KEPT:
+        work.problems = [*work.problems, {"location": storable(path), "cause": storable(cause)}]
+        db.commit()
 
 
 @router.post("/uploads/{number}/done")
@@ -136,6 +152,12 @@ def _add(db: Session, user: User, name: str, path: Path | None, state: str) -> I
     db.add(work)
     db.commit()
     return work
+
+
+def _free(path: Path) -> Path:
+    """A path, or the nearest free one beside it: each of two folders may have an IMG_0001.jpg."""
+    others = (path.with_stem(f"{path.stem} ({number})") for number in count(2))
+    return next(other for other in others if not other.exists()) if path.exists() else path
 
 
 def _check(services: Services, db: Session, work: Import) -> None:

@@ -14,7 +14,10 @@ function toast(text, bad = false) {
 
 async function send(url, options = {}) {
   const response = await fetch(url, { ...options, headers: { "X-CSRF-Token": csrf, ...options.headers } });
-  if (!response.ok) throw new Error(plain(await response.text()) || response.statusText);
+  if (!response.ok) {
+    const { status, statusText } = response;
+    throw Object.assign(new Error(plain(await response.text()) || statusText), { status });
+  }
   return response;
 }
 
@@ -25,6 +28,15 @@ function plain(html) {
 
 function why(error) {
   return error instanceof TypeError ? toastBox.dataset.offline : error.message;
+}
+
+// The address brings back what is shown: after a reload, from another page, in the other language.
+function here(address) {
+  history.replaceState(history.state, "", address);
+  const language = document.querySelector("form.language");
+  const to = new URL(language.action);
+  to.searchParams.set("back", address);
+  language.action = to;
 }
 
 async function copyText(text) {
@@ -52,6 +64,8 @@ document.addEventListener("submit", async event => {
   if (form.getAttribute("aria-busy") === "true") return;
   form.setAttribute("aria-busy", "true");
   form.querySelector(".refused")?.remove();
+  // Until the page is left a second click sends nothing; who comes back may send again.
+  addEventListener("pagehide", () => form.removeAttribute("aria-busy"), { once: true });
   try {
     location.assign((await send(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) })).url);
   } catch (error) {
@@ -61,7 +75,6 @@ document.addEventListener("submit", async event => {
     line.textContent = why(error);
     form.append(line);
     line.scrollIntoView({ block: "nearest" });
-  } finally {
     form.removeAttribute("aria-busy");
   }
 });

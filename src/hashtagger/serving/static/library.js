@@ -13,36 +13,66 @@ function busy(sending) {
   else removeEventListener("beforeunload", warn);
 }
 
-// Each file with its path below what was chosen or dropped.
+// Each file with its path below what was chosen or dropped; archives come apart from photos beside them.
 async function sendAll(found) {
-  if (!found.length) return;
+  if (!found.length) {
+    toast(upload.dataset.nothing, true);
+    return;
+  }
+  const isArchive = ({ path }) => /^[^/]+\.zip$/i.test(path);
+  for (const some of [found.filter(isArchive), found.filter(one => !isArchive(one))]) {
+    if (some.length && !await sendSome(some)) return;
+  }
+  location.assign("/library");
+}
+
+// Whether they came to be an import.
+async function sendSome(found) {
   const files = found.map(one => one.file), name = found[0].path.split("/")[0];
   const status = document.getElementById("uploading");
   const total = files.reduce((sum, file) => sum + file.size, 0) || 1;
-  let sent = 0, number = null;
+  let sent = 0, received = 0, number = null;
+  const giveUp = () => number && send(`/library/imports/${number}/dismiss`, { method: "POST", keepalive: true }).catch(() => {});
   busy(true);
+  addEventListener("pagehide", giveUp);
   try {
     const form = new FormData();
     form.append("name", name);
     number = (await (await send("/library/uploads", { method: "POST", body: form })).json()).upload;
     for (const [done, { file, path }] of found.entries()) {
       const query = new URLSearchParams({ path, modified: file.lastModified });
-      await put(`/library/uploads/${number}/file?${query}`, file, bytes => {
-        const percent = Math.floor(100 * (sent + bytes) / total);
-        status.textContent = upload.dataset.progress.replace("{done}", done).replace("{n}", files.length).replace("{percent}", percent);
-      });
+      try {
+        await put(`/library/uploads/${number}/file?${query}`, file, bytes => {
+          const percent = Math.floor(100 * (sent + bytes) / total);
+          status.textContent = upload.dataset.progress.replace("{done}", done).replace("{n}", files.length).replace("{percent}", percent);
+        });
+        received++;
+      } catch (error) {
+        // One bad file does not stop the others; it is listed with those that cannot be read.
+        if (!(error instanceof Refused) || !received && done === files.length - 1) throw error;
+        const form = new FormData();
+        form.append("path", path.slice(0, 1000));
+        form.append("cause", error.message.replace(`${path}: `, "").replace(`${file.name}: `, "").slice(0, 1000));
+        await send(`/library/uploads/${number}/refused`, { method: "POST", body: form });
+      }
       sent += file.size;
     }
     await send(`/library/uploads/${number}/done`, { method: "POST" });
+    removeEventListener("pagehide", giveUp);
     busy(false);
-    location.assign("/library");
+    return true;
   } catch (error) {
     busy(false);
     status.textContent = "";
     toast(why(error), true);
-    if (number) await send(`/library/imports/${number}/dismiss`, { method: "POST" }).catch(() => {});
+    removeEventListener("pagehide", giveUp);
+    await giveUp();
+    return false;
   }
 }
+
+// What is wrong with one file alone.
+class Refused extends Error {}
 
 // fetch() tells nothing of what is sent so far.
 function put(url, file, progress) {
@@ -52,8 +82,14 @@ function put(url, file, progress) {
     request.setRequestHeader("X-CSRF-Token", csrf);
     request.setRequestHeader("Content-Type", "application/octet-stream");
     request.upload.addEventListener("progress", event => progress(event.loaded));
-    request.addEventListener("load", () => request.status < 300 ? resolve() : reject(new Error(plain(request.responseText))));
-    request.addEventListener("error", () => reject(new TypeError("no answer")));
+    request.addEventListener("load", () => {
+      if (request.status < 300) resolve();
+      else reject(new ([413, 422].includes(request.status) ? Refused : Error)(plain(request.responseText)));
+    });
+    request.addEventListener("error", () => file.slice(0, 1).arrayBuffer().then(
+      () => reject(new TypeError("no answer")),
+      () => reject(new Refused(`${file.name}: ${upload.dataset.unreadable}`)),
+    ));
     request.send(file);
   });
 }
@@ -79,9 +115,12 @@ if (upload) {
       sendAll(found);
     });
   }
-  document.addEventListener("dragover", event => event.preventDefault());
+  const adding = document.querySelector(".adding");
+  document.addEventListener("dragover", event => { event.preventDefault(); adding.classList.add("over"); });
+  document.addEventListener("dragleave", event => { if (!event.relatedTarget) adding.classList.remove("over"); });
   document.addEventListener("drop", async event => {
     event.preventDefault();
+    adding.classList.remove("over");
     if (upload.querySelector("input:disabled")) return;
     // All are asked for at once: nothing is left of the event later.
     const dropped = [...event.dataTransfer.items].filter(item => item.kind === "file").map(item => {
@@ -113,12 +152,19 @@ if (correcting) {
   for (const box of form.querySelectorAll("input[name=posts]")) box.checked = !!history.state?.selected?.includes(box.value);
   count();
   form.addEventListener("change", count);
+  // What was corrected is no longer selected.
+  form.addEventListener("submit", () => history.replaceState(null, ""));
+  form.addEventListener("keydown", event => {
+    if (event.key === "Enter" && event.target.type === "checkbox") event.preventDefault();
+  });
 }
 
 // And as many posts as were shown.
 document.addEventListener("htmx:afterRequest", event => {
   const { address } = event.detail.requestConfig.elt.dataset;
-  if (address && event.detail.successful) history.replaceState(history.state, "", address);
+  if (!address || !event.detail.successful) return;
+  here(address);
+  document.getElementById("correct").elements.back.value = address;
 });
 
 document.addEventListener("keydown", event => {
@@ -127,9 +173,16 @@ document.addEventListener("keydown", event => {
   if (link) document.getElementById(link)?.click();
 });
 
-// Once the last import is over, its posts are shown.
+// Once the last import is over, its posts are shown; who is in the middle of something is not disturbed.
 document.addEventListener("htmx:beforeSwap", event => {
-  if (event.detail.target.matches(".import[hx-trigger]") && !event.detail.serverResponse.includes("hx-trigger")) {
+  const { target, serverResponse } = event.detail;
+  if (!target.matches(".import[hx-trigger]")) return;
+  const answer = new DOMParser().parseFromString(serverResponse, "text/html");
+  if (answer.querySelector(`#${target.id}[hx-trigger], .import.waiting, .import.running`)) return;
+  const typed = [...document.querySelectorAll("main input:not([type=checkbox])")].some(input => input.value !== input.defaultValue);
+  if (typed || correcting?.hidden === false || upload.querySelector("input:disabled")) {
+    document.getElementById("renew").hidden = false;
+  } else {
     location.reload();
   }
 });

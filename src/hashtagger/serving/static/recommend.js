@@ -59,20 +59,14 @@ async function ask({ file, card, vocabulary }) {
     line.textContent = `${file.name}: ${why(error)}`;
     answer.replaceChildren(line);
     card.classList.add("failed");
-    card.querySelector(".again").hidden = false;
+    card.querySelector(".again").hidden = !(error instanceof TypeError || error.status >= 500);
   }
   answer.removeAttribute("aria-busy");
 }
 
-// The address brings the cards back: after a reload, from another page, in the other language.
 function address() {
   const entries = [...cards.querySelectorAll(".result")].slice(0, cards.dataset.most).map(result => `entry=${result.dataset.entry}`);
-  const here = `/?${entries.join("&")}`;
-  history.replaceState(null, "", here);
-  const language = document.querySelector("form.language");
-  const to = new URL(language.action);
-  to.searchParams.set("back", here);
-  language.action = to;
+  here(`/?${entries.join("&")}`);
 }
 
 const chosen = result => [...new Set([...result.querySelectorAll(".chip[aria-pressed=true]")].map(chip => chip.dataset.tag))];
@@ -97,15 +91,23 @@ function toggle(chip) {
 
 function remember(result) {
   clearTimeout(result.saving);
-  result.saving = setTimeout(() => {
-    send(`/history/${result.dataset.entry}/chosen`, {
-      method: "PUT",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(chosen(result)),
-      keepalive: true,
-    }).catch(error => toast(why(error), true));
-  }, 250);
+  result.saving = setTimeout(() => save(result), 250);
 }
+
+function save(result) {
+  clearTimeout(result.saving);
+  result.saving = 0;
+  send(`/history/${result.dataset.entry}/chosen`, {
+    method: "PUT",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(chosen(result)),
+    keepalive: true,
+  }).catch(error => toast(why(error), true));
+}
+
+// Who leaves at once loses nothing: neither what was chosen last, nor, without a warning, photos that wait for an answer.
+addEventListener("pagehide", () => [...document.querySelectorAll(".result")].filter(result => result.saving).forEach(save));
+addEventListener("beforeunload", event => { if (underWay || waiting.length) event.preventDefault(); });
 
 function heat(chip, shown) {
   const card = chip.closest(".card");
@@ -158,6 +160,9 @@ if (drop) {
   document.addEventListener("drop", event => {
     event.preventDefault();
     drop.classList.remove("over");
-    take(event.dataTransfer.files);
+    const dropped = [...event.dataTransfer.items].filter(item => item.kind === "file");
+    const files = dropped.filter(item => !item.webkitGetAsEntry()?.isDirectory).map(item => item.getAsFile());
+    if (files.length < dropped.length) toast(drop.dataset.folder, true);
+    take(files);
   });
 }
