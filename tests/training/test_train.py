@@ -131,7 +131,7 @@ def test_a_run_is_one_commands_and_ends_at_sigterm_as_at_ctrl_c(folders, tmp_pat
             with pytest.raises(TrainingError, match="run: another hashtagger is at work here"):
                 train(folders, out, recipe, resume=True, devices="cpu")
             running.send_signal(signal.SIGTERM)
-            assert running.wait(60) == 1
+            assert running.wait(60) == 130
         finally:
             running.kill()
         said.seek(0)

@@ -111,8 +111,7 @@ def command(
         run = train(data, out, adapted, init=init, resume=resume, devices=devices, nodes=nodes, strategy=strategy)
     except KeyboardInterrupt:
         said = _("{path}: stopped; the same command with --resume goes on after the last whole epoch")
-        click.echo("\n" + said.format(path=out), err=True)
-        raise
+        raise KeyboardInterrupt("\n" + said.format(path=out)) from None  # below the progress bar
     if report:
         evaluate(out / PHOTOS, out / "report", run["weights"], calibrate="val")
     for problem in run["problems"]:
