@@ -14,6 +14,7 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path, PurePosixPath
 
+from hashtagger.errors import cause_of
 from hashtagger.i18n import _
 from hashtagger.organize import files, names
 from hashtagger.organize.journal import FOLDER, RESTORING, Sidecar, State
@@ -303,7 +304,7 @@ def _release(db: sqlite3.Connection, destination: Path) -> list[Problem]:
         try:
             found = _verified(source, final, size, mtime, digest)
         except OSError as error:
-            found = Problem(path, files.cause_of(error))
+            found = Problem(path, cause_of(error))
         if isinstance(found, Problem):
             problems.append(found)
         else:
@@ -320,7 +321,7 @@ def _release(db: sqlite3.Connection, destination: Path) -> list[Problem]:
         try:
             files.remove(source, final)
         except OSError as error:
-            problems.append(Problem(str(source), files.cause_of(error)))
+            problems.append(Problem(str(source), cause_of(error)))
             continue
         gone.append((number,))
     db.execute("BEGIN")

@@ -10,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from zipfile import BadZipFile
 
+from hashtagger.errors import cause_of
 from hashtagger.organize import files
 from hashtagger.organize.intake import drop_tags, media_of, renew_sidecars
 from hashtagger.posts import archive
@@ -107,7 +108,7 @@ def _digest(row: _Row) -> str:
 
 def _problem(row: _Row, error: Exception) -> Problem:
     media = media_of(*row[3:], size=row[0])
-    return Problem(media.location, files.cause_of(error))
+    return Problem(media.location, cause_of(error))
 
 
 def _mark_posts(db: sqlite3.Connection, first_new: int) -> None:

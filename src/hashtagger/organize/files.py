@@ -13,7 +13,6 @@ from pathlib import Path
 
 from hashtagger.digest import digest_at as digest_at
 from hashtagger.digest import digest_of as digest_of
-from hashtagger.errors import cause_of as cause_of
 
 CHUNK = 1 << 20
 # Elsewhere a drive is flushed file by file: Windows has no sync(), and macOS's does not wait.

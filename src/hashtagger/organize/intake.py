@@ -10,10 +10,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hashtagger.errors import cause_of
 from hashtagger.i18n import _
 from hashtagger.normalize import Normalizer, default_normalizer
 from hashtagger.organize import names
-from hashtagger.organize.files import cause_of
 from hashtagger.organize.journal import Sidecar
 from hashtagger.organize.layout import Layout
 from hashtagger.posts.mojibake import escaped

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from hashtagger import locks
-from hashtagger.errors import OrganizeError
+from hashtagger.errors import OrganizeError, cause_of
 from hashtagger.i18n import _
-from hashtagger.organize.files import cause_of
 
 FOLDER = ".hashtagger"
 NAME = "journal.sqlite"

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from hashtagger.errors import cause_of
 from hashtagger.i18n import _
 from hashtagger.organize import files
 from hashtagger.organize.embed import embed
@@ -212,7 +213,7 @@ class _Stager:
                 source = os.path.realpath(source)
                 found = os.stat(source)  # noqa: PTH116
         except OSError as error:
-            raise UnreadableError(files.cause_of(error)) from error
+            raise UnreadableError(cause_of(error)) from error
         if not stat.S_ISREG(found.st_mode):
             raise UnreadableError(_("no such file"))
         if (found.st_size, found.st_mtime_ns) != (job.size, job.mtime):
@@ -296,4 +297,4 @@ def _chunks(job: Job) -> Iterator[bytes]:
             while chunk := file.read(size):
                 yield chunk
     except Exception as error:
-        raise UnreadableError(files.cause_of(error)) from error
+        raise UnreadableError(cause_of(error)) from error

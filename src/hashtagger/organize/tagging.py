@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
-from hashtagger.errors import HashtaggerError
-from hashtagger.organize.files import cause_of
+from hashtagger.errors import HashtaggerError, cause_of
 from hashtagger.organize.intake import media_of, renew_sidecars, tag_id
 from hashtagger.posts.post import Problem
 from hashtagger.recommend import Recommender

@@ -10,7 +10,7 @@ from itertools import chain, groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hashtagger.errors import OrganizeError
+from hashtagger.errors import OrganizeError, cause_of
 from hashtagger.i18n import _
 from hashtagger.organize import files
 from hashtagger.organize.journal import Sidecar, State, draft, in_one_line, journal_path, only_one
@@ -105,6 +105,6 @@ def _problem(path: Path, checked: set[tuple[int, int]], is_ours: Callable[[], bo
         if not is_ours():
             return Problem(str(path), _("changed since it was put there"))
     except OSError as error:
-        return Problem(str(path), files.cause_of(error))
+        return Problem(str(path), cause_of(error))
     checked.add((stat.st_dev, stat.st_ino))
     return None
