@@ -1,12 +1,19 @@
 """Real photos, cut small from scikit-learn's two, as posts; and a picture of a whole tree to compare."""
 
+import io
+import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hashtagger.organize import files, journal
 from hashtagger.posts.post import Media, Post, Problem
 
 SEOUL = timezone(timedelta(hours=9))
@@ -31,15 +38,31 @@ class Album:
             yield Post(datetime.fromisoformat(when).replace(tzinfo=SEOUL), (media,), caption, tags, link)
 
 
+class _Unsynced(sqlite3.Connection):
+    """A database that does not wait for the drive."""
+
+    def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+        return super().execute("PRAGMA synchronous = OFF" if "synchronous" in statement else statement, *values)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_drive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A killed process loses nothing that the system has; only a power cut would, and no test makes one."""
+    monkeypatch.setattr(files, "sync", lambda: None)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    monkeypatch.setattr(journal, "open_database", partial(journal.open_database, factory=_Unsynced))
+
+
 @pytest.fixture(scope="session")
 def photo() -> Callable[[int], bytes]:
     """JPEG number n: a 64-pixel piece of a real photo."""
-    import io
-
     from PIL import Image
-    from sklearn.datasets import load_sample_images
 
-    images = [Image.fromarray(image) for image in load_sample_images().images]
+    sklearn = find_spec("sklearn")  # It takes seconds to import, and only its files are needed.
+    assert sklearn is not None
+    assert sklearn.origin is not None
+    folder = Path(sklearn.origin).parent / "datasets/images"
+    images = [Image.open(folder / name).convert("RGB") for name in ("china.jpg", "flower.jpg")]
 
     def cut(number: int) -> bytes:
         left, top = number * 37 % 500, number * 23 % 300
@@ -53,8 +76,6 @@ def photo() -> Callable[[int], bytes]:
 @pytest.fixture
 def album(tmp_path: Path, photo: Callable[[int], bytes]) -> Album:
     """Twelve photos of three folders with clashing names, one of them twice, and a video."""
-    import os
-
     found = Album(tmp_path / "source")
     tags = [("강아지", "산책"), ("강아지",), ("고양이", "집"), (), ("꽃",), ("꽃", "강아지")]
     for number in range(12):

@@ -14,6 +14,7 @@ import pytest
 
 from hashtagger.errors import OrganizeError
 from hashtagger.organize import files, organize, undo, verify
+from hashtagger.organize.journal import State, connect, journal_path
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 STEPS = ("open", "os.", "shutil.", "sqlite3.connect")
@@ -63,12 +64,6 @@ def in_child(act, step=None, seconds=None):
 def differences(one, other):
     """Paths at which two pictures differ: an assertion that fails should not print whole photos."""
     return sorted(name for a, b in zip(one, other, strict=True) for name in a | b if a.get(name) != b.get(name))
-
-
-@pytest.fixture(autouse=True)
-def no_waiting_for_the_drive(monkeypatch):
-    """A kill loses nothing that the system has, so the tests need not wait for the drive."""
-    monkeypatch.setattr(files, "sync", lambda: None)
 
 
 @pytest.fixture
@@ -147,8 +142,8 @@ def test_killed_anywhere_as_words_and_folders_change_it_resumes_to_the_same_tree
     old()
     _signal, steps = in_child(new)
     assert picture(destination) == whole
+    undo(destination)
     for step in random.Random(f"{by} {lang}").sample(range(1, steps + 1), 20):
-        undo(destination)
         old()
         assert in_child(new, step)[0] == signal.SIGKILL
         if step % 2:
@@ -157,7 +152,6 @@ def test_killed_anywhere_as_words_and_folders_change_it_resumes_to_the_same_tree
             assert verify(destination).problems == []
         assert undo(destination).problems == []
         assert not destination.exists()
-        old()
     assert picture(tmp_path / "source") == picture(again) == before
 
 
@@ -229,76 +223,67 @@ def test_a_write_that_fails_anywhere_loses_nothing(album, picture, clean, monkey
         assert differences((picture(album.root), picture(destination)), before) == []
 
 
-def test_a_full_drive_stops_it_and_room_lets_it_go_on(album, tmp_path, picture):
-    drive = tmp_path / "drive"
-    drive.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(drive)], capture_output=True, check=False
-    )
-    if mounted.returncode:
+@pytest.fixture
+def drive(tmp_path):
+    """A drive in memory, and what mounts it anew with other options."""
+    path = tmp_path / "drive"
+    path.mkdir()
+
+    def mount(options):
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(path)]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    if not mount("size=128k"):
         pytest.skip("cannot mount a small drive here")
-    try:
-        source = picture(album.root)
-        for size in (64, 96, 128, 160, 192, 224):
-            subprocess.run(["mount", "-o", f"remount,size={size}k", str(drive)], check=True)
-            with pytest.raises(OrganizeError, match="no space left; .* again"):
-                run(album, drive / "sorted", "copy")
-            assert picture(album.root) == source
-        subprocess.run(["mount", "-o", "remount,size=8m", str(drive)], check=True)
-        run(album, drive / "sorted", "copy")
-        run(album, tmp_path / "other", "copy")
-        assert picture(drive / "sorted") == picture(tmp_path / "other")
-        assert verify(drive / "sorted").problems == []
-        undo(drive / "sorted")
-        assert list(drive.iterdir()) == []
-    finally:
-        subprocess.run(["umount", str(drive)], check=True)
+    yield path, lambda options: mount(f"remount,{options}")
+    subprocess.run(["umount", str(path)], check=True)
 
 
-def test_an_undo_names_the_drive_that_has_no_room_for_what_was_moved(album, tmp_path, picture):
-    drive = tmp_path / "drive"
-    drive.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(drive)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("cannot mount a small drive here")
-    try:
-        album.root = shutil.copytree(album.root, drive / "source")
-        before = picture(album.root)
-        run(album, tmp_path / "sorted", "move")
-        (drive / "other").write_bytes(bytes(shutil.disk_usage(drive).free))
-        with pytest.raises(OrganizeError, match=f"{album.root}/.*: no space left; nothing is lost, free some"):
-            undo(tmp_path / "sorted")
-        (drive / "other").unlink()
-        assert undo(tmp_path / "sorted").problems == []
-        assert picture(album.root) == before
-    finally:
-        subprocess.run(["umount", str(drive)], check=True)
+def test_a_full_drive_stops_it_and_room_lets_it_go_on(album, tmp_path, picture, drive):
+    root, remount = drive
+    source = picture(album.root)
+    for size in (64, 96, 128, 160, 192, 224):
+        assert remount(f"size={size}k")
+        with pytest.raises(OrganizeError, match="no space left; .* again"):
+            run(album, root / "sorted", "copy")
+        assert picture(album.root) == source
+    assert remount("size=8m")
+    run(album, root / "sorted", "copy")
+    run(album, tmp_path / "other", "copy")
+    assert picture(root / "sorted") == picture(tmp_path / "other")
+    assert verify(root / "sorted").problems == []
+    undo(root / "sorted")
+    assert list(root.iterdir()) == []
 
 
-def test_a_read_only_drive_is_called_that(album, tmp_path):
-    drive = tmp_path / "drive"
-    drive.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(drive)], capture_output=True, check=False).returncode:
-        pytest.skip("cannot mount a drive here")
-    try:
-        run(album, drive / "sorted", "copy")
-        subprocess.run(["mount", "-o", "remount,ro", str(drive)], check=True)
-        for act in (lambda: run(album, drive / "sorted", "copy"), lambda: undo(drive / "sorted")):
-            with pytest.raises(OrganizeError, match="sorted: read-only; make it writable"):
-                act()
-        assert verify(drive / "sorted").problems == []
-    finally:
-        subprocess.run(["umount", str(drive)], check=True)
+def test_an_undo_names_the_drive_that_has_no_room_for_what_was_moved(album, tmp_path, picture, drive):
+    root, _remount = drive
+    album.root = shutil.copytree(album.root, root / "source")
+    before = picture(album.root)
+    run(album, tmp_path / "sorted", "move")
+    (root / "other").write_bytes(bytes(shutil.disk_usage(root).free))
+    with pytest.raises(OrganizeError, match=f"{album.root}/.*: no space left; nothing is lost, free some"):
+        undo(tmp_path / "sorted")
+    (root / "other").unlink()
+    assert undo(tmp_path / "sorted").problems == []
+    assert picture(album.root) == before
+
+
+def test_a_read_only_drive_is_called_that(album, drive):
+    root, remount = drive
+    assert remount("size=8m")
+    run(album, root / "sorted", "copy")
+    assert remount("ro")
+    for act in (lambda: run(album, root / "sorted", "copy"), lambda: undo(root / "sorted")):
+        with pytest.raises(OrganizeError, match="sorted: read-only; make it writable"):
+            act()
+    assert verify(root / "sorted").problems == []
 
 
 @pytest.mark.parametrize("state", ["LANDED", "PLANNED"])
 @pytest.mark.parametrize(("begun", "zeros"), [(0, 0), (0, 300), (300, 0), (300, 300)])
 def test_what_a_power_cut_tore_is_made_again(album, tmp_path, picture, state, begun, zeros):
     """The journal's last words may be lost with it: PLANNED is what it has then."""
-    from hashtagger.organize.journal import State, connect, journal_path
-
     destination = tmp_path / "sorted"
     run(album, destination, "copy")
     whole = picture(destination)
@@ -321,8 +306,6 @@ def test_what_a_power_cut_tore_is_made_again(album, tmp_path, picture, state, be
 @pytest.mark.parametrize("mode", ["copy", "hardlink"])
 def test_what_was_edited_after_an_interruption_stays(album, tmp_path, photo, state, mode):
     """Some editors keep a photo's time."""
-    from hashtagger.organize.journal import State, connect, journal_path
-
     destination = tmp_path / "sorted"
     run(album, destination, mode)
     edited = {"IMG_0 (2).jpg": photo(1) + b"edited", "IMG_1 (2).jpg": photo(1)[:-9] + b"edited"}
@@ -345,8 +328,6 @@ def test_what_was_edited_after_an_interruption_stays(album, tmp_path, photo, sta
 
 
 def test_a_sidecar_that_a_power_cut_emptied_is_written_again(album, tmp_path, picture):
-    from hashtagger.organize.journal import State, connect, journal_path
-
     destination = tmp_path / "sorted"
     run(album, destination, "copy")
     whole = picture(destination)

@@ -66,8 +66,8 @@ def test_a_source_stays_whose_place_has_become_a_link_to_it(two, tmp_path, monke
             path.symlink_to(two.root / "a.jpg")
         return release(db, root)
 
-    before, release = contents(two.root), module._release
-    monkeypatch.setattr(module, "_release", link_then_release)
+    before, release = contents(two.root), module.release
+    monkeypatch.setattr(module, "release", link_then_release)
     report = run(two, tmp_path / "sorted", mode="move")
     assert [problem.location for problem in report.problems] == [str(two.root / "a.jpg")]
     assert contents(tmp_path) == before
@@ -78,7 +78,7 @@ def test_a_copying_run_deletes_nothing_that_a_move_left_undone(two, tmp_path, pi
     from hashtagger.organize import apply as module
 
     before = picture(two.root)
-    monkeypatch.setattr(*((run_module, "apply") if stopped == "planned" else (module, "_release")), stop)
+    monkeypatch.setattr(*((run_module, "apply") if stopped == "planned" else (module, "release")), stop)
     with pytest.raises(KeyboardInterrupt):
         run(two, tmp_path / "sorted", mode="move")
     monkeypatch.undo()

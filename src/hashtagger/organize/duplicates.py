@@ -1,6 +1,7 @@
 """Second pass: files with the same content, and posts met a second time.
 
-Only files of one size are read, all of them where a few bytes of each agree, or in archives the checksums.
+Only files of the same size are compared: by a few bytes of each (in an archive by the checksum), and where these agree,
+by the whole content.
 """
 
 import sqlite3
@@ -8,17 +9,34 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 from zipfile import BadZipFile
 
 from hashtagger.errors import cause_of
 from hashtagger.organize import files
 from hashtagger.organize.intake import drop_tags, media_of, renew_sidecars
+from hashtagger.organize.journal import State
 from hashtagger.posts import archive
-from hashtagger.posts.post import Problem
+from hashtagger.posts.post import Media, Problem
 
 _SAMPLE = 4096
 _SECONDS_APART = 61
-_Row = tuple[int, int, str | None, str, str, str, str]
+
+
+class _File(NamedTuple):
+    """A file's row: ``content`` is its hash where known, ``path`` the file or the archive of ``member``."""
+
+    size: int
+    number: int
+    content: str | None
+    name: str
+    kind: str
+    path: str
+    member: str
+
+    @property
+    def media(self) -> Media:
+        return media_of(self.name, self.kind, self.path, self.member, self.size)
 
 
 def mark_duplicates(db: sqlite3.Connection, first_new: int, how: str, destination: Path) -> list[Problem]:
@@ -42,81 +60,77 @@ def mark_duplicates(db: sqlite3.Connection, first_new: int, how: str, destinatio
         (first_new, how),
     )
     for _size, group in groupby(rows, key=lambda row: row[0]):
-        found = (row if row[1] >= first_new else _stored(db, destination, row, mtime) for *row, mtime in group)
-        same += _same_content([tuple(row) for row in found if row], first_new, problems)
+        alike = [(_File(*columns), mtime) for *columns, mtime in group]
+        new = [file for file, _mtime in alike if file.number >= first_new]
+        stored = (_readable(db, destination, file, mtime) for file, mtime in alike if file.number < first_new)
+        same += _same_content([file for file in stored if file], new, problems)
     db.executemany("UPDATE file SET same_as = ? WHERE id = ?", same)
     _mark_posts(db, first_new)
     return problems
 
 
-def _stored(db: sqlite3.Connection, destination: Path, row: _Row, mtime: int) -> _Row | None:
+def _readable(db: sqlite3.Connection, destination: Path, file: _File, mtime: int) -> _File | None:
     """Give a stored file with the path at which it can be read: its source as it was, or else a place of the tree."""
-    size, number, content, name, kind, path, member = row
-    if content or member:
-        return row
+    if file.content or file.member:
+        return file
     places = db.execute(
-        "SELECT d.path || '/' || p.name FROM place p JOIN folder d ON d.id = p.folder WHERE p.file = ? AND p.state",
-        (number,),
+        f"""SELECT d.path || '/' || p.name FROM place p JOIN folder d ON d.id = p.folder
+            WHERE p.file = ? AND p.state != {State.PLANNED}""",
+        (file.number,),
     )
-    for there in (Path(path), *(destination / place for (place,) in places)):
-        if files.is_unchanged(there, size, mtime):
-            return size, number, content, name, kind, str(there), member
-    return None
+    paths = (Path(file.path), *(destination / place for (place,) in places))
+    return next((file._replace(path=str(path)) for path in paths if files.is_unchanged(path, file.size, mtime)), None)
 
 
-def _same_content(rows: list[_Row], first_new: int, problems: list[Problem]) -> Iterator[tuple[int, int]]:
-    """Yield (earlier file, later file) of one size with the same content."""
-    by_sample: dict[bytes | int | None, list[_Row]] = defaultdict(list)
-    known = [row for row in rows if row[1] < first_new]
+def _same_content(stored: list[_File], new: list[_File], problems: list[Problem]) -> Iterator[tuple[int, int]]:
+    """Yield (earlier file, new file) of one size with the same content."""
+    by_sample: dict[bytes | int | None, list[_File]] = defaultdict(list)
     # A stored file's own sample may be gone with its source; a plain file has none to compare with a checksum.
-    comparable = not known and len({bool(row[6]) for row in rows}) == 1
-    for row in rows[len(known) :]:
+    comparable = not stored and len({bool(file.member) for file in new}) == 1
+    for file in new:
         try:
-            sample = _sample(row) if comparable else None
+            sample = _sample(file) if comparable else None
         except (OSError, BadZipFile) as error:
-            problems.append(_problem(row, error))
+            problems.append(Problem(file.media.location, cause_of(error)))
             continue
-        by_sample[sample].append(row)
+        by_sample[sample].append(file)
     for alike in by_sample.values():
-        if len(alike) == 1 and not known:
+        if len(alike) == 1 and not stored:
             continue
         firsts: dict[str, int] = {}
-        for row in known + alike:
+        for file in stored + alike:
+            is_new = file.number >= alike[0].number
             try:
-                first = firsts.setdefault(row[2] or _digest(row), row[1])
+                first = firsts.setdefault(file.content or _digest(file), file.number)
             except (OSError, BadZipFile) as error:
-                if row in alike:
-                    problems.append(_problem(row, error))
+                if is_new:
+                    problems.append(Problem(file.media.location, cause_of(error)))
                 continue
-            if first != row[1] and row in alike:
-                yield first, row[1]
+            if first != file.number and is_new:
+                yield first, file.number
 
 
-def _sample(row: _Row) -> bytes | int:
-    media = media_of(*row[3:], size=row[0])
+def _sample(file: _File) -> bytes | int:
+    """A few bytes from the middle of a file; of an archive's member the checksum."""
+    media = file.media
     if media.archive and media.member:
         return archive.checksum(media.archive, media.member)
-    with media.open() as file:
-        file.seek(row[0] // 2)
-        return file.read(_SAMPLE)
+    with media.open() as stream:
+        stream.seek(file.size // 2)
+        return stream.read(_SAMPLE)
 
 
-def _digest(row: _Row) -> str:
-    with media_of(*row[3:], size=row[0]).open() as file:
-        return files.digest_of(file)
-
-
-def _problem(row: _Row, error: Exception) -> Problem:
-    media = media_of(*row[3:], size=row[0])
-    return Problem(media.location, cause_of(error))
+def _digest(file: _File) -> str:
+    with file.media.open() as stream:
+        return files.digest_of(stream)
 
 
 def _mark_posts(db: sqlite3.Connection, first_new: int) -> None:
     """Mark posts all of whose files are those of an earlier post of the same time: the same post, met again.
 
-    What travels along (a video's thumbnail, a sidecar) counts only where there is nothing else. Times of one post
-    differ by seconds from source to source, and one that is a guess says nothing against it. The earlier post is told
-    what it did not know; what it says otherwise gives way, as captions are edited.
+    What travels along (a video's thumbnail, a sidecar) counts only where there is nothing else. The times that two
+    sources have for one post differ by seconds, and a time that is only a guess may be any. The earlier post takes over
+    what it did not know, and a caption that differs from its own, as captions are edited.
     """
     db.execute(
         f"""UPDATE post SET same_as = again.earlier FROM (

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from hashtagger.digest import digest_at as digest_at
 from hashtagger.digest import digest_of as digest_of
@@ -28,7 +29,7 @@ def without_dots(path: Path) -> Path:
 
 
 def remove(path: "str | Path", *links: "str | Path") -> None:
-    """Remove a file; other links to it stay read-only where it was."""
+    """Remove a file, also a read-only one; of its other links, those named in ``links`` stay read-only then."""
     try:
         os.unlink(path)  # noqa: PTH108 - a Path takes longer to make than the file to go
     except PermissionError:
@@ -160,7 +161,7 @@ def is_one(path: "str | Path", other: "str | Path") -> bool:
     return False
 
 
-def is_unchanged(path: Path, size: int | None, mtime: int | None) -> bool:
+def is_unchanged(path: Path, size: int | None, mtime: int) -> bool:
     """Tell whether there is a file of that size and modification time (ns)."""
     with suppress(OSError):
         found = path.stat()
@@ -169,7 +170,10 @@ def is_unchanged(path: Path, size: int | None, mtime: int | None) -> bool:
 
 
 def is_torn(path: Path, whole: Path) -> bool:
-    """Tell whether a file is what a power cut leaves of a copy: empty, or of its time, its beginning and then zeros."""
+    """Tell whether a file is what a power cut leaves of a copy.
+
+    That is an empty file, or one with the time of the whole one and its beginning, and then zeros or nothing.
+    """
     found, expected = path.lstat(), whole.stat()
     if not stat.S_ISREG(found.st_mode) or found.st_size > expected.st_size:
         return False
@@ -185,28 +189,36 @@ def is_torn(path: Path, whole: Path) -> bool:
     return not same or found.st_size < expected.st_size
 
 
-def is_ours(path: Path, digest: str | None, source: Path, size: int | None, mtime: int | None) -> bool:
-    """Tell whether what is at a path is what we put there: by its hash, or for a link by what it links to.
+class Fingerprint(NamedTuple):
+    """What tells whether a path holds a file of ours, in the order of the journal's columns.
 
-    Args:
-        path: What to look at.
-        digest: SHA-256 of our copy, or ``None`` where it is a link.
-        source: What it would be a link to.
-        size: Size in bytes, and
-        mtime: modification time in ns, of that; it may be gone by now, or another file.
+    Attributes:
+        digest: SHA-256 of our copy, in hex; ``None`` where we made a link.
+        source: The file that a link leads to.
+        size: Size of the source in bytes, and
+        mtime: its modification time in ns, as they were; it may be gone by now, or another file.
     """
-    if not os.path.lexists(path):
-        return False
-    if path.is_symlink():
-        return digest is None and path.readlink() == source
-    if not path.is_file():
-        return False
-    if digest is not None:
-        return digest_at(path) == digest
-    with suppress(OSError):
-        if path.samefile(source):
-            return True
-    if not is_unchanged(path, size, mtime):
-        return False
-    # Where the tree was copied to another drive, its links are files of their own.
-    return not is_unchanged(source, size, mtime) or digest_at(path) == digest_at(source)
+
+    digest: str | None
+    source: str
+    size: int | None
+    mtime: int
+
+    def is_at(self, path: Path) -> bool:
+        """Tell whether what is at a path is what we put there: a copy by its hash, a link by what it links to."""
+        source = Path(self.source)
+        if not os.path.lexists(path):
+            return False
+        if path.is_symlink():
+            return self.digest is None and path.readlink() == source
+        if not path.is_file():
+            return False
+        if self.digest is not None:
+            return digest_at(path) == self.digest
+        with suppress(OSError):
+            if path.samefile(source):
+                return True
+        if not is_unchanged(path, self.size, self.mtime):
+            return False
+        # Where the tree was copied to another drive, its links are files of their own.
+        return not is_unchanged(source, self.size, self.mtime) or digest_at(path) == digest_at(source)

@@ -4,8 +4,8 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import tzinfo
-from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from hashtagger.errors import cause_of
 from hashtagger.i18n import _
 from hashtagger.normalize import Normalizer, default_normalizer
 from hashtagger.organize import names
-from hashtagger.organize.journal import Sidecar
+from hashtagger.organize.journal import THERE, Sidecar, State
 from hashtagger.organize.layout import Layout
 from hashtagger.posts.mojibake import escaped
 from hashtagger.posts.post import Media, Post, Problem, Source
@@ -30,8 +30,8 @@ class Intake:
     """Writes posts into a draft of the journal; files that it knows already are left as they are.
 
     Attributes:
-        problems: Files that turned out to be gone, and archives whose files are copied where that was not asked for.
-        settled: Files met that an earlier run brought in another way than is asked for now.
+        problems: Files that turned out to be gone, and archives whose files are copied against the mode asked for.
+        settled: How many of the files were brought by an earlier run in another mode than is asked for now.
     """
 
     def __init__(
@@ -45,13 +45,12 @@ class Intake:
     ) -> None:
         self.problems: list[Problem] = []
         self.settled = 0
-        self._archives: set[str] = set()
+        self._archives: dict[Path, tuple[bytes, int]] = {}
         self._db, self._layout, self._zone, self._how = db, layout, zone, how
         self._normalizer, self._history = normalizer or default_normalizer(), history
-        self._folders: dict[str, int] = {}
-        self._tags: dict[str, int | None] = {}
-        _archive.cache_clear()
-        self._completed: set[int] = set()
+        self._folders: dict[str, int] = {}  # rows of the tree's folders
+        self._tags: dict[str, int | None] = {}  # rows of tags as they were typed
+        self._completed: set[int] = set()  # posts known without files whose files have come
         self._known = self._post = db.execute("SELECT COALESCE(MAX(id), 0) FROM post").fetchone()[0]
 
     def take(self, source: Source) -> Iterator[Post]:
@@ -82,13 +81,22 @@ class Intake:
         self._write(posts, files, tags)
         if self._how != "copy":
             cause = _("files in an archive are copied, not taken by {mode}").format(mode=self._how)
-            self.problems += [Problem(archive, cause) for archive in sorted(self._archives)]
+            self.problems += [Problem(str(archive), cause) for archive in sorted(self._archives)]
 
     def _folder(self, path: str) -> int:
         """Find or make the row of a folder of the tree."""
         if path not in self._folders:
             self._folders[path] = folder_id(self._db, path)
         return self._folders[path]
+
+    def _archive(self, path: Path) -> tuple[bytes, int]:
+        """An archive's absolute path and modification time; 0 where it is missing, which reading it will tell."""
+        if path not in self._archives:
+            mtime = 0
+            with suppress(OSError):
+                mtime = path.stat().st_mtime_ns
+            self._archives[path] = os.fsencode(path.absolute()), mtime
+        return self._archives[path]
 
     def _files(self, post: Post) -> Iterator[_File]:
         for media in post.media:
@@ -103,15 +111,15 @@ class Intake:
                 path, size, mtime = os.fsencode(media.path.absolute()), found.st_size, found.st_mtime_ns
                 permissions, how = stat.S_IMODE(found.st_mode), self._how
             else:
-                (path, mtime), permissions, how = _archive(str(media.archive)), None, "copy"
-                self._archives.add(str(media.archive))
+                assert media.archive is not None
+                (path, mtime), permissions, how = self._archive(media.archive), None, "copy"
             yield name, media.kind, path, media.member or "", size, mtime, permissions, how
 
     def _find(self, post: Post, files: list[_File], said: str) -> tuple[int | None, list[_File]]:
         """Tell which known post this is, if any, and which of its files are new.
 
-        It is known by its files, or, where it or what is known has none, by its time and words, those of before too;
-        words that were edited since belong to the only post of that second.
+        It is known by its files. Where it has none, or the known one has none, it is known by its time and words, as
+        they are or as they were before; with words that were edited since, it is the only known post of that second.
         """
         taken_at = post.taken_at.astimezone(self._zone).isoformat()
         if not files:
@@ -122,8 +130,8 @@ class Intake:
                 (taken_at, post.caption, said, self._known),
             ).fetchone()
             return (row[0] if row else None), []
-        same = """SELECT post, how != ? AND EXISTS
-                    (SELECT 1 FROM place p WHERE p.file = COALESCE(file.same_as, file.id) AND p.state)
+        same = f"""SELECT post, how != ? AND EXISTS (SELECT 1 FROM place p
+                    WHERE p.file = COALESCE(file.same_as, file.id) AND p.state != {State.PLANNED})
                   FROM file JOIN post ON post.id = file.post
                   WHERE path = CAST(? AS TEXT) AND member = ? AND size IS ? AND mtime = ?
                   ORDER BY said IS ? DESC, post.id"""
@@ -211,7 +219,7 @@ def tag_id(db: sqlite3.Connection, tag: str) -> int:
 
 
 def drop_tags(db: sqlite3.Connection, post: int, but: int | None = None) -> None:
-    """Take the tags of the user's from a post, wherever it was met, ``but`` those of one meeting."""
+    """Take the user's own tags from a post and from where it was met again, except from the post ``but``."""
     db.execute(
         """DELETE FROM post_tag WHERE NOT by_model AND post IS NOT ?2
            AND (post = ?1 OR post IN (SELECT id FROM post WHERE same_as = ?1))""",
@@ -220,9 +228,9 @@ def drop_tags(db: sqlite3.Connection, post: int, but: int | None = None) -> None
 
 
 def renew_sidecars(db: sqlite3.Connection, posts: Iterable[int]) -> None:
-    """Let the sidecars that are there of posts' files be written anew, as more is known of them now."""
+    """Have the sidecars of posts' files written anew where there are any, as more is known of them now."""
     db.executemany(
-        f"""UPDATE place SET xmp = {Sidecar.STALE} WHERE xmp = {Sidecar.WANTED} AND state IN (1, 2) AND file IN
+        f"""UPDATE place SET xmp = {Sidecar.STALE} WHERE xmp = {Sidecar.WANTED} AND {THERE} AND file IN
             (SELECT COALESCE(same_as, id) FROM file WHERE post = ?)""",
         [(post,) for post in posts],
     )
@@ -239,12 +247,3 @@ def media_of(name: str, kind: str, path: str, member: str, size: int | None) -> 
 def _digest(post: Post) -> str:
     """A hash of a post's words."""
     return blake2b(repr((post.caption, post.tags)).encode(), digest_size=8).hexdigest()
-
-
-@lru_cache(maxsize=64)
-def _archive(path: str) -> tuple[bytes, int]:
-    """An archive's absolute path and modification time; 0 where there is none: reading it will say what is wrong."""
-    try:
-        return os.fsencode(Path(path).absolute()), Path(path).stat().st_mtime_ns
-    except OSError:
-        return os.fsencode(Path(path).absolute()), 0

@@ -1,7 +1,7 @@
 """The journal: one SQLite file, `.hashtagger/journal.sqlite`, that holds the plan and how far it has got.
 
 Planning works on a private copy, which replaces the journal in one rename: there is a whole plan or none. Only then
-does applying begin, and marks each step. Nothing is ever done that the journal does not already say.
+does applying begin, which marks each step. Nothing is ever done that the journal does not already say.
 """
 
 import errno
@@ -46,7 +46,7 @@ CREATE TABLE post_tag(post INT, position INT, tag INT NOT NULL, by_model INT NOT
 -- A source file. `path` is the file, or the archive of `member`. `same_as`: a file with the same content.
 -- `how` it gets there: copy, hardlink, symlink or move. `content` is the source's hash where it was read, `digest` that
 -- of the copy (which may have XMP inside), none where it is a link; `sidecar` that of its .xmp.
--- `permissions` are the source's; `released`: a moved source is 1 about to be deleted or brought back, 2 deleted.
+-- `permissions` are the source's; `released` tells whether a moved source is gone (see Released).
 CREATE TABLE file(id INTEGER PRIMARY KEY, post INT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL, path TEXT NOT NULL,
     member TEXT NOT NULL, size INT, mtime INT, how TEXT NOT NULL, content TEXT, digest TEXT, sidecar TEXT, same_as INT,
     released INT NOT NULL DEFAULT 0, permissions INT);
@@ -73,6 +73,18 @@ class State(IntEnum):
     SURPLUS = 3  # was wanted by an earlier plan, to be taken away
 
 
+THERE = f"state IN ({State.LANDED}, {State.SAFE})"
+"""SQL condition on `place`: it is wanted, and its file has been put there."""
+
+
+class Released(IntEnum):
+    """Whether the source of a moved file has been deleted."""
+
+    NO = 0
+    IN_DOUBT = 1  # about to be deleted or brought back; stays so where a run is killed in between
+    YES = 2
+
+
 class Sidecar(IntEnum):
     """Whether a place has our sidecar beside it."""
 
@@ -85,7 +97,7 @@ class Sidecar(IntEnum):
 def open_database(path: "Path | str", **options: Any) -> sqlite3.Connection:
     """Open a SQLite file whose text may hold file names of any bytes, as :func:`os.fsdecode` would give them.
 
-    To write such a name, bind its :func:`os.fsencode` to ``CAST(? AS TEXT)``: sqlite3 refuses it as a string.
+    sqlite3 refuses to write such a name as a string: bind its :func:`os.fsencode` to ``CAST(? AS TEXT)`` instead.
     """
     db: sqlite3.Connection = sqlite3.connect(path, **options)
     db.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
@@ -176,17 +188,15 @@ def in_one_line(destination: Path) -> Iterator[None]:
         own = destination / FOLDER
         for path in (destination, own, own / LOCK, own / NAME):
             if path.exists() and not os.access(path, os.W_OK):
-                raise OrganizeError(
-                    _("{path}: read-only; make it writable and run the same command again").format(path=path)
-                ) from error
+                raise OrganizeError(_("{path}: read-only; make it writable and try again").format(path=path)) from error
         place = getattr(error, "filename", None) or destination
         if _is_for_want_of_space(error, destination):
             raise OrganizeError(
-                _("{path}: no space left; nothing is lost, free some and run the same command again").format(path=place)
+                _("{path}: no space left; nothing is lost, free some and try again").format(path=place)
             ) from error
         cause = cause_of(error)
         raise OrganizeError(
-            _("{path}: {cause}; nothing is lost, run the same command again to go on").format(path=place, cause=cause)
+            _("{path}: {cause}; nothing is lost, try again to go on").format(path=place, cause=cause)
         ) from error
     except sqlite3.DatabaseError as error:
         raise OrganizeError(f"{journal_path(destination)}: {error}") from error

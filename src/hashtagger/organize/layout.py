@@ -18,7 +18,8 @@ class Layout:
     Attributes:
         by: ``"date"``, ``"tag"`` or both.
         lang: ``"ko"`` or ``"en"``, for the folders' names.
-        min_count: A tag of fewer posts (1 or more) has no folder of its own; a post with no other tag goes to 기타.
+        min_count: How many posts (1 or more) a tag needs for a folder of its own; a post none of whose tags has one
+            goes to 기타.
     """
 
     by: tuple[str, ...]

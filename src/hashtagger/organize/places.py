@@ -1,4 +1,13 @@
-"""Last pass: the folders each file belongs to, and a free name in each of them."""
+"""Last pass: the folders each file belongs to, and a free name in each of them.
+
+The work is done in temporary tables, as there may be a million files:
+
+- ``named``: each file with the name that it would like, and that name's key.
+- ``wanted``: which file belongs into which folder, and whether with its sidecar.
+- ``tag_folder``: the tags that have a folder.
+- ``apart``: the files whose name depends on that of another.
+- ``foreign_name``: the names in those folders that are not ours.
+"""
 
 import os
 import sqlite3
@@ -7,7 +16,7 @@ from pathlib import Path
 
 from hashtagger.organize import names
 from hashtagger.organize.intake import folder_id
-from hashtagger.organize.journal import PLACE_INDEX, Sidecar, State
+from hashtagger.organize.journal import PLACE_INDEX, THERE, Sidecar, State
 from hashtagger.organize.layout import Layout
 
 
@@ -15,9 +24,9 @@ def assign_places(db: sqlite3.Connection, layout: Layout, destination: Path, fir
     """Make the journal's places those that its posts call for.
 
     A place that is there already keeps its name; one no longer called for becomes surplus; one that was emptied by hand
-    is planned once more. What lies at the destination without being ours keeps its name too, and ours gets a number:
-    one number for all files of a post that differ in their extensions only, as a photo, its film and its sidecars are
-    found by their name.
+    is planned once more. What lies at the destination without being ours keeps its name too, and ours gets a number.
+    Files of one post whose names differ in their extensions only get the same number, as a photo, its film and its
+    sidecars are known to belong together by their name.
 
     Args:
         db: Draft of the journal.
@@ -31,46 +40,9 @@ def assign_places(db: sqlite3.Connection, layout: Layout, destination: Path, fir
     _drop_unwanted(db)
     _note_names(db, destination)
     _plan_again_what_is_gone(db)
-    _leave_foreign_names(db)
+    _strike_our_names(db)
     _take_free_names(db)
     _number_the_rest(db, destination)
-
-
-def _set_apart(db: sqlite3.Connection, first_new: int) -> None:
-    """Set files apart whose name depends on that of another: sidecars of the user's, and what joins a known post.
-
-    Where the user has a sidecar of the name that ours would have, there is none of ours.
-    """
-    db.execute("CREATE TEMP TABLE apart(id INTEGER PRIMARY KEY)")
-    if db.execute("INSERT INTO apart SELECT id FROM named WHERE key GLOB '*.*.xmp'").rowcount:
-        db.execute(
-            """UPDATE wanted SET xmp = 0 WHERE file IN
-               (SELECT photo.id FROM apart JOIN named theirs USING(id) JOIN file f USING(id) JOIN file g
-                ON g.post = f.post JOIN named photo ON photo.id = g.id AND photo.key || '.xmp' = theirs.key)"""
-        )
-    if first_new > 1:
-        db.execute(
-            """INSERT OR IGNORE INTO apart SELECT f.id FROM file f WHERE f.id >= ?1 AND f.same_as IS NULL
-               AND EXISTS (SELECT 1 FROM file g WHERE g.post = f.post AND g.id < ?1)""",
-            (first_new,),
-        )
-
-
-def _take_free_names(db: sqlite3.Connection) -> None:
-    """Give all whose own name is free that name at one go; a query for each of a million would take too long."""
-    fresh = db.execute("SELECT 1 FROM place").fetchone() is None
-    skip = "0" if fresh else "EXISTS(SELECT 1 FROM place p WHERE p.file = w.file AND p.folder = w.folder)"
-    if fresh:
-        db.execute("DROP INDEX place_file")  # An index is made several times faster than kept.
-    db.execute(
-        f"""INSERT OR IGNORE INTO place(folder, key, file, name, xmp)
-            SELECT w.folder, f.key, w.file, f.name, w.xmp FROM wanted w JOIN named f ON f.id = w.file
-            WHERE NOT {skip} AND w.file NOT IN (SELECT id FROM apart) AND NOT EXISTS
-            (SELECT 1 FROM foreign_name x WHERE x.folder = w.folder AND x.key IN (f.key, f.key || '.xmp'))
-            ORDER BY w.folder, w.file"""
-    )
-    if fresh:
-        db.execute(PLACE_INDEX)
 
 
 def count_tags(db: sqlite3.Connection) -> None:
@@ -91,19 +63,18 @@ def count_tags(db: sqlite3.Connection) -> None:
 
 
 def _collect_wanted(db: sqlite3.Connection, layout: Layout) -> None:
-    """Collect which file belongs into which folder, and whether with its sidecar: in its month, or else everywhere."""
+    """Fill ``wanted``: a file has its sidecar in its month's folder, or, where there are no months, everywhere."""
     db.execute("CREATE TEMP TABLE wanted(folder INT, file INT, xmp INT, PRIMARY KEY(folder, file)) WITHOUT ROWID")
     db.execute("CREATE TEMP TABLE named(id INTEGER PRIMARY KEY, name TEXT, key TEXT)")
     db.create_function("name_key", 1, names.key, deterministic=True)
     db.execute("INSERT INTO named SELECT id, name, name_key(name) FROM file WHERE same_as IS NULL")
     if "date" in layout.by:
         db.execute(
-            """INSERT OR IGNORE INTO wanted SELECT p.month, COALESCE(f.same_as, f.id), 1
+            """INSERT OR IGNORE INTO wanted SELECT p.month, COALESCE(f.same_as, f.id), TRUE
                FROM file f JOIN post p ON p.id = f.post"""
         )
     if "tag" in layout.by:
         with_xmp = "date" not in layout.by
-        other = folder_id(db, layout.other)
         db.execute("CREATE TEMP TABLE tag_folder(tag INTEGER PRIMARY KEY, folder INT)")
         frequent = db.execute("SELECT id, name FROM tag WHERE uses >= ?", (layout.min_count,)).fetchall()
         db.executemany(
@@ -114,23 +85,43 @@ def _collect_wanted(db: sqlite3.Connection, layout: Layout) -> None:
                FROM file f JOIN post_tag pt ON pt.post = f.post JOIN tag_folder t ON t.tag = pt.tag""",
             (with_xmp,),
         )
-        # Nearly every post has some tag that no other has; in 기타 are files that would else be in no tag's folder.
+        # Into 기타 go the files that would else be in no tag's folder. (Nearly every post has some tag of its own.)
         db.execute(
             """INSERT OR IGNORE INTO wanted SELECT ?, f.id, ? FROM file f WHERE f.same_as IS NULL AND NOT EXISTS
                (SELECT 1 FROM post_tag pt JOIN tag_folder t ON t.tag = pt.tag WHERE pt.post = f.post) AND NOT EXISTS
                (SELECT 1 FROM file g JOIN post_tag pt ON pt.post = g.post JOIN tag_folder t ON t.tag = pt.tag
                 WHERE g.same_as = f.id)""",
-            (other, with_xmp),
+            (folder_id(db, layout.other), with_xmp),
+        )
+
+
+def _set_apart(db: sqlite3.Connection, first_new: int) -> None:
+    """Fill ``apart``: with sidecars of the user's, and with new files of posts that are known already.
+
+    Where a sidecar of the user's has the name that ours would get, there is none of ours.
+    """
+    db.execute("CREATE TEMP TABLE apart(id INTEGER PRIMARY KEY)")
+    if db.execute("INSERT INTO apart SELECT id FROM named WHERE key GLOB '*.*.xmp'").rowcount:
+        db.execute(
+            """UPDATE wanted SET xmp = FALSE WHERE file IN
+               (SELECT photo.id FROM apart JOIN named theirs USING(id) JOIN file f USING(id) JOIN file g
+                ON g.post = f.post JOIN named photo ON photo.id = g.id AND photo.key || '.xmp' = theirs.key)"""
+        )
+    if first_new > 1:
+        db.execute(
+            """INSERT OR IGNORE INTO apart SELECT f.id FROM file f WHERE f.id >= ?1 AND f.same_as IS NULL
+               AND EXISTS (SELECT 1 FROM file g WHERE g.post = f.post AND g.id < ?1)""",
+            (first_new,),
         )
 
 
 def _drop_unwanted(db: sqlite3.Connection) -> None:
+    """Let places and sidecars that are no longer wanted be surplus, and those wanted again be planned."""
     is_wanted = "EXISTS(SELECT 1 FROM wanted w WHERE w.folder = place.folder AND w.file = place.file)"
     db.execute(f"UPDATE place SET state = ? WHERE state = ? AND {is_wanted}", (State.PLANNED, State.SURPLUS))
     db.execute(f"UPDATE place SET state = ? WHERE NOT {is_wanted}", (State.SURPLUS,))
     wants = "EXISTS(SELECT 1 FROM wanted w WHERE w.folder = place.folder AND w.file = place.file AND w.xmp = ?)"
-    # A place that is to have a sidecar from now on is reached once more.
-    db.execute(
+    db.execute(  # The file is brought once more to a place that is to have a sidecar from now on.
         f"UPDATE place SET xmp = ?, state = ? WHERE xmp IN (?, ?) AND {wants}",
         (Sidecar.WANTED, State.PLANNED, Sidecar.NONE, Sidecar.SURPLUS, True),
     )
@@ -141,7 +132,7 @@ def _drop_unwanted(db: sqlite3.Connection) -> None:
 
 
 def _note_names(db: sqlite3.Connection, destination: Path) -> None:
-    """Note the names that are in the wanted folders already."""
+    """Fill ``foreign_name`` with all names in the wanted folders, ours still among them."""
     db.execute("CREATE TEMP TABLE foreign_name(folder INT, key TEXT, PRIMARY KEY(folder, key)) WITHOUT ROWID")
     folders = db.execute("SELECT id, path FROM folder WHERE id IN (SELECT folder FROM wanted)").fetchall()
     for folder, path in folders:
@@ -152,18 +143,18 @@ def _note_names(db: sqlite3.Connection, destination: Path) -> None:
 
 
 def _plan_again_what_is_gone(db: sqlite3.Connection) -> None:
-    """Plan the files and sidecars once more that were brought and that somebody has taken away since."""
+    """Plan files and sidecars once more that somebody has taken away since they were brought."""
     gone = "NOT EXISTS(SELECT 1 FROM foreign_name x WHERE x.folder = place.folder AND x.key = place.key"
-    db.execute(f"UPDATE place SET state = ? WHERE state IN (1, 2) AND {gone})", (State.PLANNED,))
+    db.execute(f"UPDATE place SET state = ? WHERE {THERE} AND {gone})", (State.PLANNED,))
     db.execute(
-        f"""UPDATE place SET xmp = ? WHERE xmp = ? AND state IN (1, 2) AND {gone} || '.xmp')
+        f"""UPDATE place SET xmp = ? WHERE xmp = ? AND {THERE} AND {gone} || '.xmp')
             AND file IN (SELECT id FROM file WHERE sidecar IS NOT NULL)""",
         (Sidecar.STALE, Sidecar.WANTED),
     )
 
 
-def _leave_foreign_names(db: sqlite3.Connection) -> None:
-    """Strike those off the names noted that are ours."""
+def _strike_our_names(db: sqlite3.Connection) -> None:
+    """Leave in ``foreign_name`` only what is not ours."""
     for suffix in ("", ".xmp"):
         db.execute(
             """DELETE FROM foreign_name WHERE substr(key, length(key) - length(?1) + 1) = ?1 AND EXISTS
@@ -173,7 +164,25 @@ def _leave_foreign_names(db: sqlite3.Connection) -> None:
         )
 
 
+def _take_free_names(db: sqlite3.Connection) -> None:
+    """Give all files whose own name is free that name, in one statement: one for each of a million takes too long."""
+    fresh = db.execute("SELECT 1 FROM place").fetchone() is None
+    skip = "0" if fresh else "EXISTS(SELECT 1 FROM place p WHERE p.file = w.file AND p.folder = w.folder)"
+    if fresh:
+        db.execute("DROP INDEX place_file")  # An index is made several times faster than kept.
+    db.execute(
+        f"""INSERT OR IGNORE INTO place(folder, key, file, name, xmp)
+            SELECT w.folder, f.key, w.file, f.name, w.xmp FROM wanted w JOIN named f ON f.id = w.file
+            WHERE NOT {skip} AND w.file NOT IN (SELECT id FROM apart) AND NOT EXISTS
+            (SELECT 1 FROM foreign_name x WHERE x.folder = w.folder AND x.key IN (f.key, f.key || '.xmp'))
+            ORDER BY w.folder, w.file"""
+    )
+    if fresh:
+        db.execute(PLACE_INDEX)
+
+
 def _number_the_rest(db: sqlite3.Connection, destination: Path) -> None:
+    """Give numbered names to the files that have none yet, one number for those of a post that belong together."""
     db.create_function("name_stem", 1, names.stem, deterministic=True)
     rest = db.execute(
         """SELECT w.folder, name_stem(n.key), f.post, w.file, n.name, w.xmp
@@ -205,9 +214,12 @@ def _number_the_rest(db: sqlite3.Connection, destination: Path) -> None:
 def _take_back(
     db: sqlite3.Connection, destination: Path, folder: int, stem: str, post: int, waiting: dict[int, tuple[str, int]]
 ) -> set[int]:
-    """Take the names back of what belongs together with files that wait for one; gives the numbers of those that stay.
+    """Let files that have a name and belong together with ``waiting`` ones wait with them.
 
-    A name stays once there may be a file of it.
+    A file that may be in the tree under its name keeps it.
+
+    Returns:
+        The numbers of the names that are kept.
     """
     fixed = set()
     for file, name, xmp, state, given, path in db.execute(
@@ -228,9 +240,9 @@ def _take_back(
 
 
 def _is_free(db: sqlite3.Connection, folder: int, name: str) -> bool:
-    """Tell whether a name, that of its sidecar and, for a sidecar, that of what it describes are all to be had."""
+    """Tell whether a name is free, and so is that of its sidecar; a sidecar's own must not be that of one of ours."""
     key = names.key(name)
-    taken = """SELECT 1 FROM place WHERE folder = ?1 AND key IN (?2, ?2 || '.xmp')
-               UNION ALL SELECT 1 FROM place WHERE folder = ?1 AND key = ?3 AND xmp = 1
-               UNION ALL SELECT 1 FROM foreign_name WHERE folder = ?1 AND key IN (?2, ?2 || '.xmp')"""
+    taken = f"""SELECT 1 FROM place WHERE folder = ?1 AND key IN (?2, ?2 || '.xmp')
+                UNION ALL SELECT 1 FROM place WHERE folder = ?1 AND key = ?3 AND xmp = {Sidecar.WANTED}
+                UNION ALL SELECT 1 FROM foreign_name WHERE folder = ?1 AND key IN (?2, ?2 || '.xmp')"""
     return db.execute(taken, (folder, key, key.removesuffix(".xmp"))).fetchone() is None

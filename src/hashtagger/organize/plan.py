@@ -13,7 +13,7 @@ from hashtagger.i18n import _
 from hashtagger.organize import files
 from hashtagger.organize.duplicates import mark_duplicates
 from hashtagger.organize.intake import Intake, folder_id
-from hashtagger.organize.journal import DRAFT, State, draft, get_meta, open_database, set_meta
+from hashtagger.organize.journal import DRAFT, THERE, Released, State, draft, get_meta, open_database, set_meta
 from hashtagger.organize.layout import KINDS, Layout
 from hashtagger.organize.places import assign_places
 from hashtagger.organize.tagging import drop_guesses, tag_untagged
@@ -86,7 +86,7 @@ def make_plan(
         problems = _mend_links(db, dead, new_file)
         problems += _without_moved(db, [*source.problems, *intake.problems])
         if intake.settled:
-            cause = _("{count} files are here already and stay as they came; --mode counts for new ones")
+            cause = _("{count} files are here already and stay as they came; the mode counts for new ones")
             problems.append(Problem(str(destination), cause.format(count=intake.settled)))
         problems += mark_duplicates(db, new_file, how, destination)
         drop_guesses(db)
@@ -132,11 +132,15 @@ def placements(journal: Path) -> Iterator[Placement]:
 
 
 def _follow_links(db: sqlite3.Connection, destination: Path) -> dict[int, Path]:
-    """Let files that were edited be known as they are now where the tree links to them; gives links to nothing."""
+    """Note the size and time of files that were edited since the tree linked to them.
+
+    Returns:
+        The links that lead to nothing, by their file's row.
+    """
     rows = db.execute(
-        """SELECT f.id, f.path, f.size, f.mtime, d.path || '/' || p.name FROM file f
-           JOIN place p ON p.file = f.id AND p.state IN (1, 2) JOIN folder d ON d.id = p.folder
-           WHERE f.digest IS NULL GROUP BY f.id"""
+        f"""SELECT f.id, f.path, f.size, f.mtime, d.path || '/' || p.name FROM file f
+            JOIN place p ON p.file = f.id AND p.{THERE} JOIN folder d ON d.id = p.folder
+            WHERE f.digest IS NULL GROUP BY f.id"""
     ).fetchall()
     dead = {}
     for number, path, size, mtime, place in rows:
@@ -154,7 +158,7 @@ def _follow_links(db: sqlite3.Connection, destination: Path) -> dict[int, Path]:
 
 
 def _mend_links(db: sqlite3.Connection, dead: dict[int, Path], first_new: int) -> list[Problem]:
-    """Plan links to nothing once more where a new file is what they led to, moved elsewhere; names the others."""
+    """Have links to nothing lead to the new file that is the one they led to, moved elsewhere; name the others."""
     problems = []
     for number, final in dead.items():
         moved = db.execute(
@@ -167,21 +171,21 @@ def _mend_links(db: sqlite3.Connection, dead: dict[int, Path], first_new: int) -
             continue
         db.execute("UPDATE file SET path = (SELECT path FROM file WHERE id = ?) WHERE id = ?", (*moved, number))
         db.execute("UPDATE file SET same_as = ? WHERE id = ?", (number, *moved))
-        db.execute("UPDATE place SET state = ? WHERE file = ? AND state IN (1, 2)", (State.PLANNED, number))
+        db.execute(f"UPDATE place SET state = ? WHERE file = ? AND {THERE}", (State.PLANNED, number))
     return problems
 
 
 def _switch(db: sqlite3.Connection, how: str) -> None:
-    """Let files that an earlier run planned and did not bring get there as this run's do."""
+    """Let this run's mode count for files, too, that an earlier run planned and did not bring."""
     db.execute(
-        """UPDATE file SET how = ?1 WHERE how != ?1 AND member = '' AND NOT released AND NOT EXISTS
-           (SELECT 1 FROM place p WHERE p.file = COALESCE(file.same_as, file.id) AND p.state)""",
+        f"""UPDATE file SET how = ?1 WHERE how != ?1 AND member = '' AND released = {Released.NO} AND NOT EXISTS
+            (SELECT 1 FROM place p WHERE p.file = COALESCE(file.same_as, file.id) AND p.state != {State.PLANNED})""",
         (how,),
     )
 
 
 def _rename_months(db: sqlite3.Connection, layout: Layout) -> None:
-    """Let the posts of earlier runs belong into the months' folders of another language."""
+    """Move the posts of earlier runs to the months' folders of another language."""
     months = db.execute("SELECT DISTINCT substr(taken_at, 1, 7) FROM post").fetchall()
     folders = {month: folder_id(db, layout.month(datetime.fromisoformat(month + "-01"))) for (month,) in months}
     db.create_function("folder_of_month", 1, folders.__getitem__)
@@ -189,10 +193,14 @@ def _rename_months(db: sqlite3.Connection, layout: Layout) -> None:
 
 
 def _without_moved(db: sqlite3.Connection, problems: list[Problem]) -> list[Problem]:
-    """Leave out files that are missing only because an earlier run moved them; a source may name them by their end."""
+    """Leave out files that are missing only because an earlier run moved them.
+
+    A source may name a file by the end of its path.
+    """
     named = {problem.location for problem in problems}
     moved = set()
-    for (path,) in db.execute("SELECT path FROM file WHERE member = '' AND released") if named else ():
+    query = f"SELECT path FROM file WHERE member = '' AND released != {Released.NO}"
+    for (path,) in db.execute(query) if named else ():
         parts = Path(path).as_posix().split("/")
         moved |= named & {"/".join(parts[start:]) for start in range(len(parts))}
     return [problem for problem in problems if problem.location not in moved]

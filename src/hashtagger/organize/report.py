@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hashtagger.organize.journal import State
+from hashtagger.organize.journal import THERE, State
 from hashtagger.organize.plan import Placement, placements
 from hashtagger.posts.post import Problem
 
@@ -75,7 +75,7 @@ def count(
         destination=destination,
         posts=number("post WHERE same_as IS NULL"),
         files=number("file WHERE same_as IS NULL"),
-        places=number("place WHERE state IN (1, 2)" if not dry_run else f"place WHERE state != {State.SURPLUS}"),
+        places=number(f"place WHERE {f'state != {State.SURPLUS}' if dry_run else THERE}"),
         duplicates=number("file WHERE same_as IS NOT NULL"),
         tags=number("tag WHERE uses >= ?", min_count),
         guesses=number("post WHERE guess AND same_as IS NULL"),

@@ -5,14 +5,24 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from hashtagger.organize.journal import THERE
+
 _BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A post with its tags (row, name) and, of each file, the path in its month's folder or else the first.
+    """A post as the pages show it.
 
-    Those of the tags that only the model gave are named in ``by_model`` too.
+    Attributes:
+        taken_at: ISO 8601.
+        caption: Its text; like all texts here ``""`` where there is none.
+        permalink: Its address.
+        place: The name of its place.
+        guess: Whether ``taken_at`` is only a guess.
+        tags: Row and name of each of its tags.
+        by_model: Names of those of them that only the model gave.
+        paths: Of each file its path in the month's folder, or else the first.
     """
 
     taken_at: str
@@ -48,7 +58,7 @@ def read_rows(db: sqlite3.Connection) -> Iterator[Row]:
         # A bare column beside MIN() is of the row that has the minimum.
         for post, path, _least, _file in db.execute(
             f"""SELECT f.post, d.path || '/' || p.name, MIN((d.id != o.month) || d.path), f.id FROM file f
-                JOIN post o ON o.id = f.post JOIN place p ON p.file = COALESCE(f.same_as, f.id) AND p.state IN (1, 2)
+                JOIN post o ON o.id = f.post JOIN place p ON p.file = COALESCE(f.same_as, f.id) AND p.{THERE}
                 JOIN folder d ON d.id = p.folder WHERE f.post {wanted} GROUP BY f.id ORDER BY f.id""",
             numbers,
         ):

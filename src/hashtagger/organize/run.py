@@ -21,6 +21,7 @@ from hashtagger.organize.journal import (
     MADE,
     NAME,
     Sidecar,
+    State,
     connect,
     draft,
     in_one_line,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 MODES = ("copy", "hardlink", "symlink", "move")
 Mode = Literal["copy", "hardlink", "symlink", "move"]
+_BROUGHT = f"state != {State.PLANNED}"
 
 
 def organize(
@@ -77,19 +79,23 @@ def organize(
         mode: How files get there that are not there yet: ``"copy"``; ``"hardlink"`` or ``"symlink"`` to the source; or
             ``"move"``, which deletes a source file once its copy is verified and on the drive. What lies in an archive
             is copied.
-        min_count: A tag of fewer posts (1 or more) has no folder of its own; a post with no other tag goes to 기타.
+        min_count: How many posts (1 or more) a tag needs for a folder of its own; a post none of whose tags has one
+            goes to 기타.
         timezone: IANA zone that tells a post's month; one for all runs into a tree.
         tag_untagged: Whether the model tags posts that have no tags, where it is sure.
         dry_run: Only plan: nothing is written at the destination.
         lang: ``"ko"`` or ``"en"`` for the folders' names; by default those of the tree that is there, else Korean.
         embed: Write tags and caption into the copies of photos too (JPEG, PNG, WebP).
-        reels: Of a data export, take reels and IGTV videos too, and
-        stories: stories, and
-        other: profile photos and other content.
+        reels: Whether reels and IGTV videos of a data export are taken too.
+        stories: Whether its stories are taken too.
+        other: Whether its profile photos and other content are taken too.
         history: What the user wrote before: their spelling names the folders, their habits help the model tag.
         user: TOML file of the user's own variants and exclusions, as :class:`~hashtagger.normalize.Normalizer` reads
             it; it counts for posts that are new to the tree.
         progress: Show progress bars on stderr.
+
+    Returns:
+        What the tree holds now (or would hold), and what could not be used.
 
     Raises:
         OrganizeError: An argument makes no sense, or the destination cannot be written.
@@ -105,10 +111,7 @@ def organize(
         raise OrganizeError(_("no mode {mode}; choose from: {modes}").format(mode=mode, modes=", ".join(MODES)))
     if embed and mode != "copy":
         raise OrganizeError(_("--embed writes into copies, so it goes with --mode copy only"))
-    if not journal.exists() and all((root / page).is_file() for page in PAGES):
-        cause = _("{path}: sorted, but its hidden folder .hashtagger is missing; copy it too, or give an empty folder")
-        raise OrganizeError(cause.format(path=root))
-    there = _remembered(journal)
+    there = _remembered(root)
     if (known := there.get("timezone", timezone)) != timezone:
         raise OrganizeError(
             _("{path} is sorted by the time of {zone}; give --timezone {zone}").format(path=root, zone=known)
@@ -118,16 +121,8 @@ def organize(
     if isinstance(source, Source):
         posts = source
     else:
-        given = [source] if isinstance(source, (str, os.PathLike)) else source
-        paths = [files.without_dots(Path(path)) for path in given]
-        _check_apart(paths, root)
-        try:
-            posts = open_source(paths, timezone=timezone, reels=reels, stories=stories, other=other)
-        except SourceError:
-            # A run that was killed at its very end has moved everything, and is yet to be taken up.
-            if mode != "move" or not journal.exists() or not all(path.exists() for path in paths):
-                raise
-            posts = _Emptied()
+        paths = [source] if isinstance(source, (str, os.PathLike)) else source
+        posts = _open(paths, root, mode, timezone=timezone, reels=reels, stories=stories, other=other)
 
     def plan(folder: Path) -> list[Problem]:
         with _bar(progress, _("Planning"), _("posts")) as tick:
@@ -142,7 +137,7 @@ def organize(
             problems = plan(Path(scratch.name))
             path = Path(scratch.name) / DRAFT
             with closing(open_database(path)) as db:
-                new = _files(db) - _files(db, "state")
+                new = _files(db) - _files(db, _BROUGHT)
                 return count(db, root, min_count, problems, dry_run=True, new_files=new, _journal=path, _draft=scratch)
         _make(root)
         with only_one(root):
@@ -152,14 +147,45 @@ def organize(
             problems = plan(root / FOLDER)
             publish(root / FOLDER, journal)
             with connect(journal) as db:
-                before, stale = _files(db, "state"), _embedded_and_stale(db)
-                with _bar(progress, _("Sorting"), _("files"), total=_files(db, "state = 0")) as tick:
-                    problems += apply(db, root, layout.tags, move=mode == "move", embed=embed, tick=tick)
-                problems += [*(_not_embedded(db, root) if embed else []), *_older_inside(db, root, stale)]
-                new = _files(db, "state") - before
-                report = count(db, root, min_count, problems, new_files=new, _journal=journal)
-                page, kept = write_pages(db, root, layout, report)
+                return _carry_out(db, root, layout, problems, move=mode == "move", embed=embed, progress=progress)
+
+
+def _carry_out(
+    db: sqlite3.Connection,
+    root: Path,
+    layout: Layout,
+    problems: list[Problem],
+    *,
+    move: bool,
+    embed: bool,
+    progress: bool,
+) -> Report:
+    """Apply the plan and write the pages; ``problems`` are those that planning met."""
+    before, stale = _files(db, _BROUGHT), _embedded_and_stale(db)
+    with _bar(progress, _("Sorting"), _("files"), total=_files(db, f"state = {State.PLANNED}")) as tick:
+        problems = problems + apply(db, root, layout.tags, move=move, embed=embed, tick=tick)
+    problems += (_not_embedded(db, root) if embed else []) + _older_inside(db, root, stale)
+    new = _files(db, _BROUGHT) - before
+    report = count(db, root, layout.min_count, problems, new_files=new, _journal=journal_path(root))
+    page, kept = write_pages(db, root, layout, report)
     return replace(report, page=page, problems=problems + kept)
+
+
+def _open(paths: Sequence["str | os.PathLike[str]"], root: Path, mode: Mode, **options: Any) -> Source:
+    """Open sources that lie apart from the destination."""
+    sources = [files.without_dots(Path(path)) for path in paths]
+    there = root.resolve()
+    for path in (source.resolve() for source in sources):
+        # An archive is only read, and may lie where its posts go.
+        if path == there or path in there.parents or (there in path.parents and not path.is_file()):
+            raise OrganizeError(_("{path}: source and destination must lie apart").format(path=root))
+    try:
+        return open_source(sources, **options)
+    except SourceError:
+        # A run that was killed at its very end has moved everything, and is yet to be taken up.
+        if mode == "move" and journal_path(root).exists() and all(path.exists() for path in sources):
+            return _Emptied()
+        raise
 
 
 class _Emptied:
@@ -172,16 +198,8 @@ class _Emptied:
         return iter(())
 
 
-def _check_apart(sources: Sequence[Path], root: Path) -> None:
-    there = root.resolve()
-    for path in (source.resolve() for source in sources):
-        # An archive is only read, and may lie where its posts go.
-        if path == there or path in there.parents or (there in path.parents and not path.is_file()):
-            raise OrganizeError(_("{path}: source and destination must lie apart").format(path=root))
-
-
 def _files(db: sqlite3.Connection, places: str = "1") -> int:
-    """Count the files that have a place of some kind."""
+    """Count the files that have a place for which an SQL condition is true."""
     found: int = db.execute(f"SELECT COUNT(DISTINCT file) FROM place WHERE {places}").fetchone()[0]
     return found
 
@@ -207,10 +225,18 @@ def _older_inside(db: sqlite3.Connection, root: Path, stale: set[tuple[int, str]
     return [Problem(str(root), cause.format(count=found))] if found else []
 
 
-def _remembered(journal: Path) -> dict[str, str]:
-    """What is remembered of the tree that is there, read without touching its journal."""
+def _remembered(root: Path) -> dict[str, str]:
+    """What is remembered of the tree that is there, read without touching its journal.
+
+    Raises:
+        OrganizeError: The journal is damaged, or the tree was copied without it.
+    """
+    journal = journal_path(root)
     if not journal.exists():
-        return {}
+        if not all((root / page).is_file() for page in PAGES):
+            return {}
+        cause = _("{path}: sorted, but its hidden folder .hashtagger is missing; copy it too, or give an empty folder")
+        raise OrganizeError(cause.format(path=root))
     everything = "SELECT name, value FROM meta"
     try:
         if journal.with_name(NAME + "-wal").exists():  # A run was stopped: the journal counts with its log only.
@@ -223,7 +249,7 @@ def _remembered(journal: Path) -> dict[str, str]:
 
 
 def _make(root: Path) -> None:
-    """Make the destination and our folder in it, and note which folders were missing, for undo: each ends in NUL."""
+    """Make the destination and our folder in it, and note for undo which folders were missing, a NUL after each."""
     own = root / FOLDER
     if (own / MADE).exists():
         return

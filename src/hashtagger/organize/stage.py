@@ -18,7 +18,9 @@ from hashtagger.errors import cause_of
 from hashtagger.i18n import _
 from hashtagger.organize import files
 from hashtagger.organize.embed import embed
+from hashtagger.organize.files import Fingerprint
 from hashtagger.organize.intake import media_of
+from hashtagger.organize.journal import Sidecar, State
 from hashtagger.organize.sidecar import Description, render
 from hashtagger.posts import sniff
 
@@ -46,22 +48,27 @@ class Place(NamedTuple):
     path: str
     name: str
 
+    def under(self, destination: Path) -> str:
+        """Its path; a text, as a Path takes longer to make than the file to land."""
+        return f"{destination}{os.sep}{self.path}{os.sep}{self.name}"
+
 
 @dataclass(slots=True)
 class Job:
     """One file of the plan, the places it has yet to reach, and what staging has made of it.
 
     Attributes:
-        number: Its row.
-        source: The file, or the archive of `member`.
+        number: Its row in the journal; the fields up to ``sidecar_digest`` are that row's columns.
+        source: The file, or the archive of ``member``.
         taken_at: ISO 8601.
+        description: What its sidecar says.
         stage: Path at which it may be made ready.
         places: What it has yet to reach.
         there: Paths at which the file may be already, from an earlier run.
         origin: What the places get a link to: the file at ``stage``, or the source itself.
-        sidecar: Its XMP, where it gets one, and
-        beside: a path at which that is already; the other places get a link to it.
-        error: Why its source cannot be read, else ``""``.
+        sidecar: Its XMP, where it gets one.
+        beside: A path at which that has been written already, for the other places to link to; else ``""``.
+        error: Why it cannot be brought, else ``""``.
     """
 
     number: int
@@ -70,15 +77,15 @@ class Job:
     source: str
     member: str
     size: int | None
-    mtime: int | None
+    mtime: int
     how: str
-    taken_at: str
-    description: Description
     content: str | None
     digest: str | None
     sidecar_digest: str | None
+    taken_at: str
+    description: Description
     stage: str
-    places: list["Place"]
+    places: list[Place]
     there: list[str]
     origin: str = ""
     sidecar: bytes = b""
@@ -89,6 +96,11 @@ class Job:
     def location(self) -> str:
         """Name the source for the user."""
         return media_of(self.name, self.kind, self.source, self.member, self.size).location
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What tells whether a path holds it."""
+        return Fingerprint(self.digest, self.source, self.size, self.mtime)
 
     def clear(self, final: str) -> None:
         """Remove what was made ready, once every place has it, ``final`` as the last."""
@@ -121,8 +133,8 @@ def _batches(db: sqlite3.Connection, destination: Path, stage: Path, top: str) -
     while True:
         rows = db.execute(
             """SELECT f.id, f.size FROM file f WHERE f.id > ? AND EXISTS
-               (SELECT 1 FROM place p WHERE p.file = f.id AND p.state = 0) ORDER BY f.id LIMIT ?""",
-            (last, _BATCH_FILES),
+               (SELECT 1 FROM place p WHERE p.file = f.id AND p.state = ?) ORDER BY f.id LIMIT ?""",
+            (last, State.PLANNED, _BATCH_FILES),
         ).fetchall()
         if not rows:
             return
@@ -148,11 +160,11 @@ def _jobs(db: sqlite3.Connection, numbers: list[int], destination: Path, stage: 
     planned: dict[int, list[Place]] = defaultdict(list)
     reached: dict[int, list[Place]] = defaultdict(list)
     for number, state, *place in db.execute(
-        f"""SELECT p.file, p.state, d.id, p.key, p.xmp = 1, d.path, p.name FROM place p JOIN folder d ON d.id = p.folder
-            WHERE p.file {wanted} ORDER BY p.file, d.id""",
+        f"""SELECT p.file, p.state, d.id, p.key, p.xmp = {Sidecar.WANTED}, d.path, p.name
+            FROM place p JOIN folder d ON d.id = p.folder WHERE p.file {wanted} ORDER BY p.file, d.id""",
         numbers,
     ):
-        (reached if state else planned)[number].append(Place(*place))
+        (planned if state == State.PLANNED else reached)[number].append(Place(*place))
     rows = db.execute(
         f"""SELECT f.id, f.name, f.kind, f.path, f.member, f.size, f.mtime, f.how, f.content, f.digest, f.sidecar,
             o.taken_at, o.guess, o.caption, o.permalink, o.place FROM file f JOIN post o ON o.id = f.post
@@ -162,19 +174,19 @@ def _jobs(db: sqlite3.Connection, numbers: list[int], destination: Path, stage: 
     for number, name, kind, path, member, size, mtime, how, content, digest, sidecar, taken_at, guess, *said in rows:
         caption, permalink, spot = said
         description = Description(tuple(tags[number]), top, caption, None if guess else taken_at, permalink, spot)
-        # Nothing of a file can be there that was never written down.
-        begun = digest or sidecar or number in reached
-        there = [*reached[number], *planned[number]] if begun else []
+        staged = f"{stage}{os.sep}{number // _TOGETHER % STAGE_FOLDERS}{os.sep}{number}"
+        # What was never written down cannot be there.
+        maybe = [*reached[number], *planned[number]] if digest or sidecar or number in reached else []
+        there = [place.under(destination) for place in maybe]
         yield Job(
-            number, name, kind, path, member, size, mtime, how, taken_at, description, content, digest, sidecar,
-            f"{stage}{os.sep}{number // _TOGETHER % STAGE_FOLDERS}{os.sep}{number}",
-            planned[number], [f"{destination}{os.sep}{place.path}{os.sep}{place.name}" for place in there],
+            number, name, kind, path, member, size, mtime, how, content, digest, sidecar,
+            taken_at, description, staged, planned[number], there,
         )  # fmt: skip
 
 
 @dataclass
 class _Stager:
-    """Makes files ready, in whatever thread.
+    """Makes files ready, in several threads at once.
 
     Attributes:
         with_xmp: Whether photos' copies get the XMP inside too.
@@ -237,9 +249,9 @@ class _Stager:
 
 
 def _stage_again(job: Job) -> bool:
-    """Stage what an earlier run has brought already, so that it stays one file with several names."""
+    """Stage a file from where an earlier run brought it, so that it stays one file with several names."""
     for path in job.there:
-        if files.is_ours(Path(path), job.digest, Path(job.source), job.size, job.mtime):
+        if job.fingerprint.is_at(Path(path)):
             if not files.link(path, job.stage):
                 shutil.copy2(path, job.stage, follow_symlinks=False)
             job.origin = job.stage
@@ -248,7 +260,7 @@ def _stage_again(job: Job) -> bool:
 
 
 def _why_gone(job: Job) -> str:
-    """Why there is nothing more to bring of a file that an earlier run brought and whose source is gone."""
+    """Why a file cannot be brought that an earlier run brought and whose source is gone."""
     changed = next(filter(os.path.lexists, job.there), None)
     if changed is None:
         return _("neither in the tree any more nor at its source; put it back there")

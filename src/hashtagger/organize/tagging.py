@@ -10,6 +10,7 @@ from zipfile import BadZipFile
 
 from hashtagger.errors import HashtaggerError, cause_of
 from hashtagger.organize.intake import media_of, renew_sidecars, tag_id
+from hashtagger.organize.journal import THERE
 from hashtagger.posts.post import Problem
 from hashtagger.recommend import Recommender
 
@@ -100,8 +101,8 @@ def _photos(
     """Yield the photo of each row: the tree's, as its source may be gone by now, or else the source."""
     for post, stored, *row, _first in rows:
         places = db.execute(
-            """SELECT d.path || '/' || p.name FROM place p JOIN folder d ON d.id = p.folder
-               WHERE p.file = ? AND p.state IN (1, 2)""",
+            f"""SELECT d.path || '/' || p.name FROM place p JOIN folder d ON d.id = p.folder
+                WHERE p.file = ? AND p.{THERE}""",
             (stored,),
         )
         media = media_of(*row)

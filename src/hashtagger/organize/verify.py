@@ -2,10 +2,9 @@
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain, groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +12,8 @@ from tempfile import TemporaryDirectory
 from hashtagger.errors import OrganizeError, cause_of
 from hashtagger.i18n import _
 from hashtagger.organize import files
-from hashtagger.organize.journal import Sidecar, State, draft, in_one_line, journal_path, only_one
+from hashtagger.organize.files import Fingerprint
+from hashtagger.organize.journal import THERE, Sidecar, State, draft, in_one_line, journal_path, only_one
 from hashtagger.organize.stage import SIDECAR
 from hashtagger.posts.post import Problem
 
@@ -52,47 +52,45 @@ def verify(destination: "str | os.PathLike[str]") -> Verified:
         for problem in chain(_media(db, root), _sidecars(db, root), _pages(db, root)):
             places += 1
             problems += [problem] if problem else []
-        pending = db.execute("SELECT COUNT(*) FROM place WHERE state = 0").fetchone()[0]
+        pending = db.execute("SELECT COUNT(*) FROM place WHERE state = ?", (State.PLANNED,)).fetchone()[0]
     return Verified(places, pending, problems)
 
 
 def _media(db: sqlite3.Connection, root: Path) -> Iterator[Problem | None]:
     """Give the problem, if any, of each photo's and video's place."""
     rows = db.execute(
-        """SELECT f.id, d.path || '/' || p.name, f.digest, f.path, f.size, f.mtime FROM place p
-           JOIN file f ON f.id = p.file JOIN folder d ON d.id = p.folder WHERE p.state IN (?, ?) ORDER BY f.id""",
-        (State.LANDED, State.SAFE),
+        f"""SELECT f.id, d.path || '/' || p.name, f.digest, f.path, f.size, f.mtime FROM place p
+            JOIN file f ON f.id = p.file JOIN folder d ON d.id = p.folder WHERE p.{THERE} ORDER BY f.id"""
     )
     for _number, group in groupby(rows, key=lambda row: row[0]):
         checked: set[tuple[int, int]] = set()
-        for _id, place, digest, source, size, mtime in group:
-            path = root / place
-            yield _problem(path, checked, partial(files.is_ours, path, digest, Path(source), size, mtime))
+        for _id, place, *known in group:
+            yield _problem(root / place, Fingerprint(*known).is_at, checked)
 
 
 def _sidecars(db: sqlite3.Connection, root: Path) -> Iterator[Problem | None]:
     """Give the problem, if any, of each sidecar of ours."""
     rows = db.execute(
-        """SELECT d.path || '/' || p.name, f.sidecar FROM place p JOIN file f ON f.id = p.file
-           JOIN folder d ON d.id = p.folder WHERE p.state IN (?, ?) AND p.xmp = ? AND f.sidecar IS NOT NULL""",
-        (State.LANDED, State.SAFE, Sidecar.WANTED),
+        f"""SELECT d.path || '/' || p.name, f.sidecar FROM place p JOIN file f ON f.id = p.file
+            JOIN folder d ON d.id = p.folder WHERE p.{THERE} AND p.xmp = ? AND f.sidecar IS NOT NULL""",
+        (Sidecar.WANTED,),
     )
     for place, digest in rows:
-        path = root / (place + SIDECAR)
-        yield _problem(path, set(), partial(_has, path, (digest,)))
+        yield _problem(root / (place + SIDECAR), _hashed(digest), set())
 
 
 def _pages(db: sqlite3.Connection, root: Path) -> Iterator[Problem | None]:
     """Give the problem, if any, of gallery, table and report."""
     for name, *digests in db.execute("SELECT path, digest, coming FROM page"):
-        yield _problem(root / name, set(), partial(_has, root / name, digests))
+        yield _problem(root / name, _hashed(*digests), set())
 
 
-def _has(path: Path, digests: Iterable[str | None]) -> bool:
-    return files.digest_at(path) in digests
+def _hashed(*digests: str | None) -> Callable[[Path], bool]:
+    """Give what tells whether a file has one of some hashes."""
+    return lambda path: files.digest_at(path) in digests
 
 
-def _problem(path: Path, checked: set[tuple[int, int]], is_ours: Callable[[], bool]) -> Problem | None:
+def _problem(path: Path, is_ours: Callable[[Path], bool], checked: set[tuple[int, int]]) -> Problem | None:
     """What is wrong with a path; another link to a file that was ``checked`` is not read again."""
     if not os.path.lexists(path):
         return Problem(str(path), _("missing; organize its source again to put it back"))
@@ -102,7 +100,7 @@ def _problem(path: Path, checked: set[tuple[int, int]], is_ours: Callable[[], bo
     try:
         if not path.exists():
             return Problem(str(path), _("links to a file that is gone"))
-        if not is_ours():
+        if not is_ours(path):
             return Problem(str(path), _("changed since it was put there"))
     except OSError as error:
         return Problem(str(path), cause_of(error))

@@ -1,0 +1,88 @@
+"""The end of a move: the sources are deleted, each only when the tree has its content for certain."""
+
+import os
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+
+from hashtagger.errors import cause_of
+from hashtagger.i18n import _
+from hashtagger.organize import files
+from hashtagger.organize.journal import RESTORING, Released, State
+from hashtagger.posts.post import Problem
+
+
+def release(db: sqlite3.Connection, destination: Path) -> list[Problem]:
+    """Delete the sources of moved files whose copies are on the drive.
+
+    Returns:
+        Why the others stay, and which could not be deleted.
+    """
+    rows = db.execute(
+        f"""SELECT f.id, f.path, f.size, f.mtime, f.released, c.id, CASE WHEN c.id = f.id THEN c.digest END,
+            d.path || '/' || p.name FROM file f JOIN file c ON c.id = COALESCE(f.same_as, f.id)
+            JOIN place p ON p.file = c.id AND p.state = {State.SAFE} JOIN folder d ON d.id = p.folder
+            WHERE f.how = 'move' AND f.member = '' AND f.released != {Released.YES} GROUP BY f.id"""
+    ).fetchall()
+    problems: list[Problem] = []
+    going: list[tuple[int, Path, Path]] = []
+    digests: list[tuple[str, int]] = []
+    gone: list[int] = []
+    for number, path, size, mtime, released, stored, digest, place in rows:
+        source, final = Path(path), destination / place
+        in_doubt = released == Released.IN_DOUBT
+        if in_doubt:  # An undo may have been killed as it brought it back.
+            with suppress(OSError):
+                source.with_name(RESTORING).unlink(missing_ok=True)
+        if not os.path.lexists(source):
+            if in_doubt:  # A run was killed after it had deleted it; else it was somebody else.
+                gone.append(number)
+            continue
+        found = _verified(source, final, size, mtime, digest)
+        if isinstance(found, Problem):
+            problems.append(found)
+        else:
+            going.append((number, source, final))
+            digests.append((found, stored))
+    db.execute("BEGIN")
+    db.executemany(
+        "UPDATE file SET content = COALESCE(content, ?1), digest = COALESCE(digest, ?1) WHERE id = ?2", digests
+    )
+    _note(db, [number for number, *_paths in going], Released.IN_DOUBT)
+    db.execute("COMMIT")
+    db.execute("PRAGMA wal_checkpoint")  # Undo brings back only what is written down, after a power cut too.
+    for number, source, final in going:
+        try:
+            files.remove(source, final)
+        except OSError as error:
+            problems.append(Problem(str(source), cause_of(error)))
+            continue
+        gone.append(number)
+    db.execute("BEGIN")
+    _note(db, [row[0] for row in rows], Released.NO)
+    _note(db, gone, Released.YES)
+    db.execute("COMMIT")
+    return problems
+
+
+def _note(db: sqlite3.Connection, numbers: list[int], released: Released) -> None:
+    db.executemany("UPDATE file SET released = ? WHERE id = ?", [(released, number) for number in numbers])
+
+
+def _verified(source: Path, final: Path, size: int, mtime: int, digest: str | None) -> str | Problem:
+    """The SHA-256 of a moved file at its place, or why its source has to stay."""
+    try:
+        if source.is_symlink():
+            return Problem(str(source), _("is a link: not deleted"))
+        if not final.exists():
+            return Problem(str(final), _("missing: its source is not deleted"))
+        if final.is_symlink():
+            return Problem(str(source), _("its only copy is a link: not deleted"))
+        if not files.is_unchanged(source, size, mtime):
+            return Problem(str(source), _("changed since it was copied: not deleted"))
+        found = files.digest_at(final)
+        if not final.samefile(source) and found != (digest or files.digest_at(source)):
+            return Problem(str(final), _("changed since it was copied: its source is not deleted"))
+        return found
+    except OSError as error:
+        return Problem(str(source), cause_of(error))
