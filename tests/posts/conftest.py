@@ -87,6 +87,7 @@ class Instagram:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet, or each answer waits 40 ms for the head's receipt
 
     def log_message(self, *arguments) -> None:
         pass
@@ -228,7 +229,7 @@ def instagram(monkeypatch, tmp_path):
     monkeypatch.setattr(instaloader.RateController, "sleep", lambda controller, seconds: None)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "config"))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=[0.01], daemon=True)
     thread.start()
     yield server.instagram
     server.shutdown()

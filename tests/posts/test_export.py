@@ -225,6 +225,19 @@ def test_list_of_posts_is_believed_before_the_others(tmp_path, name, key):
     assert shown(posts) == [("2023-04-20T23:13:20+09:00", "새 글", ["a.jpg", "b.jpg"])]
 
 
+def test_of_posts_that_a_later_entry_ties_together_the_first_has_the_words(tmp_path):
+    names = [f"media/posts/202304/{number}.jpg" for number in range(20)]
+    pairs = list(zip(names[::2], names[1::2], strict=True))
+    first, last = (
+        [{"media": [item(one, "처음")]} for one, __ in pairs],
+        [{"media": [item(one, "다음")]} for __, one in pairs],
+    )
+    both = [{"media": [item(one), item(other)]} for one, other in pairs]
+    files = {"content/posts_1.json": first + last + both, **dict.fromkeys(names, JPEG)}
+    posts, __ = read(write(tmp_path, files))
+    assert [(post.caption, len(post.media)) for post in posts] == [("처음", 2)] * len(pairs)
+
+
 def insight(uri, title, time):
     return {"media_map_data": {"Vorschaubild": item(uri, title, time)}, "string_map_data": {"x": {"value": "1"}}}
 
@@ -333,18 +346,20 @@ def test_layout_of_2018(tmp_path):
                 row("photos/201811/c.jpg", "산책 #강아지"),
             ],
             "videos": [
-                row("videos/201811/d.mp4", "산책 #강아지"),
+                row("videos/201811/d.mp4", "산책 #강아지", "2018-11-05T20:19:29+00:00"),
                 row("videos/201811/e.mp4", "", "2019-05-06T16:08:09+00:00"),
             ],
-            "stories": [row("stories/201901/s.jpg", "")],
+            "stories": [row("stories/201901/s.jpg", ""), row("stories/201901/t.jpg")],
             "profile": [row("profile/p.jpg", is_active_profile=True)],
             "direct": [row("direct/201801/x.jpg")],
         },
         "photos/201811/a.jpg": JPEG, "photos/201811/b.jpg": JPEG, "photos/201811/c.jpg": JPEG,
         "videos/201811/d.mp4": MP4, "videos/201811/e.mp4": MP4, "stories/201901/s.jpg": JPEG, "profile/p.jpg": JPEG,
-        "direct/201801/x.jpg": JPEG,
+        "stories/201901/t.jpg": JPEG, "direct/201801/x.jpg": JPEG,
     }  # fmt: skip
-    posts, problems = read(write(tmp_path, files))
+    together = read(write(tmp_path, files), stories=True)[0]
+    assert sorted(len(post.media) for post in together) == [1, 1, 1, 1, 3], "stories are no part of a carousel"
+    posts, problems = read(tmp_path)
     assert sorted(shown(posts)) == [
         ("2018-11-06T05:19:29+09:00", "", ["b.jpg"]),
         ("2018-11-06T05:19:29+09:00", "산책 #강아지", ["a.jpg", "c.jpg", "d.mp4"]),
@@ -440,6 +455,7 @@ def test_missing_files_are_named_and_the_words_kept(tmp_path):
 
 def test_unlisted_files_become_posts_of_their_month_as_a_guess(tmp_path):
     files = {"content/posts_1.json": [{"media": [item(A)]}], A: JPEG, B: JPEG, "media/posts/loose.jpg": JPEG}
+    files["media/reels/no-data.txt"] = b""  # as Instagram marks what is empty
     for path in (write(tmp_path / "folder", files), pack(tmp_path / "x.zip", files)):
         posts, problems = read(path)
         guessed = {post.media[0].name: post for post in posts if post.time_is_guess}

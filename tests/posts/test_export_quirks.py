@@ -56,6 +56,23 @@ def test_one_tagged_caption_tells_the_label_of_all(tmp_path, word):
     assert [post.caption for post in posts] == ["좋은 날", "산책 #강아지", "나들이 #한강"]
 
 
+def test_each_part_has_its_language_or_that_of_the_others(tmp_path):
+    place = label("위치", "글보다 훨씬 긴 이름을 가진 어느 장소")
+    parts = {
+        "2023": [[label("Caption", "walk #dog"), place], [label("Caption", "home"), place], [label("Caption", "sea")]],
+        "2024": [[place, label("문구", "산책 #강아지")], [place, label("문구", "나들이 #한강")], [place]],
+        "2024-2": [[place, label("문구", "좋은 날")]],
+    }
+    for number, (part, entries) in enumerate(parts.items()):
+        times = range(NOON + number * 100, NOON + number * 100 + len(entries))
+        content = [
+            {"timestamp": time, "media": [], "label_values": entry} for time, entry in zip(times, entries, strict=True)
+        ]
+        write(tmp_path / part, {f"your_instagram_activity/media/posts_{number}.json": content})
+    captions = {post.caption for post in read(tmp_path)[0]}
+    assert captions == {"walk #dog", "home", "sea", "산책 #강아지", "나들이 #한강", "좋은 날"}
+
+
 OWNER = {"title": "Owner", "dict": [{"dict": [label("소개", "내 소개 #일상 #소통 #맞팔")]}]}
 
 

@@ -8,6 +8,7 @@ import zipfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,14 +53,36 @@ def documents(keys: list[str]) -> st.SearchStrategy:
     )
 
 
+def write(root: Path, files: dict[str, bytes]) -> None:
+    for path, content in files.items():
+        target = root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+
+
 @contextmanager
 def folder(files: dict[str, bytes]):
     with tempfile.TemporaryDirectory() as name:
-        for path, content in files.items():
-            target = Path(name) / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
+        write(Path(name), files)
         yield Path(name)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    """The photos of an export, written once for all examples."""
+    root = tmp_path_factory.mktemp("export")
+    write(root, dict.fromkeys(FILES, JPEG))
+    return root
+
+
+def used_of_export(photos: Path, lists: dict[str, object]) -> set[str]:
+    """Read an export of these photos and lists, and tell which files its posts have."""
+    write(photos, {name: json.dumps(document).encode() for name, document in lists.items()})
+    try:
+        return used(check(photos))
+    finally:
+        for name in lists:
+            (photos / name).unlink()
 
 
 def check(path: Path) -> list[Post]:
@@ -89,22 +112,19 @@ def used(posts: list[Post]) -> set[str]:
     documents(KEYS) | st.lists(st.dictionaries(st.sampled_from(KEYS), documents(KEYS)), max_size=4),
     documents(KEYS),
 )
-def test_export_of_any_json(listing, document, insights):
-    files = {
-        f"content/{listing}.json": json.dumps(document).encode(),
-        "past_instagram_insights/posts.json": json.dumps({"organic_insights_posts": insights}).encode(),
-        "content/posts_2.json": b"[]",
-        **dict.fromkeys(FILES, JPEG),
+def test_export_of_any_json(photos, listing, document, insights):
+    lists = {
+        f"content/{listing}.json": document,
+        "past_instagram_insights/posts.json": {"organic_insights_posts": insights},
+        "content/posts_2.json": [],
     }
-    with folder(files) as root:
-        found = used(check(root))
-        assert found >= {str(root / name) for name in FILES}, "each file is of a post, if only by a guess"
+    found = used_of_export(photos, lists)
+    assert found >= {str(photos / name) for name in FILES}, "each file is of a post, if only by a guess"
 
 
 @given(documents(KEYS))
-def test_old_export_of_any_json(document):
-    with folder({"media.json": json.dumps(document).encode(), **dict.fromkeys(FILES, JPEG)}) as root:
-        assert str(root / FILES[3]) in used(check(root))
+def test_old_export_of_any_json(photos, document):
+    assert str(photos / FILES[3]) in used_of_export(photos, {"media.json": document})
 
 
 @given(st.data())

@@ -26,7 +26,7 @@ def read(data: bytes | str) -> list:
     return list(entries(Trickle(data.encode() if isinstance(data, str) else data)))
 
 
-@given(st.lists(VALUES), st.sampled_from([None, 2]), st.booleans())
+@given(st.lists(VALUES, max_size=4), st.sampled_from([None, 2]), st.booleans())
 def test_array_comes_as_its_elements(values, indent, escaped):
     data = json.dumps(values, indent=indent, ensure_ascii=escaped)
     assert read(data) == [(None, value) for value in values]
@@ -46,6 +46,7 @@ def test_wrapper_within_a_wrapper():
 )
 def test_single_post_instead_of_an_array(post):
     assert read(json.dumps(post)) == [(None, post)]
+    assert read(json.dumps({"ig_reels_media": post})) == [("ig_reels_media", post)]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -79,7 +80,9 @@ def test_any_bytes_give_entries_or_a_value_error(data):
         read(data)
 
 
-def test_one_entry_cannot_fill_the_memory():
+def test_one_entry_cannot_fill_the_memory(monkeypatch):
+    monkeypatch.setattr("hashtagger.posts.jsonstream._LARGEST_ENTRY", 1 << 20)
+
     class Endless(io.RawIOBase):
         def read(self, size=-1):
             return b'["' if size == 2 else b"x" * size

@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
+from hashtagger.i18n import _
 from hashtagger.posts.directory import ENCRYPTED, Directory, Member
 
 _LARGEST_MEMBER = 64 << 30
@@ -54,9 +55,11 @@ def open_member(archive: Path, member: str) -> BinaryIO:
     """
     found = _find(archive, member)
     if found.size > _LARGEST_MEMBER or (found.size > _BOMB_SIZE and found.size > found.packed * _BOMB_RATIO):
-        raise zipfile.BadZipFile(f"{member} claims to unpack to {found.size} bytes")
+        raise zipfile.BadZipFile(
+            _("{member}: claims to unpack to {size} bytes, as no photo does").format(member=member, size=found.size)
+        )
     if found.flags & (ENCRYPTED | _PATCHED):
-        raise zipfile.BadZipFile(f"{member} is encrypted" if found.flags & ENCRYPTED else f"{member} is a patch")
+        raise zipfile.BadZipFile(_("{member}: encrypted, or packed in an unknown way").format(member=member))
     file = archive.open("rb")
     try:
         return io.BufferedReader(_Member(_unpacked(file, found)), buffer_size=1 << 18)
@@ -89,12 +92,12 @@ def _unpacked(file: BinaryIO, member: Member) -> io.BufferedIOBase:
     file.seek(member.position)
     signature, name_length, extra_length = _HEADER.unpack(file.read(_HEADER.size))
     if signature != b"PK\x03\x04":
-        raise zipfile.BadZipFile(f"{member.name}: its header is damaged")
+        raise zipfile.BadZipFile(_("{member}: its header is damaged").format(member=member.name))
     file.seek(name_length + extra_length, os.SEEK_CUR)
     info = zipfile.ZipInfo("member")
     info.compress_type, info.CRC = member.method, member.checksum
     info.compress_size, info.file_size = member.packed, member.size
-    return zipfile.ZipExtFile(file, "r", info, None, True)
+    return zipfile.ZipExtFile(file, "r", info, close_fileobj=True)
 
 
 class _Member(io.RawIOBase):
@@ -110,7 +113,7 @@ class _Member(io.RawIOBase):
         try:
             data = self._stream.read(len(buffer))
         except (zlib.error, EOFError, RuntimeError, ValueError) as error:
-            raise zipfile.BadZipFile(f"damaged: {error}") from error
+            raise zipfile.BadZipFile(_("damaged: {error}").format(error=error)) from error
         buffer[: len(data)] = data
         return len(data)
 

@@ -28,9 +28,9 @@ _STATUS = re.compile(r"\b(401|403|429) [A-Z]")
 _CHECKPOINT = re.compile(r"browser to (\S+)")
 _ITEM = re.compile(r"_\d+$")
 _PINNED = 3
-"""So many posts of a profile may come first although they are old."""
+"""How many old posts a profile may show before its newest."""
 _TRIES = 3
-"""How often a wrong password or code may be corrected."""
+"""How often a password or a code is asked for."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def collect_hashtag(
 
 
 def _since_newest(posts: "NodeIterator[Post]", count: int, since: datetime | None) -> datetime | None:
-    """Tell since when there are so many posts, as a count of those that come first would count pinned ones."""
+    """Find the time of the last of the ``count`` newest posts: the first ``count`` may hold old, pinned ones."""
     times = nlargest(count, (post.date_local for post in islice(posts, count + _PINNED)))
     return max(filter(None, [since, *times[-1:]]), default=None)
 
@@ -151,7 +151,7 @@ def _fetch(
     wanted: Wanted,
     pinned: int = 0,
 ) -> Collected:
-    """Go through posts; ``pinned`` of them may come first although they are old."""
+    """Download the wanted ones of ``posts``, of which the first ``pinned`` may be old."""
     since = wanted.since
 
     def tell(post: "Post") -> bool:
@@ -202,23 +202,23 @@ def _log_in(loader: "Instaloader", login: Login) -> None:
         return
     # There is no session, or one that today's instaloader cannot read.
     try:
-        _try(lambda: loader.login(login.user, login.ask_password()), _TRIES)
+        _try(lambda: loader.login(login.user, login.ask_password()))
     except instaloader.TwoFactorAuthRequiredException:
-        _try(lambda: loader.two_factor_login(login.ask_code()), _TRIES)
+        _try(lambda: loader.two_factor_login(login.ask_code()))
     except KeyError as error:  # Instagram gave none of the cookies that its login page always gives
         raise CollectError(_("Instagram does not show its login page now; run it again in some hours")) from error
     loader.save_session_to_file()
 
 
-def _try(step: Callable[[], None], times: int) -> None:
+def _try(step: Callable[[], None]) -> None:
+    """Let the user correct a wrong password or code."""
     import instaloader
 
-    try:
-        step()
-    except instaloader.BadCredentialsException:
-        if times == 1:
-            raise
-        _try(step, times - 1)
+    for _earlier in range(_TRIES - 1):
+        with suppress(instaloader.BadCredentialsException):
+            step()
+            return
+    step()
 
 
 @contextmanager

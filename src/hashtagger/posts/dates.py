@@ -57,8 +57,8 @@ def from_timestamp(value: object, zone: tzinfo) -> datetime | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e14:
         return None
     seconds = value / 1000 if value > 1e11 else value
-    moment = datetime.fromtimestamp(seconds, timezone.utc)
-    return moment.astimezone(zone) if _EARLIEST <= moment < _LATEST else None
+    # Windows raises for years from 3001 on, so what is out of range must not get there.
+    return datetime.fromtimestamp(seconds, zone) if _EARLIEST.timestamp() <= seconds < _LATEST.timestamp() else None
 
 
 def from_text(

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import BinaryIO
 from zipfile import BadZipFile
 
+from hashtagger.i18n import _
+
 _ENTRY = struct.Struct("<4s4xHHHHIIIHHH8xI")  # signature to the position of the file itself
 _END = struct.Struct("<4sHHHHIIH")
 _LOCATOR64 = struct.Struct("<4sIQI")
@@ -36,7 +38,7 @@ class Member:
         name: With slashes, decoded.
         flags: General purpose bits; bit 0 is encryption.
         method: How it is packed: 0 stored, 8 deflated, ...
-        clock: When it was changed, in DOS's words: time, date.
+        clock: When it was changed: time and date as DOS packs them, two 16-bit numbers.
         checksum: CRC-32 of its content.
         packed: Bytes in the archive.
         size: Bytes of its content, as claimed.
@@ -99,7 +101,7 @@ class Directory:
         except BaseException:
             self._file.close()
             raise
-        # In the order of hashes; of two files of one name the later one comes later, and counts.
+        # Sorted by hash, for `find`. Sorting is stable, so of two files of one name the later one is found.
         order = sorted(range(len(hashes)), key=hashes.__getitem__)
         self._hashes = array("q", (hashes[index] for index in order))
         self._positions = array("Q", (positions[index] for index in order))
@@ -134,7 +136,7 @@ class Directory:
                 if left and len(data) - at < _LONGEST_ENTRY:
                     more = file.read(min(left, _CHUNK))
                     if not more:
-                        raise BadZipFile("its table of contents is cut")
+                        raise BadZipFile(_("its table of contents is damaged"))
                     left -= len(more)
                     base += at
                     data, at = data[at:] + more, 0
@@ -149,7 +151,7 @@ class Directory:
             position,
         ) = _ENTRY.unpack_from(data, at)  # fmt: skip
         if signature != b"PK\x01\x02":
-            raise BadZipFile("its table of contents is damaged")
+            raise BadZipFile(_("its table of contents is damaged"))
         end = at + _ENTRY.size + name_length
         name = _decoded(data[at + _ENTRY.size : end])
         if _AT_MOST_32 in (packed, size, position):
@@ -166,7 +168,7 @@ def _find_entries(file: BinaryIO) -> tuple[int, int, int]:
     tail = file.read()
     at = tail.rfind(b"PK\x05\x06")
     if at < 0:
-        raise BadZipFile("File is not a zip file")
+        raise BadZipFile(_("it has no table of contents"))
     _s, disk, first_disk, _here, _count, size, start, _comment = _END.unpack_from(tail, at)
     end = tail_start + at
     if (at64 := end - _LOCATOR64.size) >= 0:
@@ -185,7 +187,7 @@ def _find_entries(file: BinaryIO) -> tuple[int, int, int]:
         raise SplitZipError("an archive over several disks is not read")
     shift = end - size - start
     if size > end or start + shift < 0 or shift < 0:
-        raise BadZipFile("its table of contents is not where it says")
+        raise BadZipFile(_("its table of contents is damaged"))
     return start + shift, size, shift
 
 
@@ -202,7 +204,7 @@ def _large(extra: bytes, *values: int) -> list[int]:
                 break
             return [value for value in found if value is not None]
         at += 4 + length
-    raise BadZipFile("an entry of its table of contents lacks its size")
+    raise BadZipFile(_("its table of contents is damaged"))
 
 
 def _decoded(raw: bytes) -> str:

@@ -36,7 +36,7 @@ class Draft:
         caption: Its text, repaired.
         permalink: Its address, where given.
         place: The name of its place, where given.
-        carousel: What the rows of one carousel have in common where each row is an entry of its own.
+        row: Whether it is a row of media.json, where each file of a carousel is an entry of its own.
         origin: The file that holds the entry, for messages.
         keys: Hashes; two entries that have one in common are of one post.
         tagged: What is labelled and has a hashtag, as `_labels` gives it: one of these labels is the caption's.
@@ -47,7 +47,7 @@ class Draft:
     caption: str = ""
     permalink: str | None = None
     place: str | None = None
-    carousel: str | None = None
+    row: bool = False
     origin: str = ""
     keys: frozenset[int] = frozenset()
     tagged: tuple[tuple[str, str, bool], ...] = ()
@@ -63,15 +63,15 @@ class Draft:
         self.place = self.place or other.place
 
     def contradicts(self, other: "Draft") -> bool:
-        """Tell whether two entries that have a key in common are two posts all the same.
+        """Tell whether two entries that have a key in common are of two posts all the same.
 
-        Those that share a file are where they have other words at another time; those of which only the moment is the
-        same, where they have other words or addresses.
+        Entries that share a file are of two posts when both their words and their times differ. Entries that share
+        only the moment are of two posts when their words or their addresses differ.
         """
         if self.taken_at is None or other.taken_at is None:
             return False
         texts = {unicodedata.normalize("NFC", draft.caption).strip() for draft in (self, other) if draft.caption}
-        # Of one moment they have its key in common.
+        # Of entries of one moment, a single key in common is that of the moment.
         if self.taken_at == other.taken_at and len(self.keys & other.keys) == 1:
             return len(texts) > 1 or len({self.permalink, other.permalink} - {None}) > 1
         return len(texts) > 1 and abs((self.taken_at - other.taken_at).total_seconds()) > 60
@@ -83,8 +83,8 @@ def read_entry(entry: object, zone: tzinfo, caption_label: str | None = None) ->
     Args:
         entry: A parsed JSON value.
         zone: The zone for its time.
-        caption_label: What captions are labelled in this export, where known: labels are in the language that the
-            owner's app spoke.
+        caption_label: What captions are labelled in this part of the export, where known: labels are in the language
+            that the owner's app spoke at the time.
 
     Returns:
         The draft, or ``None`` where the entry does not describe a post.
@@ -96,19 +96,16 @@ def read_entry(entry: object, zone: tzinfo, caption_label: str | None = None) ->
     labels = list(_labels(nodes))
     if not items and not labels:
         return None
-    old = "path" in entry
-    draft = Draft(
+    return Draft(
         references=[reference for item in items for reference in _references(item)],
         taken_at=_time(entry, items, zone),
         caption=_first_text([entry.get("title"), *(item.get("title") for item in items), entry.get("caption")])
         or _caption_among(labels, caption_label),
         permalink=next((found[0] for _label, value, _inside in labels if (found := _PERMALINK.match(value))), None),
         place=_text(entry.get("location")) or None,
+        row="path" in entry,
         tagged=tuple(one for one in labels if extract_tags(one[1]) and not _ADDRESS.match(one[1])),
     )
-    if old and draft.taken_at is not None:
-        draft.carousel = f"{entry.get('taken_at')}\0{draft.caption}"
-    return draft
 
 
 def _media_items(entry: dict[str, object]) -> Iterator[dict[str, object]]:

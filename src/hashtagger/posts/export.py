@@ -2,7 +2,7 @@
 
 import unicodedata
 import zipfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
@@ -45,6 +45,9 @@ _MEDIA_FOLDERS = {
     "stories": _STORIES,
     "profile": _OTHER,
 }
+
+_EMPTY = "no-data.txt"
+"""Instagram's mark of a folder for which there is nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +92,13 @@ class ExportSource:
         self._zone = zone
         asked = {_POSTS: True, _INSIGHTS: True, _REELS: reels, _STORIES: stories, _OTHER: other}
         self._wanted = {kind for kind, wanted in asked.items() if wanted}
-        self._caption_label: str | None = None
+        self._caption_labels: dict[int | None, str] = {}
 
     def posts(self) -> Iterator[Post]:
         """Yield every post once; those of each list in its order, merged ones and unlisted files last."""
         self.problems = list(self._left_out)
         self._nearest = list(self._trees)
-        self._caption_label = None
+        self._caption_labels = {}
         listings = [listing for tree in self._trees for listing in self._listings(tree)]
         insights = [listing for listing in listings if listing.kind == _INSIGHTS]
         listings = sorted((listing for listing in listings if listing.kind != _INSIGHTS), key=_rank)
@@ -132,6 +135,7 @@ class ExportSource:
             wanted: Whether entries of kinds that were not asked for are left out.
         """
         location = listing.tree.location(listing.name)
+        label = self._caption_labels.get(id(listing.tree), self._caption_labels.get(None))
         unread = 0
         try:
             with listing.tree.open(listing.name) as stream:
@@ -139,12 +143,12 @@ class ExportSource:
                     kind = listing.kind or _KIND_OF_KEY.get(key or "", _POSTS)
                     if (key is not None and key in PRIVATE) or (wanted and kind not in self._wanted):
                         continue
-                    draft = read_entry(entry, self._zone, self._caption_label)
+                    draft = read_entry(entry, self._zone, label)
                     if draft is None:
                         unread += 1
                         continue
                     draft.origin = location
-                    draft.keys = frozenset(_keys(draft))
+                    draft.keys = frozenset(_keys(draft, kind))
                     yield draft
         except (OSError, ValueError, zipfile.BadZipFile) as error:
             if report:
@@ -153,16 +157,18 @@ class ExportSource:
             self._problem(location, _("{count} entries describe no post").format(count=unread))
 
     def _survey(self, listings: Sequence[_Listing]) -> tuple[set[int], set[int], set[int], dict[int, float]]:
-        """Learn which keys there are, which more than one entry has, and how captions are labelled.
+        """Read all lists once to learn what tells one post from another, and how captions are labelled.
 
-        The third set is of moments that tell no post, as two with files have them; last come the times of the trees'
-        newest posts.
+        Returns:
+            All keys; the keys that more than one entry has; of these the moments that tie nothing together, because
+            two posts with files share them; and the time of the newest post of each tree, by the tree's id.
         """
         seen: set[int] = set()
         shared: set[int] = set()
         crowded: set[int] = set()
         bare: set[int] = set()
-        labels: Counter[tuple[str, bool]] = Counter()
+        # By part, as each is in the language of its day, and those of all, for parts that tell nothing.
+        labels: defaultdict[int | None, Counter[tuple[str, bool]]] = defaultdict(Counter)
         met: set[int] = set()
         newest: dict[int, float] = {}
         for listing in listings:
@@ -179,30 +185,31 @@ class ExportSource:
                 shared |= draft.keys & seen
                 seen |= draft.keys
                 # An owner's name may have a hashtag too, but it is the same in every post.
-                labels.update((label, inside) for label, text, inside in draft.tagged if hash(text) not in met)
-                met.update(hash(text) for _label, text, _inside in draft.tagged)
-        likely = max(labels, key=lambda one: (labels[one], not one[1]), default=None)
-        self._caption_label = likely[0] if likely else None
+                fresh = [(label, inside) for label, text, inside in draft.tagged if hash((tree, text)) not in met]
+                met.update(hash((tree, text)) for _label, text, _inside in draft.tagged)
+                for part in (tree, None) if fresh else ():
+                    labels[part].update(fresh)
+        for part, counts in labels.items():
+            likely, _count = max(counts.items(), key=lambda one: (one[1], not one[0][1]))
+            self._caption_labels[part] = likely[0]
         return seen, shared, crowded, newest
 
     def _merged(self, listings: Sequence[_Listing], shared: set[int]) -> Iterator[Draft]:
-        holder: dict[int, Draft] = {}
         held: dict[int, Draft] = {}
-        for listing in listings:
-            for draft in self._drafts(listing, report=True):
-                keys = draft.keys & shared
-                if not keys:
-                    yield draft
-                    continue
-                same = {id(other): other for key in keys if (other := holder.get(key)) and not other.contradicts(draft)}
-                # The entry that came first takes the others in, even those that only this one ties to it.
-                first, *others = sorted([draft, *same.values()], key=lambda one: one is draft)
-                for other in others:
-                    first.absorb(other)
-                    held.pop(id(other), None)
-                held[id(first)] = first
-                for key in first.keys & shared:
-                    holder[key] = first
+        holder: dict[int, int] = {}
+        drafts = (draft for listing in listings for draft in self._drafts(listing, report=True))
+        for number, draft in enumerate(drafts):
+            keys = draft.keys & shared
+            if not keys:
+                yield draft
+                continue
+            same = {holder[key] for key in keys & holder.keys() if not held[holder[key]].contradicts(draft)}
+            held[number] = draft
+            # The entry that came first takes the others in, even those that only this one ties to it.
+            first, *others = *sorted(same), number
+            for other in others:
+                held[first].absorb(held.pop(other))
+            holder.update(dict.fromkeys(held[first].keys & shared, first))
         yield from held.values()
 
     def _captions(self, insights: Sequence[_Listing], crowded: set[int]) -> dict[int, str]:
@@ -231,7 +238,7 @@ class ExportSource:
         for tree in self._trees:
             for name in tree.files(folders):
                 key = hash(unicodedata.normalize("NFC", name))
-                if key not in seen:
+                if key not in seen and PurePosixPath(name).name != _EMPTY:
                     seen.add(key)
                     yield from self._unlisted_file(tree, name)
 
@@ -298,20 +305,20 @@ class ExportSource:
         self.problems.append(Problem(location, cause))
 
 
-def _keys(draft: Draft) -> Iterator[int]:
-    """What tells that two entries are of one post. Hashes, as a million of them must fit; a clash only costs a look."""
+def _keys(draft: Draft, kind: str) -> Iterator[int]:
+    """Give what two entries of one post have in common, as hashes, so that those of a million entries fit."""
     for reference in draft.references:
         for uri in filter(None, (reference.uri, reference.backup)):
             yield hash(unicodedata.normalize("NFC", archive.safe_name(uri) or uri))
-    if draft.carousel is not None:
-        yield hash(("carousel", draft.carousel))
+    if draft.row and draft.taken_at is not None and kind == _POSTS:
+        yield hash(("carousel", draft.taken_at, draft.caption))
     if draft.permalink is not None:
         yield hash((draft.permalink, draft.taken_at))
     yield from _moment_key(draft)
 
 
 def _moment_key(draft: Draft) -> frozenset[int]:
-    """What ties entries that share no file, as one names none; of use only where a single post has it."""
+    """Give what ties an entry that names no file to its post; of use only where a single post has that moment."""
     return frozenset() if draft.taken_at is None else frozenset({hash(("moment", draft.taken_at))})
 
 

@@ -5,6 +5,8 @@ import json
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from hashtagger.i18n import _
+
 _CHUNK = 1 << 16
 _LARGEST_ENTRY = 1 << 26
 """Characters one entry may take; a post has at most some thousands."""
@@ -19,7 +21,7 @@ def entries(stream: BinaryIO) -> Iterator[tuple[str | None, object]]:
     """Yield the entries of a JSON file one at a time, each with the key of the list that holds it.
 
     A bare array yields its elements with ``None``; an object yields the elements of each of its lists with that
-    list's key, also one level deeper; an object that is a post itself yields itself with ``None``.
+    list's key, also one level deeper; a post that stands where a list of posts should is yielded like a list of one.
 
     Raises:
         ValueError: The file is not JSON, from there on; the entries before have been yielded.
@@ -33,7 +35,7 @@ def entries(stream: BinaryIO) -> Iterator[tuple[str | None, object]]:
     elif start == "{":
         yield from _object(text)
     else:
-        raise ValueError("it starts with neither [ nor {" if start else "it is empty")
+        raise ValueError(_("it is neither a list nor an object of JSON") if start else _("it is empty"))
 
 
 def _array(text: "_Text") -> Iterator[object]:
@@ -55,7 +57,7 @@ def _object(text: "_Text") -> Iterator[tuple[str | None, object]]:
     while True:
         key = text.value()
         if not isinstance(key, str):
-            raise ValueError(f"a key is not a string: {key!r:.40}")
+            raise ValueError(_("a key is not a string: {key}").format(key=repr(key)[:40]))
         text.take(":")
         if text.peek() == "[" and key not in _SINGLE:
             for value in _array(text):
@@ -67,9 +69,11 @@ def _object(text: "_Text") -> Iterator[tuple[str | None, object]]:
     if not _SINGLE.isdisjoint(own):
         yield None, own
         return
-    for inner in own.values():
-        for key, value in inner.items() if isinstance(inner, dict) else ():
-            yield from ((key, one) for one in (value if isinstance(value, list) else ()))
+    for key, inner in own.items():
+        if isinstance(inner, dict) and not _SINGLE.isdisjoint(inner):
+            yield key, inner
+        elif isinstance(inner, dict):
+            yield from ((name, one) for name, value in inner.items() if isinstance(value, list) for one in value)
 
 
 class _Text:
@@ -100,9 +104,10 @@ class _Text:
         """Consume the next character, which must be one of ``allowed``."""
         character = self.peek()
         if not character:
-            raise ValueError("it ends too early")
+            raise ValueError(_("it ends too early"))
         if character not in allowed:
-            raise ValueError(f"{character!r} stands where {' or '.join(allowed)} belongs")
+            unexpected = _("it has {found} where one of {allowed} belongs")
+            raise ValueError(unexpected.format(found=character, allowed=" ".join(allowed)))
         self._position += 1
         return character
 
@@ -117,9 +122,9 @@ class _Text:
                 if self._fill(want):
                     want *= 2
                     continue
-                raise ValueError("it ends too early" if error.pos >= len(self._buffer) else error.msg) from error
+                raise ValueError(_("it ends too early") if error.pos >= len(self._buffer) else error.msg) from error
             except RecursionError as error:
-                raise ValueError("it is nested too deeply") from error
+                raise ValueError(_("it is nested too deeply")) from error
             # A number at the end of what was read may go on, even after "1e+".
             if len(self._buffer) - end < 4 and self._fill(want):
                 continue
@@ -130,7 +135,7 @@ class _Text:
         if self._ended:
             return False
         if len(self._buffer) - self._position > _LARGEST_ENTRY:
-            raise ValueError("one entry is too large")
+            raise ValueError(_("one entry is too large"))
         data = self._stream.read(size)
         self._ended = not data
         more = self._decoder.decode(data, final=self._ended)

@@ -81,7 +81,7 @@ class Problem:
 
 @runtime_checkable
 class Source(Protocol):
-    """Something that yields posts, newest or oldest first, without holding them all.
+    """Something that yields posts one by one, in any order, without holding them all.
 
     ``problems`` grows while ``posts`` is read, and is complete when it ends.
     """

@@ -1,7 +1,6 @@
 """What a file holds: by its extension, or by its first bytes where the extension says nothing."""
 
 from collections.abc import Callable
-from pathlib import PurePath
 from typing import BinaryIO
 
 from hashtagger.posts.post import MediaKind
@@ -96,5 +95,4 @@ def name_and_kind(
         return name, kind or hint
     if extension(name) == found[1]:
         return name, found[0]
-    stem = PurePath(name).stem if kind is not None else name
-    return f"{stem}.{found[1]}", found[0]
+    return f"{name if kind is None else stem(name)}.{found[1]}", found[0]

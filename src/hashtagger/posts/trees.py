@@ -19,6 +19,7 @@ from hashtagger.posts.directory import SplitZipError
 from hashtagger.posts.entry import read_entry
 from hashtagger.posts.jsonstream import entries
 from hashtagger.posts.mojibake import escaped, readable
+from hashtagger.posts.photos import is_hidden
 from hashtagger.posts.post import Media, MediaKind, Problem
 
 PRIVATE = frozenset({"direct", "messages", "inbox", "message_requests", "archived_threads", "filtered_threads"})
@@ -86,10 +87,6 @@ def is_listing(name: str) -> bool:
     return LISTING.fullmatch(path.name) is not None
 
 
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name in {"__MACOSX", "Thumbs.db", "desktop.ini"}
-
-
 @dataclass(frozen=True)
 class Folder:
     """An unpacked export."""
@@ -110,9 +107,9 @@ class Folder:
         """Name the files below some folders of it, hidden and private ones left out."""
         for folder in folders:
             for current, inner, names in os.walk(self.root / folder):
-                inner[:] = [name for name in sorted(inner) if not _hidden(name) and name not in PRIVATE]
+                inner[:] = [name for name in sorted(inner) if not is_hidden(name) and name not in PRIVATE]
                 inside = Path(current).relative_to(self.root).as_posix()
-                yield from (f"{inside}/{name}" for name in sorted(names) if not _hidden(name))
+                yield from (f"{inside}/{name}" for name in sorted(names) if not is_hidden(name))
 
     def open(self, name: str) -> BinaryIO:
         """Open a file of it."""
@@ -154,7 +151,7 @@ class Archive:
             if name.startswith(self.prefix) and not name.endswith("/"):
                 inside = name[len(self.prefix) :]
                 parts = inside.split("/")
-                if PRIVATE.isdisjoint(parts) and not any(map(_hidden, parts)):
+                if PRIVATE.isdisjoint(parts) and not any(map(is_hidden, parts)):
                     yield inside
 
     def listings(self) -> Iterator[str]:
@@ -226,7 +223,7 @@ def _subfolders(path: Path) -> list[Path]:
     # A folder may hold a million photos, of which no list is made here.
     try:
         with os.scandir(path) as inside:
-            names = [one.name for one in inside if one.is_dir() and not _hidden(one.name) and one.name not in PRIVATE]
+            names = [one.name for one in inside if one.is_dir() and not is_hidden(one.name) and one.name not in PRIVATE]
     except OSError:  # a folder that may not be read holds no export for us
         return []
     return [path / name for name in sorted(names)]
@@ -234,7 +231,7 @@ def _subfolders(path: Path) -> list[Path]:
 
 def _is_archive(name: str) -> bool:
     # Of an archive in pieces the first is enough to tell of it.
-    return name.lower().endswith((".zip", ".zip.001")) and not _hidden(name)
+    return name.lower().endswith((".zip", ".zip.001")) and not is_hidden(name)
 
 
 def _archives(path: Path) -> list[Path]:
@@ -330,7 +327,7 @@ def beside(paths: Sequence[Path], trees: Sequence[Tree]) -> Iterator[Problem]:
         for current, folders, names in os.walk(path):
             folder = Path(current)
             own = _OF_EXPORTS if folder in roots else frozenset[str]()
-            folders[:] = [name for name in folders if not _hidden(name) and name not in PRIVATE | own]
+            folders[:] = [name for name in folders if not is_hidden(name) and name not in PRIVATE | own]
             place = next((one for one in (*reversed(folder.parents), folder) if one not in shared), folder)
             counts[place] += sum(map(_is_shown, names))
         for place, count in counts.items():
@@ -344,7 +341,7 @@ def beside(paths: Sequence[Path], trees: Sequence[Tree]) -> Iterator[Problem]:
 
 def _is_shown(name: str) -> bool:
     """Tell whether a path is that of a photo, raw or not, or of a video."""
-    hidden = any(map(_hidden, name.split("/")))
+    hidden = any(map(is_hidden, name.split("/")))
     return not hidden and (sniff.of_name(name) in ("photo", "video") or sniff.extension(name) in sniff.RAW)
 
 
