@@ -70,7 +70,9 @@ def test_exif_orientation_is_applied(flower, orientation):
         stored = stored.transpose(step)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    assert np.array_equal(pixels(load_image(saved(stored, "PNG", exif=exif))), pixels(flower))
+    loaded = load_image(saved(stored, "PNG", exif=exif))
+    assert np.array_equal(pixels(loaded), pixels(flower))
+    assert np.array_equal(pixels(load_image(loaded)), pixels(flower))
 
 
 def test_odd_exif_costs_no_photo(flower):
@@ -211,8 +213,15 @@ def test_unreadable_file(tmp_path):
     path = tmp_path / "locked.jpg"
     path.write_bytes(b"x")
     path.chmod(0)
-    with pytest.raises(ImageError, match="no permission"):
+    with pytest.raises(ImageError, match=r"locked\.jpg: permission denied"):
         load_image(path)
+
+
+def test_what_the_system_refuses_is_not_called_damaged():
+    name = "a" * 300 + ".jpg"
+    # Windows says that there is no such file.
+    with pytest.raises(ImageError, match=rf"^{name}: (the name is too long|no such file or folder)$"):
+        load_image(name)
 
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"])

@@ -1,5 +1,6 @@
 """One way in for a photo: whatever it comes as, it leaves as an upright RGB image."""
 
+import errno
 import functools
 import glob
 import inspect
@@ -9,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeVar, Union
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeGuard, TypeVar, Union
 
 from hashtagger.errors import ImageError, cause_of
 from hashtagger.i18n import _
@@ -41,6 +42,7 @@ MAX_PIXELS = 178_956_970
 """Photos of more pixels are refused (half a gigabyte as RGB): Pillow's own bound for decompression bombs."""
 
 _OVERSHOT = 0.1  # how far bicubic resizing may take floats outside 0..1
+_ORIENTATION = 0x0112  # the EXIF tag
 
 
 def load_image(image: ImageLike, *, shorter_side: int | None = None) -> "Image":
@@ -51,8 +53,8 @@ def load_image(image: ImageLike, *, shorter_side: int | None = None) -> "Image":
 
     Args:
         image: A path, bytes, a binary file object, a PIL image, an ndarray (h, w), (h, w, 1), (h, w, 3) or
-            (h, w, 4) of uint8 or of float in 0..1, or a tensor (1 or 3 or 4, h, w) of the same types; floats may
-            lie a tenth outside, where resizing overshot, and are cut off.
+            (h, w, 4) of uint8 or of float in 0..1, or a tensor (1 or 3 or 4, h, w) of the same types; floats that
+            resizing took outside by up to a tenth are clipped.
         shorter_side: A hint that no more than this many pixels are needed; a large JPEG is then decoded
             at a half, a quarter or an eighth of its size (never below twice the hint).
 
@@ -60,7 +62,8 @@ def load_image(image: ImageLike, *, shorter_side: int | None = None) -> "Image":
         A PIL image in mode RGB that shares nothing with the input.
 
     Raises:
-        ImageError: It is empty, truncated, not a photo, of the wrong shape or type, or absurdly large.
+        ImageError: It cannot be read, or is empty, truncated, not a photo, of the wrong shape or type, or of more
+            than :data:`MAX_PIXELS`.
     """
     from PIL import Image
 
@@ -81,19 +84,7 @@ def load_image(image: ImageLike, *, shorter_side: int | None = None) -> "Image":
         return _decode(image, name, shorter_side)
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(image, torch.Tensor):
-        name = f"tensor {tuple(image.shape)}"
-        if image.ndim != 3 or image.shape[0] not in (1, 3, 4):
-            raise ImageError(
-                _("{name}: expected shape (channels, height, width) with 1, 3 or 4 channels").format(name=name)
-            )
-        # NumPy has no bfloat16.
-        samples = image.float() if image.is_floating_point() else image
-        try:
-            array = samples.detach().cpu().permute(1, 2, 0).numpy()
-        # Of sparse tensors, those without data and others that are no plain numbers.
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise ImageError(f"{name}: {_one_line(error)}") from error
-        return _from_array(array, name)
+        return _from_tensor(image)
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(image, numpy.ndarray):
         return _from_array(image, f"ndarray {image.shape}")
@@ -104,7 +95,7 @@ def load_image(image: ImageLike, *, shorter_side: int | None = None) -> "Image":
     )
 
 
-def is_one(photos: object) -> bool:
+def is_one(photos: object) -> "TypeGuard[ImageLike]":
     """Tell one photo from several; an array of four dimensions is several."""
     return (
         isinstance(photos, str | os.PathLike | bytes | bytearray | memoryview)
@@ -165,18 +156,14 @@ def _decode(file: Path | Any, name: str, shorter_side: int | None) -> "Image":
             return _to_rgb(opened, name)
     except ImageError:
         raise
+    except Image.DecompressionBombError as error:
+        raise _too_large(name) from error
     except UnidentifiedImageError as error:
         raise ImageError(f"{name}: {_why_unidentified(file)}") from error
-    except Image.DecompressionBombError as error:
-        raise ImageError(_("{name}: more than {limit} pixels").format(name=name, limit=f"{MAX_PIXELS:,}")) from error
-    except FileNotFoundError as error:
-        raise ImageError(_("{name}: no such file").format(name=name)) from error
-    except IsADirectoryError as error:
-        raise ImageError(_("{name}: is a folder").format(name=name)) from error
-    except PermissionError as error:
-        raise ImageError(_("{name}: no permission to read it").format(name=name)) from error
-    # Decoders meet damaged files with whatever goes wrong inside them.
+    # Decoders meet damaged files with whatever goes wrong inside them: EINVAL is an offset that makes no sense.
     except Exception as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise ImageError(f"{name}: {cause_of(error)}") from error
         raise ImageError(_("{name}: damaged photo ({cause})").format(name=name, cause=_one_line(error))) from error
 
 
@@ -209,9 +196,13 @@ def register_heic() -> None:
 
 def _check_size(size: tuple[int, int], name: str) -> None:
     if size[0] * size[1] > MAX_PIXELS:
-        raise ImageError(_("{name}: more than {limit} pixels").format(name=name, limit=f"{MAX_PIXELS:,}"))
+        raise _too_large(name)
     if 0 in size:
         raise ImageError(_("{name}: empty").format(name=name))
+
+
+def _too_large(name: str) -> ImageError:
+    return ImageError(_("{name}: more than {limit} pixels").format(name=name, limit=f"{MAX_PIXELS:,}"))
 
 
 def _to_rgb(image: "Image", name: str) -> "Image":
@@ -225,10 +216,12 @@ def _to_rgb(image: "Image", name: str) -> "Image":
         upright = upright.convert("LA")
     if upright.has_transparency_data:
         layer = upright.convert("RGBA")
-        upright = Image.new("RGB", layer.size, "white")
-        upright.paste(layer, mask=layer.getchannel("A"))
-        return upright
-    return upright.convert("RGB") if upright.mode != "RGB" else upright.copy() if upright is image else upright
+        white = Image.new("RGB", layer.size, "white")
+        white.paste(layer, mask=layer.getchannel("A"))
+        return white
+    rgb = upright.convert("RGB") if upright is image or upright.mode != "RGB" else upright
+    rgb.info.clear()  # What they say of the orientation would turn the photo again where it is loaded once more.
+    return rgb
 
 
 def _upright(image: "Image") -> "Image":
@@ -246,7 +239,7 @@ def _upright(image: "Image") -> "Image":
     }
     image.load()
     try:
-        turn = turns[image.getexif()[0x0112]]
+        turn = turns[image.getexif()[_ORIENTATION]]
     # EXIF is damaged in as many ways as photos are; the photo itself is whole.
     except Exception:
         return image
@@ -267,6 +260,22 @@ def _to_8_bit(image: "Image") -> "Image":
     else:
         scale = 255.0 if top <= 255 else 65535.0 if top <= 65535 else top
     return Image.fromarray((np.clip(samples / scale, 0, 1) * 255).round().astype(np.uint8))
+
+
+def _from_tensor(tensor: "Tensor") -> "Image":
+    name = f"tensor {tuple(tensor.shape)}"
+    if tensor.ndim != 3 or tensor.shape[0] not in (1, 3, 4):
+        raise ImageError(
+            _("{name}: expected shape (channels, height, width) with 1, 3 or 4 channels").format(name=name)
+        )
+    # NumPy has no bfloat16.
+    samples = tensor.float() if tensor.is_floating_point() else tensor
+    try:
+        array = samples.detach().cpu().permute(1, 2, 0).numpy()
+    # A sparse tensor, one without data, or others that hold no plain numbers.
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ImageError(f"{name}: {_one_line(error)}") from error
+    return _from_array(array, name)
 
 
 def _from_array(array: "np.ndarray[Any, Any]", name: str) -> "Image":
