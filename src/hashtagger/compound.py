@@ -2,7 +2,7 @@
 
 from hashtagger.lexicon import ANYWHERE, END, SHY, UNKNOWN_COST, WEAK, WORD_COST, Keys, Lexicon
 
-_EDGE = 6  # so long a Latin word speaks for its label at either end of a tag, whatever the rest is
+_EDGE = 6  # letters of a Latin word that speaks for its label at either end of a tag, whatever the rest is
 
 
 def read_compound(text: str, lexicon: Lexicon) -> Keys:

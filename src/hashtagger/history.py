@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 _NAMES = ("exact", "variant")  # rules that take a tag for a name of the label, not for a word about it
 _LEAST = 2  # uses that make a spelling a habit
 # Weights of companions, chosen with benchmarks/personal.py:
-_OLDER = 0.85  # what a post says beside the next newer one
-_IMAGINED = 3.0  # posts imagined of everyone else, beside the user's own
-_ECHO = 0.05  # what a tag of the user's says of its related tags
-_ECHOED = 10  # related tags that it says so of
-_BESIDE = 0.4  # how likely the best related tag is beside a label; the last kept one is not
+_OLDER = 0.85  # weight of a post, relative to the next newer one
+_IMAGINED = 3.0  # posts of everyone else, imagined beside the user's own
+_ECHO = 0.05  # share of its weight that a tag of the user's lends to its related tags
+_ECHOED = 10  # how many related tags it lends to
+_BESIDE = 0.4  # chance of the best related tag beside a label; it falls to 0 behind the last one kept
 _UNSEEN = 2.0  # posts imagined of each label, so that what was never posted stays possible
 
 
@@ -127,9 +127,9 @@ class History:
     def companions(self, label: Label, k: int = 10) -> list[str]:
         """Rank the tags of the user's next post with a label: their own beside it, then everyone's related tags.
 
-        The user's posts of the label count by age; everyone else counts as three posts more, and lends a little from
-        the tags related to the user's own. What the user posts without the label says nothing of it: with no post of
-        the label, these are its related tags.
+        Newer posts of the label weigh more. Everyone's related tags count like three more posts, and tags related to
+        the user's own gain a little. Posts without the label say nothing of it: a user with no post of it gets its
+        related tags.
 
         Args:
             label: What the next post is of; its own tag is left out.

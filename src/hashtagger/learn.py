@@ -28,8 +28,8 @@ class Proposal(NamedTuple):
 def propose(posts: Iterable[Sequence[str]], normalizer: Normalizer) -> list[Proposal]:
     """Find tags that mean nothing to the normalizer, but that a user writes where one label is meant.
 
-    A tag is proposed when three posts or more hold it, and eight in ten of them are of one label by their other
-    tags, or more where the label is in most posts: halfway from its share of all posts to every post.
+    A tag is proposed when three posts or more hold it and at least 80 % of those are of one label by their other
+    tags. Where most posts are of that label anyway, more is asked: halfway between its share of all posts and 100 %.
 
     Args:
         posts: The tags of each post, as typed.

@@ -30,7 +30,7 @@ class Word(NamedTuple):
     where: str
 
 
-UNKNOWN_COST = 10  # of a character that no word covers, beside the cost of a word for all that stand together
+UNKNOWN_COST = 10  # of each character that no word covers; a run of them also costs as much as a word
 _SHORT_COST, WORD_COST, _LABEL_COST = 6, 2, 3
 
 

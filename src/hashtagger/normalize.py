@@ -19,11 +19,8 @@ __all__ = ["Normalized", "Normalizer", "extract_tags", "normalize"]
 _CACHED = 200_000
 _HANGUL = re.compile("[가-힣]+")
 _LETTERS = re.compile("[A-Za-z]+")
-_LONE_JAMO = re.compile("[ㄱ-ㅎㅏ-ㅣ]")
 _OUTER_JAMO = re.compile("^[ㄱ-ㅎㅏ-ㅣ]+(?=[가-힣])|(?<=[가-힣])[ㄱ-ㅎㅏ-ㅣ]+$")
 _RUNS = re.compile(r"[a-zà-ɏ]+|[^\W_a-zà-ɏ]+")
-_REPEATED = re.compile(r"(.+?)\1+")
-_LAST_REPEATED = re.compile(r"(.)\1+$")
 _WEIGHT = re.compile("[0-9](?:그램|그람|gram|grams)$")
 
 
@@ -94,15 +91,10 @@ class Normalizer:
         self._typos = TypoIndex(filter(self._is_distinct, words))
         latin = (word for word in self._lexicon.exact if word.isascii() and len(word) >= 7)
         self._latin_typos = TypoIndex(word for word in latin if not self._is_mostly_neutral(word))
-        self._latin_slips = {
-            slip: keys
-            for word, keys in self._lexicon.exact.items()
-            if word.isascii() and (slip := hangul.from_keys(word))
-        }
         self._cache: dict[str, Normalized] = {}
 
     def normalize(self, tag: str) -> Normalized:
-        """Tell what one tag means, with or without its ``#``; it answers whatever text it is given."""
+        """Tell what one tag means, with or without its ``#``; any text is answered."""
         found = self._cache.get(tag)
         if found is None:
             found = self._normalize(tag)
@@ -117,7 +109,7 @@ class Normalizer:
         return [seen(tag) or self.normalize(tag) for tag in tags]
 
     def _is_distinct(self, word: str) -> bool:
-        """Tell whether a Korean word is its own enough for its misspellings not to be other words."""
+        """Tell whether a Korean word is so long and so particular that its misspellings are no other words."""
         if word in self._lexicon.tags:
             return len(word) > 1
         return bool(_HANGUL.fullmatch(word)) and len(hangul.spell(word)) >= 7 and not self._is_mostly_neutral(word)
@@ -157,6 +149,10 @@ class Normalizer:
             return keys, "compound"
         return self._judge_latin(text, typed) if text.isascii() else self._judge_other(text)
 
+    def _named(self, text: str) -> Keys:
+        """Read a tag that names a label, whole or before a suffix; compounds are left out."""
+        return self._lexicon.exact.get(text) or self._family(text) or ()
+
     def _means_itself(self, text: str) -> bool:
         word = self._lexicon.words.get(text)
         return text in self._lexicon.lookalikes or (word is not None and not word.keys)
@@ -164,11 +160,11 @@ class Normalizer:
     def _judge_latin(self, text: str, typed: str) -> _Verdict:
         typed = typed.strip("#_ ")
         if _LETTERS.fullmatch(typed):
-            # Caps lock swaps what shift does, so that what was typed lies in the other case.
+            # With caps lock on, shift gives small letters: the case typed may be the reverse of the case meant.
             for keys_typed in dict.fromkeys((typed, typed.swapcase(), text)):
                 korean = hangul.from_keys(keys_typed) or ""
-                keys = self._lexicon.exact.get(korean) or self._family(korean)
-                # A syllable is three keys, and so is many a word: of those only tags themselves count.
+                keys = self._named(korean)
+                # One syllable takes three keys, as many English words do: then only canonical tags count.
                 tags, lone = self._lexicon.tags, self._lexicon.lone
                 if keys and (len(korean) > 1 or (korean in tags and korean not in lone)):
                     return keys, "keyboard"
@@ -184,18 +180,18 @@ class Normalizer:
 
     def _judge_other(self, text: str) -> _Verdict:
         exact = self._lexicon.exact
-        if text in self._latin_slips:
-            return self._latin_slips[text], "keyboard"
-        if _LONE_JAMO.search(text):
+        if not _HANGUL.fullmatch(text):
             for joined in (hangul.join_jamo(text), _OUTER_JAMO.sub("", text)):
-                keys = exact.get(joined) or self._family(joined)
+                keys = self._named(joined)
                 if keys:
                     return keys, "jamo"
-            keys = exact.get(hangul.to_keys(text))
-            if keys:
-                return keys, "keyboard"
-        for shorter in (hangul.undrawl(text), _LAST_REPEATED.sub(r"\1", text), _once(text)):
-            keys = exact.get(shorter)
+        keys = exact.get(hangul.to_keys(text), ())
+        if keys:
+            return keys, "keyboard"
+        end_once = text.rstrip(text[-1:]) + text[-1:]
+        all_once = text[: (text + text).find(text, 1)]  # 꽃꽃꽃 begins anew after its first 꽃
+        for shorter in (hangul.undrawl(text), end_once, all_once):
+            keys = exact.get(shorter, ())
             if keys and shorter not in self._lexicon.lone:
                 return keys, "drawl"
         keys = self._typo(text)
@@ -248,11 +244,10 @@ class Normalizer:
 
     def _of_parts(self, cleaned: str) -> Keys:
         """Read a tag that underscores divide, part by part, the last first."""
-        parts = [part for part in cleaned.split("_") if part]
         found: list[str] = []
-        for part in reversed(parts):
+        for part in reversed(cleaned.split("_")):
             if len(part) > 1:
-                found += self._lexicon.exact.get(part) or self._family(part) or self._compound(part)
+                found += self._named(part) or self._compound(part)
         return tuple(dict.fromkeys(found))
 
     def _compound(self, text: str) -> Keys:
@@ -262,12 +257,6 @@ class Normalizer:
         for run in reversed(_RUNS.findall(text)):
             found += self._lexicon.exact.get(run, ()) or read_compound(run, self._lexicon)
         return tuple(dict.fromkeys(found))
-
-
-def _once(text: str) -> str:
-    """Say a repeated text once: 꽃꽃꽃 is 꽃."""
-    match = _REPEATED.fullmatch(text)
-    return match[1] if match else text
 
 
 _JAMO = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅛㅜㅝㅠㅡㅣ"

@@ -24,7 +24,7 @@ def read_tag_posts(*paths: Path) -> Iterator[TagPost]:
     """Read posts from ``.jsonl`` and ``.jsonl.gz`` files (an object with ``tags`` a line), and from a source of posts.
 
     Args:
-        paths: The files; all others are one source, as :func:`hashtagger.posts.open_source` takes it.
+        paths: Such files; all other paths are read as one source (:func:`hashtagger.posts.open_source`).
 
     Raises:
         SourceError: One cannot be read, or a line holds no post.

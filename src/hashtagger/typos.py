@@ -27,7 +27,7 @@ class TypoIndex:
     Korean is compared letter by letter (jamo), so 강아치 is one edit from 강아지.
 
     Args:
-        words: What may be meant; of two that are as near, either is.
+        words: The words that may be meant; where two are equally near, either may be named.
     """
 
     def __init__(self, words: Iterable[str]) -> None:
