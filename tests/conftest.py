@@ -1,5 +1,6 @@
 """Real photos for the tests: scikit-learn's two samples, and the shared data where it is at hand."""
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -22,9 +23,8 @@ def english(monkeypatch):
 @pytest.fixture(scope="session")
 def sample_photos() -> dict[str, Path]:
     """The flower and the palace garden that come with scikit-learn, by name."""
-    import sklearn.datasets
-
-    folder = Path(sklearn.datasets.__file__).parent / "images"
+    # Found without importing it, which takes seconds.
+    folder = Path(importlib.util.find_spec("sklearn").origin).parent / "datasets" / "images"
     return {"flower": folder / "flower.jpg", "palace": folder / "china.jpg"}
 
 

@@ -1,4 +1,4 @@
-"""Guesses which posts one person wrote, where no names are known: by the tags that they share."""
+"""Guess which posts were written by one person, without names: from the tags that they share."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -6,25 +6,25 @@ from itertools import chain
 
 from hashtagger.groups import merge
 
-_RARE = range(2, 21)  # posts that a tag of one's own is in
-_SHARED = 4  # rare tags that two posts of one author share at least
-_SHARE = 0.3  # of the shorter post's rare tags
-_MANY = 10  # tags that two posts have each, for them to be copies of one another
-_COPIED = 0.8  # of the longer one's tags
+_RARE = range(2, 21)  # posts that use a rare tag
+_SHARED = 4  # rare tags that two posts of one author share at least,
+_SHARE = 0.3  # and which part of the rare tags of the post with fewer
+_MANY = 10  # tags that each of two posts has at least, for them to be copies of one another,
+_COPIED = 0.8  # and which part of the longer post's tags they share
 
 
 def group_by_author(posts: Sequence[Sequence[str]]) -> list[int]:
     """Number each post by its likely author.
 
-    Posts that share four rare tags, and three in ten of the shorter one's, are one author's; so are posts of ten tags
-    or more that share eight in ten, however often their author wrote them; and so on in chains. Reposts and adverts
-    fall together too. Most posts stay alone.
+    Two posts are one author's if they share four rare tags and three in ten of the shorter post's rare tags, or if
+    they have ten tags or more each and share eight in ten, however common. Chains of such pairs are one author's too,
+    and so are reposts and adverts. Most posts stay alone.
 
     Args:
-        posts: The tags of each post, spelt alike.
+        posts: The tags of each post, normalized, so that equal tags are equal strings.
 
     Returns:
-        A number for each post, equal for one author.
+        A number for each post; posts of one author have the same.
     """
     sets = [set(post) for post in posts]
     uses = Counter(tag for tags in sets for tag in tags)
@@ -50,7 +50,7 @@ def _copies(posts: Sequence[set[str]], uses: Counter[str]) -> Iterator[tuple[int
     for number, tags in enumerate(posts):
         if len(tags) < _MANY:
             continue
-        # Two that share so many share one of the rarest few, of each.
+        # Two posts that share so many tags share one of the rarest few of each.
         few = int(len(tags) * (1 - _COPIED)) + 1
         for tag in sorted(tags, key=lambda tag: (uses[tag], tag))[:few]:
             for other in holders[tag]:

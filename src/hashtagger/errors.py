@@ -10,7 +10,7 @@ class HashtaggerError(Exception):
 
 
 class ImageError(HashtaggerError, ValueError):
-    """Something that is not a readable photo."""
+    """Something that is not a photo, or not a readable one."""
 
 
 class VocabularyError(HashtaggerError, ValueError):
@@ -30,19 +30,19 @@ class SourceError(HashtaggerError, ValueError):
 
 
 class CollectError(HashtaggerError):
-    """Something that Instagram does not hand out, or not now."""
+    """Something that Instagram refuses to hand out, for now or for good."""
 
 
 class OrganizeError(HashtaggerError, ValueError):
-    """A destination that cannot be written as asked."""
+    """A destination that cannot be written to as asked."""
 
 
 class TrainingError(HashtaggerError, ValueError):
-    """Photos, a recipe or a run's folder that training or evaluation cannot use."""
+    """Photos, a recipe or a folder of a run that training or evaluation cannot use."""
 
 
 class TaggingError(HashtaggerError, ValueError):
-    """Inputs, an output or an unfinished run that tagging a pile of photos cannot use."""
+    """Inputs, an output or an unfinished run that ``hashtagger tag`` cannot use."""
 
 
 class MissingExtraError(HashtaggerError, ImportError):
@@ -59,6 +59,7 @@ def cause_of(error: BaseException) -> str:
         errno.ENOSPC: _("no space left"),
         errno.EROFS: _("read-only"),
         errno.EIO: _("the drive failed"),
+        errno.ENAMETOOLONG: _("the name is too long"),
     }
     known = usual.get(getattr(error, "errno", None) or 0)
     return known or getattr(error, "strerror", None) or str(error) or type(error).__name__

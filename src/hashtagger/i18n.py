@@ -23,7 +23,7 @@ _spoken: ContextVar[str | None] = ContextVar("spoken", default=None)
 
 
 def _(message: str) -> str:
-    """Translate an English message for the user; unknown ones come back as they are."""
+    """Translate an English message into the user's language; an unknown one comes back as it is."""
     return _catalogue(language()).gettext(message)
 
 
@@ -34,7 +34,7 @@ def language() -> str:
 
 @contextmanager
 def speaking(language: str) -> Iterator[None]:
-    """Let messages come out in ``"ko"`` or ``"en"`` for a while, in this context only, whatever the locale."""
+    """Let messages of this context come out in ``"ko"`` or ``"en"`` for a while, whatever the locale."""
     token = _spoken.set(language)
     try:
         yield
@@ -49,6 +49,6 @@ def _catalogue(language: str) -> _gettext.NullTranslations:
 
 def use_for_click() -> None:
     """Let click's own words ("Usage", "Options", ...) come from our catalogue too."""
-    # gettext takes what the first language of "en:ko" lacks from the next, and English lacks all.
+    # Of "en:ko" gettext would take Korean, as our English catalogue is empty.
     os.environ["LANGUAGE"] = language()
     _gettext.textdomain(DOMAIN)

@@ -1,4 +1,4 @@
-"""What is installed and shipped here, which runtime is used for it and why, and what that costs."""
+"""What is installed and shipped, which runtime computes here and why, and what that costs."""
 
 import os
 import platform
@@ -16,11 +16,12 @@ _RUNTIMES = ("torch", "onnxruntime")
 
 
 def describe() -> dict[str, Any]:
-    """Tell all that decides how photos are looked at here; torch is imported only where there may be a GPU.
+    """Describe what decides how photos are scored here; torch is imported only where there may be a GPU.
 
     Returns:
         ``version``, ``python``, ``system``, ``cpu`` (``name``, ``cores``), ``device``, ``bfloat16`` (whether the device
-        computes in it), ``runtimes`` (the version of each, None where it is not installed), and ``vocabularies``.
+        computes in it), ``runtimes`` (the version of each, None if it is not installed), and ``vocabularies``, a dict
+        for each that comes with hashtagger.
     """
     device = find_device()
     return {

@@ -3,7 +3,6 @@
 import html
 import math
 import os
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 NEAR_KM = 5.0
-"""How far from a landmark photos of it are taken, where its label has no ``radius_km`` of its own."""
+"""How far from a landmark photos of it are taken, unless its label has a ``radius_km``."""
 
 _EARTH_KM = 6371.0088
 _GPS = 0x8825
@@ -36,7 +35,7 @@ class Position(NamedTuple):
 
 
 def position_of(label: Label) -> Position | None:
-    """Where a landmark is, as far as its vocabulary knows."""
+    """Where a landmark is; None if its vocabulary does not know."""
     latitude, longitude = label.details.get("latitude"), label.details.get("longitude")
     if not isinstance(latitude, int | float) or not isinstance(longitude, int | float):
         return None
@@ -52,13 +51,13 @@ def distance_km(a: Position, b: Position) -> float:
 
 
 def is_near(label: Label, position: Position) -> bool | None:
-    """Whether a photo taken there may show a landmark; None where the vocabulary does not know its place."""
+    """Whether a photo taken at a position may show a landmark; None if the vocabulary does not know its place."""
     own = position_of(label)
     return None if own is None else distance_km(own, position) <= float(label.details.get("radius_km", NEAR_KM))
 
 
 def nearest(vocabulary: Vocabulary, position: Position) -> tuple[Label, float] | None:
-    """The landmark nearest to a place and its distance in kilometres; None where no label has a place."""
+    """The landmark nearest to a position, and its distance in kilometres; None if no label has a place."""
     known = [(label, own) for label in vocabulary if (own := position_of(label)) is not None]
     if not known:
         return None
@@ -69,24 +68,21 @@ def nearest(vocabulary: Vocabulary, position: Position) -> tuple[Label, float] |
 def map_links(label: Label) -> dict[str, str]:
     """Links to a landmark on OpenStreetMap, Google Maps and Naver Map: to its place, or a search for its name."""
     name, position = quote(label.tag), position_of(label)
-    naver = f"https://map.naver.com/p/search/{name}"
     if position is None:
-        return {
-            "OpenStreetMap": f"https://www.openstreetmap.org/search?query={name}",
-            "Google Maps": f"https://www.google.com/maps/search/?api=1&query={name}",
-            "Naver Map": naver,
-        }
-    latitude, longitude = position
-    osm = f"https://www.openstreetmap.org/?mlat={latitude}&mlon={longitude}#map=16/{latitude}/{longitude}"
+        osm, query = f"search?query={name}", name
+    else:
+        latitude, longitude = position
+        osm = f"?mlat={latitude}&mlon={longitude}#map=16/{latitude}/{longitude}"
+        query = f"{latitude}%2C{longitude}"
     return {
-        "OpenStreetMap": osm,
-        "Google Maps": f"https://www.google.com/maps/search/?api=1&query={latitude}%2C{longitude}",
-        "Naver Map": naver,
+        "OpenStreetMap": f"https://www.openstreetmap.org/{osm}",
+        "Google Maps": f"https://www.google.com/maps/search/?api=1&query={query}",
+        "Naver Map": f"https://map.naver.com/p/search/{name}",
     }
 
 
 def taken_at(photo: "str | os.PathLike[str]") -> Position | None:
-    """Where a photo's EXIF says that it was taken; None where it does not say, or nothing that can be.
+    """Where a photo was taken, by its EXIF; None where it does not say, or names a place that cannot be.
 
     Raises:
         ImageError: The file is not a photo.
@@ -109,8 +105,8 @@ def _gps(image: "Image") -> Position | None:
             * sum(float(part) / 60**power for power, part in enumerate(gps[number]))
             for reference, number in (_LATITUDE, _LONGITUDE)
         )
-    except (KeyError, TypeError, ValueError, ZeroDivisionError, SyntaxError, struct.error):
-        # Nothing there, or EXIF that is damaged.
+    # Nothing there, or EXIF that is damaged, in as many ways as photos are.
+    except Exception:
         return None
     # Written so that NaN, which Pillow makes of 0/0, fails it too. Cameras without a fix write 0, 0.
     if not (abs(latitude) <= 90 and abs(longitude) <= 180) or (latitude, longitude) == (0, 0):
@@ -119,12 +115,12 @@ def _gps(image: "Image") -> Position | None:
 
 
 def write_map(labels: Sequence[Label], taken: Position | None, path: Path) -> None:
-    """Draw landmarks, and where the photo was taken, on a map: a page that opens in a browser, without any key.
+    """Mark landmarks, and where the photo was taken, on a map: a page for the browser that needs no API key.
 
     Args:
-        labels: Those without a place are left out.
-        taken: Marked in another colour.
-        path: HTML file.
+        labels: Landmarks; those without a place are left out.
+        taken: Where the photo was taken, marked in another colour.
+        path: HTML file to write.
 
     Raises:
         MissingExtraError: folium is not installed.

@@ -1,4 +1,4 @@
-"""What is made once and shared, also by threads that ask for it at the same time."""
+"""Share what is costly to make, among threads too that ask for it at the same time."""
 
 from collections.abc import Callable
 from functools import lru_cache, wraps
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def once(make: Callable[P, T]) -> Callable[P, T]:
-    """Keep the last four things that a function made; ``lru_cache`` alone lets each waiting thread make its own."""
+    """Cache a function's last four results; threads wait for each other, so that none makes what another is making."""
     kept, lock = lru_cache(maxsize=4)(make), RLock()
 
     @wraps(make)

@@ -1,7 +1,7 @@
 """Recommender: a photo in, hashtags with calibrated scores out."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count, islice
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hashtagger.history import Past
 
 _BATCH = 32
+"""Photos that the network sees at a time."""
 _RELATED = 10
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ class Recommendation:
     related: list[str] = field(default_factory=list, repr=False, hash=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Say it in JSON's types, as ``hashtagger recommend --json`` does.
+        """Convert it to JSON's types, as ``hashtagger recommend --json`` prints it.
 
         Returns:
             ``tag``, ``key``, ``score`` (rounded to four places) and ``related``.
@@ -66,7 +67,7 @@ class Recommendation:
 class Recommender:
     """A network with its vocabulary, loaded once and used for many photos.
 
-    Pickled for another process, it is only named, and loaded anew there.
+    Pickling keeps the arguments alone: another process loads the network anew.
 
     Args:
         vocabulary: Name of a vocabulary, or a vocabulary file; by default the one of the weights file, or
@@ -117,10 +118,10 @@ class Recommender:
 
     @cached_property
     def model(self) -> "nn.Module":
-        """The network itself, in float32, to look into; whichever runtime computes the scores.
+        """The network itself, for looking inside: in float32, whichever runtime computes the scores.
 
         Raises:
-            WeightsError: The weights are an ONNX file, which holds no network of torch's.
+            WeightsError: The weights are an ONNX file, which torch cannot load.
         """
         import torch
 
@@ -138,7 +139,8 @@ class Recommender:
         """Score every label for every photo.
 
         Args:
-            images: Photos, each anything that :func:`hashtagger.images.load_image` takes; one alone is a list of it.
+            images: Photos, each anything that :func:`hashtagger.images.load_image` takes; a single one counts as a
+                list of one.
 
         Returns:
             float32 (photos, labels) in the vocabulary's order: calibrated probabilities, rows sum to 1.
@@ -153,7 +155,7 @@ class Recommender:
         return np.concatenate(rows) if rows else np.empty((0, len(self.vocabulary)), np.float32)
 
     def prepare(self, image: ImageLike) -> "np.ndarray[Any, Any]":
-        """Turn a photo into the pixels that the network sees; safe to call from several threads at once.
+        """Turn a photo into the pixels that the network sees. Several threads may call this at once.
 
         Returns:
             float32 (3, :attr:`image_size`, :attr:`image_size`), normalized.
@@ -166,7 +168,7 @@ class Recommender:
         return preprocess(load_image(image, shorter_side=self.image_size), self.config)
 
     def score_pixels(self, pixels: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-        """Score every label for photos that :meth:`prepare` made ready.
+        """Score every label for photos that went through :meth:`prepare`.
 
         Args:
             pixels: float32 (photos, 3, :attr:`image_size`, :attr:`image_size`).
@@ -183,13 +185,13 @@ class Recommender:
     def score_readable(
         self, prepared: "Iterable[np.ndarray[Any, Any] | ImageError]"
     ) -> "Iterator[np.ndarray[Any, Any] | ImageError]":
-        """Score together those photos of a batch that could be read.
+        """Score a batch of photos, some of which may have been unreadable.
 
         Args:
             prepared: What :meth:`prepare` made of each photo, or the ImageError that it raised.
 
         Yields:
-            For each, in order, float32 (labels,), as :meth:`scores`, or the same ImageError.
+            For each photo, in order: float32 (labels,), a row of :meth:`scores`, or its ImageError.
         """
         import numpy as np
 
@@ -230,8 +232,8 @@ class Recommender:
         Args:
             image: One photo, or several: a list, an iterator, an array (n, height, width, 3).
             top_k: At most this many tags, best first.
-            threshold: Probability in 0..1 below which a tag is not said; by default the one that the weights
-                were calibrated with. Where no tag reaches it, the list is empty.
+            threshold: Probability in 0..1 below which a tag is left out; by default the one that the weights
+                were calibrated with. If no tag reaches it, the list is empty.
             history: What the user wrote before, which shifts scores and spelling towards their own: a
                 :class:`~hashtagger.history.History`, their posts, or their tags.
 
@@ -239,12 +241,10 @@ class Recommender:
             ImageError: A photo cannot be read.
             ValueError: ``top_k`` is below 1 or ``threshold`` outside 0..1.
         """
-        _check(top_k, threshold)
-        habits = _habits(history)
-        one = is_one(image)
-        rows = self.score_pixels(self.prepare(image)[None]) if one else self.scores(image)  # type: ignore[arg-type]
-        found = [self._choose(row, top_k, threshold, habits) for row in rows]
-        return found[0] if one else found
+        choose = self._chooser(top_k, threshold, history)
+        if is_one(image):
+            return choose(self.score_pixels(self.prepare(image)[None])[0])
+        return [choose(scores) for scores in self.scores(image)]
 
     @overload
     def recommend_each(  # type: ignore[overload-overlap]
@@ -272,7 +272,7 @@ class Recommender:
         threshold: float | None = None,
         history: "Past | None" = None,
     ) -> Iterator[tuple[Any, list[Recommendation] | ImageError]]:
-        """Recommend for a stream of photos; one that cannot be read yields its ImageError and stops nothing.
+        """Recommend for a stream of photos; one that cannot be read yields its ImageError, and the rest go on.
 
         Args:
             images: Photos, as :meth:`scores` takes them.
@@ -286,11 +286,10 @@ class Recommender:
         Raises:
             ValueError: As :meth:`recommend`.
         """
-        _check(top_k, threshold)
-        habits = _habits(history)
+        choose = self._chooser(top_k, threshold, history)
         for batch in _batches(as_photos(images)):
-            for image, row in zip(batch, self.score_readable(map(self._try, batch)), strict=True):
-                yield image, row if isinstance(row, ImageError) else self._choose(row, top_k, threshold, habits)
+            for image, scores in zip(batch, self.score_readable(map(self._try, batch)), strict=True):
+                yield image, scores if isinstance(scores, ImageError) else choose(scores)
 
     def heatmap(self, image: ImageLike, key: str) -> "np.ndarray[Any, Any]":
         """Show how much each place of a photo looks like a label; see :func:`hashtagger.explain.heatmap.heat_map`.
@@ -325,31 +324,29 @@ class Recommender:
         except ImageError as error:
             return error
 
-    def _choose(
-        self, scores: "np.ndarray[Any, Any]", top_k: int, threshold: float | None, history: "History | None"
-    ) -> list[Recommendation]:
+    def _chooser(
+        self, top_k: int, threshold: float | None, history: "Past | None"
+    ) -> "Callable[[np.ndarray[Any, Any]], list[Recommendation]]":
+        """Check the options of :meth:`recommend`, and return what turns a photo's scores into recommendations."""
+        if top_k < 1:
+            raise ValueError(f"top_k must be 1 or more, not {top_k}")
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise ValueError(f"threshold must lie in 0..1, not {threshold}")
         least = self.config.threshold if threshold is None else threshold
-        if history is not None:
-            scores = history.adjust(scores, self.vocabulary)
-        chosen = []
-        for i in scores.argsort(kind="stable")[::-1][:top_k]:
-            if scores[i] >= least:
-                label = self.vocabulary.labels[i]
-                tag = label.tag if history is None else history.spelling(label)
-                beside = related(label.tag, _RELATED) if history is None else history.companions(label, _RELATED)
-                chosen.append(Recommendation(tag, float(scores[i]), label, beside))
-        return chosen
+        habits = None if history is None else History.of(history)
 
+        def recommended(label: Label, score: float) -> Recommendation:
+            if habits is None:
+                return Recommendation(label.tag, score, label, related(label.tag, _RELATED))
+            return Recommendation(habits.spelling(label), score, label, habits.companions(label, _RELATED))
 
-def _check(top_k: int, threshold: float | None) -> None:
-    if top_k < 1:
-        raise ValueError(f"top_k must be 1 or more, not {top_k}")
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise ValueError(f"threshold must lie in 0..1, not {threshold}")
+        def choose(scores: "np.ndarray[Any, Any]") -> list[Recommendation]:
+            if habits is not None:
+                scores = habits.adjust(scores, self.vocabulary)
+            best = scores.argsort(kind="stable")[::-1][:top_k]
+            return [recommended(self.vocabulary.labels[i], float(scores[i])) for i in best if scores[i] >= least]
 
-
-def _habits(history: "Past | None") -> History | None:
-    return None if history is None else History.of(history)
+        return choose
 
 
 def _batches(items: Iterable[T]) -> Iterator[list[T]]:
@@ -391,7 +388,7 @@ def recommend(
 ) -> list[Recommendation] | list[list[Recommendation]]:
     """Recommend hashtags for a photo, or for each of several, with the bundled weights.
 
-    The network is loaded at the first call and kept. See :meth:`Recommender.recommend` for the arguments.
+    The first call loads the network, later ones use it again. See :meth:`Recommender.recommend` for the arguments.
 
     Returns:
         ``list[Recommendation]`` for one photo, a list of such lists for several.

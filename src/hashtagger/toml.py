@@ -1,4 +1,4 @@
-"""TOML files: reading one, and finding those that come with hashtagger."""
+"""Read TOML files, and find those that come with hashtagger."""
 
 import os
 import sys
@@ -17,8 +17,8 @@ def read_toml(path: Path, error: type[HashtaggerError]) -> dict[str, Any]:
     """Read a TOML file.
 
     Args:
-        path: Of the file.
-        error: What is raised where it cannot be read or is no TOML, with a line that names it.
+        path: The file.
+        error: Raised if it cannot be read or is not TOML, with one line that names it.
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -34,13 +34,13 @@ def bundled(folder: Path) -> list[str]:
 
 
 def find_toml(given: "str | os.PathLike[str]", folder: Path, error: type[HashtaggerError], unknown: str) -> Path:
-    """Give a file of one's own as it is, or find one of a folder by its name.
+    """Find a TOML file by its path, or by its name in a folder.
 
     Args:
-        given: A path that ends in ``.toml``, or one of :func:`bundled`.
-        folder: Where the named ones are.
-        error: What is raised where there is none of that name, and
-        unknown: with which message, of ``{name}`` and ``{known}``.
+        given: A path that ends in ``.toml``, which comes back as it is, or one of :func:`bundled`.
+        folder: Holds the files that have names.
+        error: Raised if there is no file of that name.
+        unknown: Its message, with the fields ``{name}`` and ``{known}``.
     """
     path = Path(given)
     if path.suffix != ".toml":

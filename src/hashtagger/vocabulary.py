@@ -1,4 +1,4 @@
-"""Vocabulary and Label: the closed list of labels that one model can say, read from a TOML file."""
+"""Vocabulary and Label: the closed list of labels that a model can give, read from a TOML file."""
 
 import os
 import re
@@ -28,7 +28,7 @@ class Label:
         tag: Canonical hashtag in NFC, without ``#``: ``"강아지"``.
         name: English name: ``"Dog"``.
         variants: Other spellings, words and forms of the tag, in NFC, without ``#``.
-        details: Whatever else the file says of it (address, coordinates, description), as TOML gives it.
+        details: Whatever else the file says of it (address, coordinates, description), in TOML's types.
     """
 
     key: str
@@ -42,8 +42,8 @@ class Label:
 class Vocabulary:
     """An ordered list of labels; a model's output ``i`` is ``labels[i]``.
 
-    Iterating gives the labels, ``vocabulary["dog"]`` the label of a key or tag (``"강아지"``, ``"#강아지"``), and
-    ``"dog" in vocabulary`` whether there is one.
+    Iterating gives the labels, and ``vocabulary["dog"]`` the label with that key or tag (``"강아지"``, ``"#강아지"``);
+    ``"dog" in vocabulary`` tells whether there is one.
     """
 
     name: str
@@ -102,15 +102,15 @@ def available() -> list[str]:
 def load_vocabulary(vocabulary: "str | os.PathLike[str] | Vocabulary" = "hashtags_ko") -> Vocabulary:
     """Load a vocabulary by its name, or from a TOML file of your own.
 
-    A file has a ``title`` and one ``[[labels]]`` table a label, with ``key`` (no spaces), ``tag`` (one word,
-    with or without ``#``), ``name``, perhaps ``variants``, and anything else, which becomes :attr:`Label.details`.
+    A file has a ``title`` and, for each label, a ``[[labels]]`` table with ``key`` (no spaces), ``tag`` (one word,
+    with or without ``#``), ``name`` and, if there are any, ``variants``; anything else becomes :attr:`Label.details`.
 
     Args:
         vocabulary: ``"hashtags_ko"`` or another of :func:`available`, or a path that ends in ``.toml``.
             A Vocabulary comes back as it is.
 
     Raises:
-        VocabularyError: No such vocabulary, or the file does not say what it must.
+        VocabularyError: There is no such vocabulary, or the file lacks something or contradicts itself.
     """
     if isinstance(vocabulary, Vocabulary):
         return vocabulary

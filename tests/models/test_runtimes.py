@@ -1,6 +1,7 @@
 import hashlib
 import inspect
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -281,8 +282,12 @@ def test_wrong_runtimes_are_one_line(files, tmp_path):
         choose(weights, "cuda", "onnx")
     alone = tmp_path / "y.safetensors"
     alone.write_bytes(weights.read_bytes())
+    # An int8 file of other weights would give another network's answers.
+    write_int8(shutil.copy(files[0] / "x.int8.onnx", tmp_path / "y.int8.onnx"), {"made_from": "another"})
     with pytest.raises(WeightsError, match=r"y\.safetensors: no y\.onnx beside it; make it: hashtagger export"):
         choose(alone, "cpu", "onnx")
+    exact = shutil.copy(files[0] / "x.onnx", tmp_path / "y.onnx")
+    assert choose(alone, "cpu", "onnx") == Choice("onnx", exact, "as asked")
 
 
 @pytest.mark.parametrize("keep", [0, 1, 10, -10])

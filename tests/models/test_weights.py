@@ -13,6 +13,7 @@ from hashtagger.models.weights import (
     find_weights,
     load_weights,
     read_config,
+    replacing,
     save_weights,
     verify,
 )
@@ -79,6 +80,21 @@ def test_values_that_the_type_cannot_hold_are_refused(saved, dtype):
     assert path.read_bytes() == before
     save_weights(path, model, CONFIG, torch.float32)
     assert load_weights(path)[0].fc.bias[0] == 1e5
+
+
+def test_a_file_that_cannot_be_written_whole_leaves_the_old_one_alone(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(b"old")
+
+    def write():
+        with replacing(path) as partial:
+            partial.write_bytes(b"half")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("text", ["null", "[1]", '{"keys": 5}', "{}"])

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -54,15 +53,11 @@ def no_waiting_for_the_drive(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def photo() -> Callable[[int], bytes]:
+def photo(sample_photos: dict[str, Path]) -> Callable[[int], bytes]:
     """JPEG number n: a 64-pixel piece of a real photo."""
     from PIL import Image
 
-    sklearn = find_spec("sklearn")  # It takes seconds to import, and only its files are needed.
-    assert sklearn is not None
-    assert sklearn.origin is not None
-    folder = Path(sklearn.origin).parent / "datasets/images"
-    images = [Image.open(folder / name).convert("RGB") for name in ("china.jpg", "flower.jpg")]
+    images = [Image.open(sample_photos[name]).convert("RGB") for name in ("palace", "flower")]
 
     def cut(number: int) -> bytes:
         left, top = number * 37 % 500, number * 23 % 300

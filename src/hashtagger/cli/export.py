@@ -63,7 +63,7 @@ def command(
         raise click.UsageError(_("--int8 goes with --calibrate PHOTOS and --format onnx"))
     if not out.parent.is_dir():
         raise WeightsError(_("{path}: no such folder").format(path=out.parent))
-    load_vocabulary(vocabulary)
+    load_vocabulary(vocabulary)  # an unknown one is refused by name, not for want of weights
     path = weights or find_weights(vocabulary)
     network, config = load_weights(path)
     if calibrate:

@@ -1,4 +1,4 @@
-"""What a network says of each place of a whole photo, in one pass and without gradients."""
+"""Classify each place of a whole photo, in one pass and without gradients."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
 STRIDE = 8
 """Pixels of the network's input between two places of a DRN's class map."""
 LEAST_SIDE = 33
-"""Pixels: the shortest side of a network's input, of 8 k + 1 and of 16 k + 1, and of a photo to search in."""
+"""Pixels: the least side of a network's input, which is both 8 k + 1 and 16 k + 1, and of a photo to search in."""
 _LONGEST = 8
-"""A longer photo than this many times its shorter side is squeezed, which bounds the work."""
+"""A photo longer than this many times its shorter side is squeezed, which bounds the work."""
 
 
 def class_map(model: "nn.Module", config: ModelConfig, image: "Image", scale: float = 1.0) -> "Tensor":
     """Run a DRN over the whole photo and classify each place of it.
 
-    The photo is resized to 8 k + 1 pixels each way (16 k + 1 for an output stride of 16). The map's first and last
-    places then look at the photo's very edges, so that the map is laid on the photo corner to corner, without a shift.
+    The photo is resized to 8 k + 1 pixels each way (16 k + 1 for an output stride of 16). The first and last places
+    of the map are then centred on the photo's very edges, and the map fits the photo corner to corner, without a shift.
 
     Args:
         model: A DRN (Yu, Koltun and Funkhouser, CVPR 2017), in eval mode.
         config: Of its weights.
         image: Upright, in mode RGB.
-        scale: The photo's shorter side becomes this times ``config.image_size``.
+        scale: The photo's shorter side is resized to this times ``config.image_size``.
 
     Returns:
-        float32 (classes, rows, columns) on the CPU: calibrated logits. Their mean over all places is the
-        photo's logits.
+        float32 (classes, rows, columns) on the CPU: calibrated logits. Their mean over all places is the logits of
+        the photo.
     """
     import torch
 
@@ -43,7 +43,7 @@ def class_map(model: "nn.Module", config: ModelConfig, image: "Image", scale: fl
 
 
 def grid_size(size: tuple[int, int], shorter: float, stride: int = STRIDE) -> tuple[int, int]:
-    """Width and height of ``stride`` k + 1 pixels that keep a photo's form, the shorter one near to ``shorter``."""
+    """Width and height of ``stride`` k + 1 pixels, in a photo's aspect ratio; the shorter is close to ``shorter``."""
     factor = shorter / min(size)
     longest = min(max(size) * factor, _LONGEST * shorter)
     width, height = (max(LEAST_SIDE, stride * round((min(side * factor, longest) - 1) / stride) + 1) for side in size)
@@ -51,17 +51,14 @@ def grid_size(size: tuple[int, int], shorter: float, stride: int = STRIDE) -> tu
 
 
 def whole_photo(model: "nn.Module", config: ModelConfig, image: "Image") -> "Tensor":
-    """Make of a whole photo what any network takes: in the photo's form, or squeezed to the square of a transformer."""
+    """Make a whole photo the input of any network: in its aspect ratio, or for a transformer squeezed to a square."""
     side = config.image_size
     size = (side, side) if hasattr(model, "patch_embed") else grid_size(image.size, side)
     return network_input(config, image, *size)
 
 
 def as_map(model: Any, features: "Tensor", channels: int) -> "Tensor":
-    """Turn a layer's output into (batch, channels, rows, columns), whichever way round it comes.
-
-    What has no places stays as it is.
-    """
+    """Bring a layer's output to (batch, channels, rows, columns), from tokens or channels last; other shapes stay."""
     if features.ndim == 3 and hasattr(model, "patch_embed"):
         patches = features[:, getattr(model, "num_prefix_tokens", 0) :]
         return patches.unflatten(1, model.patch_embed.grid_size).permute(0, 3, 1, 2)

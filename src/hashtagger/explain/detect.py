@@ -1,6 +1,5 @@
 """Where in a photo a label is: boxes from a DRN's class maps, or from the classic sliding window."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,15 +17,16 @@ if TYPE_CHECKING:
 Method = Literal["map", "window"]
 
 _WINDOWS = (0.25, 0.354, 0.5, 0.707, 1.0)
-"""Edges of the square windows, in parts of the photo's shorter side."""
+"""Edges of the square windows, as parts of the photo's shorter side."""
 _STEP = 0.125
-"""From one window to the next, in parts of its edge."""
+"""From one window to the next, as a part of its edge."""
 _SCALES = (2.0, 3.0)
 """Of the class maps: larger than the network's input, as windows are smaller than the photo."""
 _OVERLAP = 0.1
-"""Intersection over union above which the lower of two boxes is dropped; a window of a third of the edge or more that
-lies within a better one has more, and is a part of that find rather than another."""
+"""Intersection over union above which the lower of two boxes is dropped. A window within a better one exceeds it from a
+third of its edge on, and is then a part of the same find."""
 _BATCH = 64
+"""Windows that the network sees at a time."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,10 @@ def detect(
     threshold: float = 0.5,
     limit: int = 10,
 ) -> list[Detection]:
-    """Find the boxes of a label, those of most evidence first.
+    """Find the boxes of a label, those with the most evidence first.
 
-    Both methods score the same square windows, by :func:`map_scores` or :func:`window_scores`, and of those that
-    overlap keep the one of most :func:`evidence` (non-maximum suppression).
+    Both methods score the same square windows, by :func:`map_scores` or :func:`window_scores`. Of windows that
+    overlap, the one with the most :func:`evidence` is kept (non-maximum suppression).
 
     Args:
         model: In eval mode; a DRN for the method ``"map"``.
@@ -62,7 +62,7 @@ def detect(
         image: Upright, in mode RGB.
         index: The label's place among the network's outputs.
         method: ``"map"`` or ``"window"``.
-        threshold: Probability in 0..1 below which a window is no find.
+        threshold: Probability in 0..1 below which a window is dropped.
         limit: At most this many boxes.
 
     Raises:
@@ -135,10 +135,10 @@ def evidence(scores: "np.ndarray[Any, Any]", boxes: "np.ndarray[Any, Any]") -> "
 def map_scores(
     model: "nn.Module", config: ModelConfig, image: "Image", boxes: "np.ndarray[Any, Any]"
 ) -> "np.ndarray[Any, Any]":
-    """Score windows by the means of class maps over them, a pass of the network for each scale.
+    """Score windows by the means of class maps over them, with one pass of the network for each scale.
 
-    A network that averages its class map into logits has for logits of a part of the photo the map's mean
-    over that part. A summed-area table (Crow, SIGGRAPH 1984) has the mean over any window in four look-ups.
+    In a network that averages its class map into logits, the map's mean over a part of the photo gives the logits of
+    that part. A summed-area table (Crow, SIGGRAPH 1984) yields the mean over any window in four look-ups.
 
     Returns:
         float32 (boxes, classes): calibrated probabilities.
@@ -192,15 +192,12 @@ def window_scores(
     import torch
 
     device = next(model.parameters()).device
+    side = config.image_size
     rows = []
-    for batch in _batches(boxes):
-        pixels = torch.cat([network_input(config, image, config.image_size, config.image_size, box) for box in batch])
+    for start in range(0, len(boxes), _BATCH):
+        batch = boxes[start : start + _BATCH].tolist()
+        pixels = torch.cat([network_input(config, image, side, side, tuple(box)) for box in batch])
         with torch.inference_mode():
             logits = model(pixels.to(device)).float().cpu() / config.temperature
         rows.append(logits.softmax(1))
     return torch.cat(rows).numpy()
-
-
-def _batches(boxes: "np.ndarray[Any, Any]") -> Iterator[list[tuple[float, ...]]]:
-    for start in range(0, len(boxes), _BATCH):
-        yield [tuple(map(float, box)) for box in boxes[start : start + _BATCH]]

@@ -28,11 +28,11 @@ _SHOWN = 1200
 
 @house_style()
 def draw_heat(image: "Image", maps: "Sequence[tuple[str, np.ndarray[Any, Any]]]", path: Path) -> None:
-    """Draw a photo and, beside it, each heat map over it.
+    """Draw a photo and, beside it, the same photo under each heat map.
 
     Args:
         image: Upright, in mode RGB.
-        maps: A title and a map (height, width) in 0..1 each.
+        maps: Pairs of a title and a heat map, float32 (height, width) in 0..1.
         path: Of the picture.
     """
     import matplotlib
@@ -71,12 +71,9 @@ def draw_detections(image: "Image", title: str, found: Sequence[Detection], path
     axes.imshow(_shown(image), extent=(0, image.width, image.height, 0))
     for rank, one in reversed(list(enumerate(found))):
         left, top, right, bottom = one.box
-        axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor="white", linewidth=3.4))
-        axes.add_patch(
-            Rectangle(
-                (left, top), right - left, bottom - top, fill=False, edgecolor=ACCENT, linewidth=2 if rank == 0 else 1.2
-            )
-        )
+        for colour, line in (("white", 3.4), (ACCENT, 2 if rank == 0 else 1.2)):
+            frame = Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, linewidth=line)
+            axes.add_patch(frame)
         axes.annotate(
             f"{one.score:.0%}",
             (left, top),
@@ -94,9 +91,7 @@ def draw_detections(image: "Image", title: str, found: Sequence[Detection], path
 def draw_filters(filters: "np.ndarray[Any, Any]", title: str, path: Path) -> None:
     """Draw first-layer filters, (n, rows, columns, 3) in 0..1, as a numbered grid."""
     columns = _columns(len(filters))
-    figure, axes = panels(columns, -(-len(filters) // columns), 0.8, 0.92)
-    for cell in axes:
-        cell.axis("off")
+    figure, axes = _bare_panels(columns, -(-len(filters) // columns), 0.8, 0.92)
     for number, (cell, weights) in enumerate(zip(axes, filters, strict=False)):
         cell.imshow(weights, interpolation="nearest")
         cell.set_title(f"{number}", fontsize=7, pad=2)
@@ -110,12 +105,10 @@ def draw_channels(image: "Image", channels: Sequence[Channel], title: str, path:
     columns = _columns(len(channels) + 1)
     width = 1.3
     height = width * image.height / image.width
-    figure, axes = panels(columns, -(-(len(channels) + 1) // columns), width, height + 0.2)
-    for cell in axes:
-        cell.axis("off")
+    figure, axes = _bare_panels(columns, -(-(len(channels) + 1) // columns), width, height + 0.2)
     axes[0].imshow(_shown(image))
     for cell, channel in zip(axes[1:], channels, strict=False):
-        # The same corners as the photo, and its form, whatever the channel's resolution.
+        # In the photo's form, corner to corner, whatever the channel's resolution.
         cell.imshow(channel.values, cmap=HEAT, vmin=min(0.0, float(channel.values.min())), aspect="auto")
         cell.set_title(f"{channel.number}", fontsize=7, pad=2)
     figure.suptitle(title)
@@ -124,7 +117,11 @@ def draw_channels(image: "Image", channels: Sequence[Channel], title: str, path:
 
 def _photo_panels(image: "Image", columns: int, scale: float = 1.0) -> "tuple[Figure, list[Axes]]":
     shrink = scale * _PANEL / max(image.size)
-    figure, axes = panels(columns, 1, image.width * shrink + 0.1, image.height * shrink + 0.3)
+    return _bare_panels(columns, 1, image.width * shrink + 0.1, image.height * shrink + 0.3)
+
+
+def _bare_panels(columns: int, rows: int, width: float, height: float) -> "tuple[Figure, list[Axes]]":
+    figure, axes = panels(columns, rows, width, height)
     for cell in axes:
         cell.axis("off")
     return figure, axes

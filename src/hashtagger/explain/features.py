@@ -1,4 +1,4 @@
-"""What a network looks for and what it finds: first-layer filters, and a level's strongest channels."""
+"""What a network looks for and what it finds: the filters of its first layer, and the strongest channels of a level."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -67,7 +67,7 @@ def strongest_channels(
         count: At most this many channels.
 
     Raises:
-        ModelError: The network has no levels or none of that number, or the level no places.
+        ModelError: The network has no levels or none of that number, or the level's output is no map.
     """
     import torch
 
@@ -88,7 +88,7 @@ def strongest_channels(
         )
     seen: list[Tensor] = []
     hook = model.get_submodule(names[level - 1]).register_forward_hook(
-        # A copy, as the next layers may work in place.
+        # A copy, as the next layer may change it in place.
         lambda _module, _inputs, output: seen.append(output.detach().float().cpu().clone())
     )
     pixels = whole_photo(model, config, image)

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 def grad_cam(model: "nn.Module", config: ModelConfig, image: "Image", index: int) -> "np.ndarray[Any, Any]":
     """Weigh the last features by the label's gradient: Grad-CAM (Selvaraju et al., ICCV 2017).
 
-    A convolutional network sees the whole photo in its form, one of fixed input the whole photo squeezed
-    to a square.
+    A convolutional network sees the whole photo in its aspect ratio, a transformer the photo squeezed to a square.
 
     Returns:
         float32 (height, width) of the photo, in 0..1; the highest place has the value 1.
@@ -52,11 +51,11 @@ def grad_cam(model: "nn.Module", config: ModelConfig, image: "Image", index: int
 def target_layer(model: Any) -> "nn.Module":
     """Choose the layer that Grad-CAM looks at: the last features that still have places.
 
-    In a transformer it is the last block's first norm: past the last attention, only the class token
-    has a gradient.
+    In a transformer it is the first norm of the last block: after the last attention only the class token has a
+    gradient.
 
     Raises:
-        ModelError: The network does not say what its features are.
+        ModelError: The network has no ``feature_info`` that names them.
     """
     blocks = getattr(model, "blocks", None)
     if hasattr(model, "patch_embed") and blocks is not None and hasattr(blocks[-1], "norm1"):

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 def heat_map(model: "nn.Module", config: ModelConfig, image: "Image", index: int) -> "np.ndarray[Any, Any]":
     """Show where a network sees a label.
 
-    A DRN says it itself, in one pass without gradients: the value at a place is the calibrated probability
-    of the label there. For any other network it is Grad-CAM (Selvaraju et al., ICCV 2017), which is relative:
-    its highest place has the value 1 whatever the label's score.
+    A DRN tells by itself, in one pass without gradients: the value at a place is the calibrated probability of the
+    label there. For any other network the map comes from Grad-CAM (Selvaraju et al., ICCV 2017) and is relative: its
+    highest value is 1, whatever the label's score.
 
     Args:
         model: In eval mode.
@@ -41,6 +41,6 @@ def heat_map(model: "nn.Module", config: ModelConfig, image: "Image", index: int
         return grad_cam(model, config, image, index)
     places = class_map(model, config, image).softmax(0)[index]
     size = (image.height, image.width)
-    # Corner to corner, as the class map lies on the photo.
+    # The class map fits the photo corner to corner.
     heat = torch.nn.functional.interpolate(places[None, None], size, mode="bicubic", align_corners=True)
     return heat[0, 0].clamp(0, 1).numpy()

@@ -1,4 +1,4 @@
-"""Networks by name: ours (registered with timm on first use) and timm's, and their weights."""
+"""Networks by name: timm's and ours, which are registered with timm at the first use."""
 
 import difflib
 from contextlib import suppress
@@ -14,7 +14,7 @@ __all__ = ["build_model", "create_model", "normalization"]
 
 
 def create_model(architecture: str, **kwargs: Any) -> "nn.Module":
-    """Create a network by its timm name; ours (``drn_*``, ``sequential_cnn``) are known too.
+    """Create a network by its name: timm's, or one of ours (``drn_*``, ``sequential_cnn``).
 
     Args:
         architecture: ``"drn_c_26"``, ``"resnet50"``, ...
@@ -47,7 +47,7 @@ def create_model(architecture: str, **kwargs: Any) -> "nn.Module":
 
 
 def build_model(architecture: str, **kwargs: Any) -> "nn.Module":
-    """Create a network as :func:`create_model` does, ours without importing timm, and so without timm's ``*_cfg``.
+    """Create a network as :func:`create_model` does, but a DRN without importing timm (nor timm's ``*_cfg``).
 
     Raises:
         ModelError: There is no network of that name, or it does not take these arguments.
@@ -55,13 +55,14 @@ def build_model(architecture: str, **kwargs: Any) -> "nn.Module":
     from hashtagger.models.dilated import DRN, VARIANTS
 
     if architecture in VARIANTS:
-        with suppress(TypeError):
+        # What only timm takes, or nobody, is left to create_model.
+        with suppress(TypeError, ValueError):
             return DRN(**{**VARIANTS[architecture], **kwargs})
     return create_model(architecture, **kwargs)
 
 
 def normalization(architecture: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per channel, of RGB in 0..1, that a network's authors normalize photos by.
+    """Tell the mean and standard deviation, per channel of RGB in 0..1, with which a network's authors normalize.
 
     Raises:
         ModelError: There is no network of that name.

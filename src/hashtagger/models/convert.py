@@ -23,10 +23,10 @@ _STUDY_IMAGE_SIZE = 300
 def convert(old: "str | os.PathLike[str]", new: "str | os.PathLike[str]") -> ModelConfig:
     """Convert a DRN checkpoint to a weights file, its tensors unchanged (float32).
 
-    Two kinds are known by their content. The original study's: a ``DataParallel`` state dict (``module.``
-    prefix) of which the first twenty outputs are the hashtags, with mean and std 0.5. The DRN authors'
-    ImageNet checkpoints: plain keys and 1000 outputs, which belong to no vocabulary of ours. A ``.pth`` file
-    is read by ``torch.load(weights_only=True)``, which runs no code of the file.
+    Two kinds are told apart by their keys. The original study's is a ``DataParallel`` state dict (``module.``
+    prefix) whose first twenty outputs are the hashtags, with mean and std 0.5. The DRN authors' ImageNet
+    checkpoints have plain keys and 1000 outputs, which belong to no vocabulary of ours. A ``.pth`` file is read
+    by ``torch.load(weights_only=True)``, which runs no code of the file.
 
     Args:
         old: A ``.pth`` or ``.safetensors`` file.
@@ -36,8 +36,10 @@ def convert(old: "str | os.PathLike[str]", new: "str | os.PathLike[str]") -> Mod
         What the new file says of itself.
 
     Raises:
-        WeightsError: The file is missing, damaged, holds code, or is of a network that is none of the DRNs.
+        WeightsError: The file is missing, damaged, holds code, or belongs to a network other than the DRNs.
     """
+    import torch
+
     old, new = Path(old), Path(new)
     if new.suffix != ".safetensors":
         raise WeightsError(_("{path}: the new file's name must end in .safetensors").format(path=new))
@@ -46,8 +48,9 @@ def convert(old: "str | os.PathLike[str]", new: "str | os.PathLike[str]") -> Mod
     state = read_state(old)
     of_the_study = all(key.startswith(_PARALLEL_PREFIX) for key in state)
     state = {key.removeprefix(_PARALLEL_PREFIX): tensor for key, tensor in state.items()}
-    # Checkpoints of before PyTorch 0.4 do not count batches.
-    state.update(_batch_counts(state))
+    # Checkpoints from before PyTorch 0.4 do not count batches.
+    counts = (key.replace("running_mean", "num_batches_tracked") for key in state if key.endswith("running_mean"))
+    state |= {key: torch.tensor(0) for key in counts if key not in state}
     architecture = recognize(state, str(old))
     if of_the_study:
         vocabulary = load_vocabulary("hashtags_ko")
@@ -76,8 +79,6 @@ def convert(old: "str | os.PathLike[str]", new: "str | os.PathLike[str]") -> Mod
             std=preprocessing["std"],
         )
     load_state(model, state, str(old))
-    import torch
-
     save_weights(new, model, config, dtype=torch.float32)
     return config
 
@@ -117,21 +118,20 @@ def read_state(path: Path) -> "dict[str, Tensor]":
 
 
 def recognize(state: "Mapping[str, Tensor]", name: str) -> str:
-    """Tell by keys and shapes which DRN a state dict is of, whatever its number of outputs.
+    """Tell by keys and shapes which DRN a state dict belongs to, whatever its number of outputs.
 
     Raises:
-        WeightsError: It is of none of them; the line names the nearest and the first difference.
+        WeightsError: It belongs to none; the line names the nearest and the first difference.
     """
-    import timm
     import torch
 
-    import hashtagger.models.drn  # noqa: F401  (registers the networks with timm)
+    from hashtagger.models.dilated import DRN, VARIANTS
 
     shapes = {key: tuple(tensor.shape) for key, tensor in state.items() if not key.startswith("fc.")}
     fewest, nearest, first = sys.maxsize, "", ""
-    for architecture in timm.list_models("drn_*"):
+    for architecture, arguments in VARIANTS.items():
         with torch.device("meta"):
-            model = create_model(architecture, num_classes=1)
+            model = DRN(num_classes=1, **arguments)
         expected = {key: tuple(t.shape) for key, t in model.state_dict().items() if not key.startswith("fc.")}
         different = sorted(set(shapes.items()) ^ set(expected.items()))
         if not different and {"fc.weight", "fc.bias"} <= state.keys():
@@ -143,10 +143,3 @@ def recognize(state: "Mapping[str, Tensor]", name: str) -> str:
             name=name, nearest=nearest, n=fewest, first=first
         )
     )
-
-
-def _batch_counts(state: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
-    import torch
-
-    counts = (key.replace("running_mean", "num_batches_tracked") for key in state if key.endswith("running_mean"))
-    return {key: torch.tensor(0) for key in counts if key not in state}

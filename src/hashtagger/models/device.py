@@ -1,4 +1,4 @@
-"""Where a network runs, found out without importing torch on machines that have nothing but their CPU."""
+"""Where a network runs; found without importing torch on machines that have only a CPU."""
 
 import platform
 import sys
@@ -9,7 +9,7 @@ from hashtagger.errors import HashtaggerError
 from hashtagger.i18n import _
 
 _DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
-"""What the drivers of NVIDIA, of WSL and of AMD put there."""
+"""Devices that the drivers of NVIDIA, WSL and AMD make."""
 
 
 def find_device(name: str = "auto") -> str:
@@ -37,7 +37,7 @@ def find_device(name: str = "auto") -> str:
 
 
 def computes_bfloat16(device: str) -> bool:
-    """Tell whether a device multiplies bfloat16 itself, twice as fast as float32 or faster."""
+    """Tell whether a device computes in bfloat16 by hardware, which is at least twice as fast as float32."""
     if device.startswith("cuda"):
         import torch
 
@@ -46,9 +46,9 @@ def computes_bfloat16(device: str) -> bool:
 
 
 def sums_int8_exactly() -> bool:
-    """Tell whether the CPU adds products of int8 in 32 bits (VNNI, or any ARM); older x86 ones saturate at 16.
+    """Tell whether the CPU sums int8 products in 32 bits (VNNI, or any ARM); older x86 CPUs saturate at 16 bits.
 
-    Where Linux does not say, an x86 CPU is taken for an older one.
+    On systems other than Linux any x86 CPU counts as an older one.
     """
     x86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
     return not x86 or bool(cpu_flags() & {"avx512_vnni", "avx_vnni"})
@@ -56,7 +56,7 @@ def sums_int8_exactly() -> bool:
 
 @lru_cache(maxsize=1)
 def cpu_flags() -> frozenset[str]:
-    """What the CPU can do, in Linux's words; empty on other systems."""
+    """The CPU's features by their names in Linux; empty on other systems."""
     return frozenset(_cpu_line("flags").split())
 
 

@@ -2,9 +2,9 @@
 
 Yu, Koltun and Funkhouser, "Dilated Residual Networks", CVPR 2017 (arXiv:1705.09914), and DRN-D of their code.
 
-A residual network whose last two strides are replaced by dilation, so the features leave at an eighth of the
-input's size rather than a thirty-second. The classifier is linear and comes after average pooling, so the same
-weights applied before the pooling say for each place of the photo what it looks like: :meth:`DRN.forward_class_map`.
+A DRN is a residual network in which dilation takes the place of the last two strides, so its features have an eighth
+of the input's size rather than a thirty-second. The classifier is linear and follows average pooling; the same weights,
+applied before the pooling, classify each place of the photo: :meth:`DRN.forward_class_map`.
 
 - **A** is a ResNet with dilation in place of two strides; its maps show a grid.
 - **C** removes the grid: a convolutional stem without max pooling, and two levels of falling dilation
@@ -12,9 +12,10 @@ weights applied before the pooling say for each place of the photo what it looks
 - **D** is C with plain convolutions in place of the residual blocks of levels 1, 2, 7 and 8.
 
 State-dict keys and shapes are those of the authors' checkpoints. :mod:`hashtagger.models.drn` registers all twelve
-networks with timm; this module does without, since timm takes longer to import than to recommend a photo's tags.
+networks with timm. This module does not import timm, which takes longer than recommending tags for a photo.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -25,7 +26,7 @@ Block = type["BasicBlock"] | type["Bottleneck"]
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions. ``dilation`` gives that of each; without ``residual`` nothing is added."""
+    """Two 3x3 convolutions, each with its own dilation; without ``residual`` the input is not added to the output."""
 
     expansion = 1
 
@@ -45,7 +46,7 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, 1, dilation[1], dilation[1], bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
         self.act2 = nn.ReLU(inplace=True)
-        # Built even where nothing is added: the authors' checkpoints carry its weights.
+        # Kept even without a residual connection: the authors' checkpoints hold its weights.
         self.downsample = downsample
         self.residual = residual
 
@@ -105,7 +106,7 @@ def _residual_level(
     first_dilation: tuple[int, int] | None = None,
     residual: bool = True,
 ) -> nn.Sequential:
-    """``depth`` blocks; the first one changes stride and width, and may have dilations of its own."""
+    """``depth`` blocks; the first one changes stride and width, and may have other dilations than the rest."""
     out_channels = channels * block.expansion
     downsample = None
     if stride != 1 or in_channels != out_channels:
@@ -113,35 +114,33 @@ def _residual_level(
             nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
         )
     first = first_dilation or (dilation, dilation)
-    blocks = [block(in_channels, channels, stride, first, downsample, residual)]
-    blocks += [
-        block(out_channels, channels, dilation=(dilation, dilation), residual=residual) for _ in range(depth - 1)
-    ]
-    return nn.Sequential(*blocks)
+    rest = (block(out_channels, channels, 1, (dilation, dilation), None, residual) for _ in range(depth - 1))
+    return nn.Sequential(block(in_channels, channels, stride, first, downsample, residual), *rest)
 
 
 def _conv_level(in_channels: int, channels: int, depth: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    """``depth`` times 3x3 convolution, batch norm, ReLU; the first one has the stride."""
+    """``depth`` times 3x3 convolution, batch norm, ReLU; the first convolution has the stride."""
     layers: list[nn.Module] = []
-    for i in range(depth):
+    for _ in range(depth):
         layers += [
-            nn.Conv2d(
-                in_channels if i == 0 else channels,
-                channels,
-                3,
-                stride if i == 0 else 1,
-                dilation,
-                dilation,
-                bias=False,
-            ),
+            nn.Conv2d(in_channels, channels, 3, stride, dilation, dilation, bias=False),
             nn.BatchNorm2d(channels),
             nn.ReLU(inplace=True),
         ]
+        in_channels, stride = channels, 1
     return nn.Sequential(*layers)
 
 
+def _level_info(widths: Sequence[int], reductions: Sequence[int]) -> list[dict[str, Any]]:
+    """Make timm's ``feature_info`` of ``layer1``, ``layer2``, ...: their output channels and strides."""
+    return [
+        {"num_chs": width, "reduction": reduction, "module": f"layer{i}"}
+        for i, (width, reduction) in enumerate(zip(widths, reductions, strict=True), start=1)
+    ]
+
+
 class _Average(nn.Module):
-    """timm's average pooling over all places."""
+    """Average pooling over all places, with the interface of timm's ``SelectAdaptivePool2d``."""
 
     pool_type = "avg"
 
@@ -157,7 +156,7 @@ class _Average(nn.Module):
 
 
 def _classifier(features: int, labels: int, pool: str, conv: bool) -> tuple[Any, nn.Module]:
-    """Pooling and last layer, as timm makes them."""
+    """Make the pooling and the last layer as timm does, and without timm in the usual case."""
     if pool == "avg" and labels:
         return _Average(flatten=not conv), nn.Conv2d(features, labels, 1) if conv else nn.Linear(features, labels)
     from timm.layers import create_classifier
@@ -177,15 +176,15 @@ class DRN(nn.Module):
         in_chans: Channels of the input.
         channels: Width per level, before the block's expansion, one number per level.
         global_pool: timm's name of the pooling; ``""`` leaves the map as it is.
-        drop_rate: Dropout before the classifier.
-        output_stride: 8, or 16 for the same weights at a third of the work: the first dilated level takes a stride,
-            the dilations after it are halved, and each convolution sees what it would have seen, at every second
-            place (but for the undilated ones, which then see twice as far). For the greater part of a training.
+        drop_rate: Dropout before the classifier, 0..1.
+        output_stride: 8, or 16 for the same weights at a third of the work, for most epochs of a training. The first
+            dilated level then has a stride and the dilations after it are halved, so that each convolution computes
+            the same at every second place. Only those without dilation see twice as far.
 
     Input is float (batch, in_chans, h, w) with h and w of 32 or more, output is (batch, num_classes).
 
     Raises:
-        ValueError: The output stride is another.
+        ValueError: ``output_stride`` is neither 8 nor 16.
     """
 
     def __init__(
@@ -213,10 +212,10 @@ class DRN(nn.Module):
             widths = channels or (16, 32, 64, 128, 256, 512, 512, 512)
             self.feature_info = self._build_cd(arch, block, layers, widths, in_chans, output_stride)
         self.num_features = self.head_hidden_size = int(self.feature_info[-1]["num_chs"])
-        # All that is defined so far runs in the order of its definition.
+        # The modules built so far run in the order in which they were built.
         self._stem = [name for name in self._modules if not name.startswith("layer")]
         self._levels = [name for name in self._modules if name.startswith("layer")]
-        # The authors' A ends in a linear layer, C and D in a 1x1 convolution: the same sum, other shapes.
+        # The authors' A ends in a linear layer, C and D in a 1x1 convolution: the same function, other shapes.
         self._conv_classifier = arch != "A"
         self.global_pool, self.fc = _classifier(self.num_features, num_classes, global_pool, self._conv_classifier)
         self.init_weights()
@@ -229,20 +228,17 @@ class DRN(nn.Module):
         self.act1 = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, 1)
         x, stride = block.expansion, output_stride // 8
-        reductions = (4, 8, output_stride, output_stride)
         self.layer1 = _residual_level(block, widths[0], widths[0], layers[0])
         self.layer2 = _residual_level(block, widths[0] * x, widths[1], layers[1], stride=2)
-        # As in the paper's code, the first block of a dilated level is not dilated yet.
+        # As in the authors' code, the first block of a dilated level is not dilated.
         self.layer3 = _residual_level(
             block, widths[1] * x, widths[2], layers[2], stride, dilation=2 // stride, first_dilation=(1, 1)
         )
         self.layer4 = _residual_level(
             block, widths[2] * x, widths[3], layers[3], dilation=4 // stride, first_dilation=(1, 1)
         )
-        return [{"num_chs": widths[0], "reduction": 2, "module": "act1"}] + [
-            {"num_chs": width * x, "reduction": reduction, "module": f"layer{i}"}
-            for i, (width, reduction) in enumerate(zip(widths, reductions, strict=True), start=1)
-        ]
+        stem = {"num_chs": widths[0], "reduction": 2, "module": "act1"}
+        return [stem, *_level_info([width * x for width in widths], (4, 8, output_stride, output_stride))]
 
     def _build_cd(
         self,
@@ -265,7 +261,7 @@ class DRN(nn.Module):
         x, stride = block.expansion, output_stride // 8
         self.layer3 = _residual_level(block, widths[1], widths[2], layers[2], stride=2)
         self.layer4 = _residual_level(block, widths[2] * x, widths[3], layers[3], stride=2)
-        # Before its stride the first convolution still works on the finer grid.
+        # The convolution that has the stride still sees the finer grid, hence its undivided dilation.
         self.layer5 = _residual_level(
             block, widths[3] * x, widths[4], layers[4], stride, dilation=2 // stride, first_dilation=(2, 2 // stride)
         )
@@ -278,23 +274,16 @@ class DRN(nn.Module):
         else:
             self.layer7 = _conv_level(widths[5] * x, widths[6], layers[6], dilation=2 // stride)
             self.layer8 = _conv_level(widths[6], widths[7], layers[7])
-        expansions = (1, 1, x, x, x, x, 1, 1)
-        reductions = (1, 2, 4, 8, *[output_stride] * 4)
-        return [
-            {"num_chs": width * expansion, "reduction": reduction, "module": f"layer{i}"}
-            for i, (width, expansion, reduction) in enumerate(zip(widths, expansions, reductions, strict=True), 1)
-        ]
+        outputs = [*widths[:2], *(width * x for width in widths[2:6]), *widths[6:]]
+        return _level_info(outputs, (1, 2, 4, 8, *[output_stride] * 4))
 
     def init_weights(self) -> None:
-        """Initialize as the authors do: He et al. over the fan-out for convolutions, 1 and 0 for norms."""
+        """Initialize convolutions as the authors do (He et al., over the fan-out); norms start at 1 and 0 anyway."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-            elif isinstance(module, nn.BatchNorm2d):
-                nn.init.ones_(module.weight)
-                nn.init.zeros_(module.bias)
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
         """Layer groups for timm's layer-wise learning rates."""
@@ -309,7 +298,7 @@ class DRN(nn.Module):
         return self.fc
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Replace the classifier by a fresh one of ``num_classes`` outputs (0: none)."""
+        """Replace the classifier by a new one with ``num_classes`` outputs (0: none)."""
         self.num_classes = num_classes
         pool = self.global_pool.pool_type if global_pool is None else global_pool
         self.global_pool, self.fc = _classifier(self.num_features, num_classes, pool, self._conv_classifier)
@@ -317,17 +306,17 @@ class DRN(nn.Module):
     def forward_features(self, x: Tensor) -> Tensor:
         """Map (batch, in_chans, h, w) to the last level's (batch, num_features, ceil(h / 8), ceil(w / 8)).
 
-        With an output stride of 16 both sides are a sixteenth.
+        With an output stride of 16 the divisor is 16.
         """
         for name in self._stem:
-            x = self._modules[name](x)  # type: ignore[misc]
-        levels = [self._modules[name] for name in self._levels]
+            x = getattr(self, name)(x)
+        levels = [getattr(self, name) for name in self._levels]
         if self.grad_checkpointing:
             from timm.models import checkpoint_seq
 
             return checkpoint_seq(levels, x)
         for level in levels:
-            x = level(x)  # type: ignore[misc]
+            x = level(x)
         return x
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
@@ -344,9 +333,9 @@ class DRN(nn.Module):
         return x.flatten(1) if pooled else x
 
     def forward_class_map(self, x: Tensor) -> Tensor:
-        """Classify each place: (batch, num_classes, ceil(h / 8), ceil(w / 8)); its mean is the logits.
+        """Classify each place: (batch, num_classes, ceil(h / 8), ceil(w / 8)); its mean over places is the logits.
 
-        With an output stride of 16 both sides are a sixteenth.
+        With an output stride of 16 the divisor is 16.
         """
         x = self.forward_features(x)
         if isinstance(self.fc, nn.Linear):
@@ -372,4 +361,4 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "drn_d_105": {"arch": "D", "block": Bottleneck, "layers": (1, 1, 3, 4, 23, 3, 1, 1)},
     "drn_d_107": {"arch": "D", "block": Bottleneck, "layers": (1, 1, 3, 4, 23, 3, 2, 2)},
 }
-"""The authors' twelve, by timm's names: arguments of :class:`DRN`."""
+"""Arguments of :class:`DRN` for the authors' twelve networks, by their names in timm."""

@@ -1,4 +1,4 @@
-"""DRN-A, DRN-C and DRN-D for timm: importing this module registers all twelve, with where their authors' weights are.
+"""DRN-A, DRN-C and DRN-D for timm: importing this module registers all twelve, with links to their authors' weights.
 
 The network itself is in :mod:`hashtagger.models.dilated`, which does without timm.
 """
@@ -60,7 +60,7 @@ def _register(name: str) -> None:
         )
         return drn
 
-    create.__name__ = name  # which is what timm registers it by
+    create.__name__ = name  # timm registers it by this name
     register_model(create)
 
 

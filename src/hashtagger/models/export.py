@@ -1,4 +1,4 @@
-"""Networks for other runtimes: ONNX files, and programs saved by torch.export. Each holds its ModelConfig."""
+"""Write networks for other runtimes: ONNX files and programs of torch.export, each with its ModelConfig inside."""
 
 import io
 import logging
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def require_onnx() -> None:
-    """Ask for what making ONNX files takes.
+    """Check that the packages that write ONNX files are installed.
 
     Raises:
-        MissingExtraError: It is not installed.
+        MissingExtraError: One of them is not.
     """
     if not all(find_spec(package) for package in ("onnx", "onnxruntime", "onnxscript")):
         raise MissingExtraError(_("making ONNX files takes: pip install 'hashtagger[onnx]'"))
@@ -32,8 +32,8 @@ def export_onnx(network: "nn.Module", config: ModelConfig, out: "str | os.PathLi
 
     Args:
         network: In eval mode, on the CPU.
-        config: What the file shall say of itself.
-        out: Ends in ``.onnx``; its folder exists.
+        config: Goes into the file's metadata.
+        out: Ends in ``.onnx``, in a folder that exists.
 
     Raises:
         MissingExtraError: onnx, onnxruntime or onnxscript is not installed.
@@ -63,13 +63,13 @@ def export_onnx(network: "nn.Module", config: ModelConfig, out: "str | os.PathLi
 def export_program(network: "nn.Module", config: ModelConfig, out: "str | os.PathLike[str]") -> None:
     """Write a program of torch.export (``.pt2``), batch norms folded, that takes any number of photos.
 
-    It runs without this package: ``torch.export.load(out).module()(pixels)``; its extra file ``hashtagger`` is the
+    It runs without this package: ``torch.export.load(out).module()(pixels)``. Its extra file ``hashtagger`` holds the
     config as JSON.
 
     Args:
         network: In eval mode, on the CPU.
-        config: What the file shall say of itself.
-        out: Its folder exists.
+        config: Goes into the extra file.
+        out: Ends in ``.pt2``, in a folder that exists.
     """
     import torch
 
@@ -82,7 +82,7 @@ def export_program(network: "nn.Module", config: ModelConfig, out: "str | os.Pat
 
 
 def _example(config: ModelConfig) -> tuple[Any, Any]:
-    """Two photos to trace a network with, and the name of their number."""
+    """Two photos to trace a network with, and the dimension that may vary: their number."""
     import torch
 
     return torch.zeros(2, 3, config.image_size, config.image_size), torch.export.Dim("photos")

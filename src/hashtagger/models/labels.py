@@ -1,4 +1,4 @@
-"""Whose labels a network's outputs are."""
+"""Which labels a network's outputs stand for."""
 
 import os
 from dataclasses import replace
@@ -14,22 +14,22 @@ _LISTED = 20
 def labels_of(config: ModelConfig, path: "str | os.PathLike[str]", vocabulary: Vocabulary | None = None) -> Vocabulary:
     """Give the labels of a network's outputs, in their order.
 
-    A network may have learned a part of a vocabulary only; then these labels alone come back.
+    A network may have learned only some labels of a vocabulary; then only these come back.
 
     Args:
         config: What the weights file says of itself.
         path: The file, for the error.
-        vocabulary: Whose labels they are to be; by default the bundled one that the file names, or where there
-            is none of that name with these keys, labels made of the keys and tags in the file.
+        vocabulary: Has the labels; by default it is the bundled one that the file names. If that does not exist or
+            lacks one of the keys, labels are made of the keys and tags in the file.
 
     Raises:
-        WeightsError: The network has classes that ``vocabulary`` lacks.
+        WeightsError: The network has classes that the given ``vocabulary`` lacks.
     """
     if vocabulary is None:
         try:
             return labels_of(config, path, load_vocabulary(config.vocabulary))
         except (VocabularyError, WeightsError):
-            # The keys are folders' names, which may hold blanks; a hashtag has none.
+            # Keys are names of folders, which may hold blanks; a hashtag may not.
             tags = config.tags or ["_".join(key.split()) for key in config.keys]
             labels = tuple(Label(key, tag, name=key) for key, tag in zip(config.keys, tags, strict=True))
             return Vocabulary(config.vocabulary, config.vocabulary, labels)

@@ -1,7 +1,7 @@
 """What an ONNX file says of itself, read without onnx or onnxruntime and without its tensors.
 
-An ONNX file is a protocol buffer: fields one after the other, each with its number, its kind and, but for plain
-numbers, its length, so that the network in it can be stepped over.
+An ONNX file is a protocol buffer: a sequence of fields, each with its number, its kind and, unless it is a plain
+number, its length, by which the network itself can be skipped.
 """
 
 import io
@@ -17,7 +17,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     """Read the ``metadata_props`` of an ONNX file.
 
     Raises:
-        ValueError: The file is truncated, or no protocol buffer.
+        ValueError: The file is truncated, or not a protocol buffer.
     """
     found = {}
     with path.open("rb") as file:
@@ -28,10 +28,10 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def _fields(file: BinaryIO, wanted: set[int]) -> Iterator[bytes]:
-    """Give the contents of the fields with the numbers in ``wanted``; the others are stepped over."""
+    """Give the contents of the fields with the numbers in ``wanted``, and skip the others."""
     size = file.seek(0, io.SEEK_END)
-    place = file.seek(0)
-    while place < size:
+    file.seek(0)
+    while file.tell() < size:
         number, kind = divmod(_varint(file), 8)
         if kind == _NUMBER:
             _varint(file)
@@ -45,11 +45,10 @@ def _fields(file: BinaryIO, wanted: set[int]) -> Iterator[bytes]:
                 file.seek(length, io.SEEK_CUR)
         else:
             raise ValueError("no ONNX file")
-        place = file.tell()
 
 
 def _varint(file: BinaryIO) -> int:
-    """Read a number: seven bits a byte, the lowest first, the eighth bit says that more follow."""
+    """Read a number: seven bits a byte, lowest first; the eighth bit says that more bytes follow."""
     value = 0
     for shift in range(0, 70, 7):
         byte = file.read(1)

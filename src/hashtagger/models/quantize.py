@@ -1,10 +1,10 @@
-"""An ONNX network in int8: weights by channel, activations by tensor, their ranges fitted to photos.
+"""Quantize an ONNX network to int8: weights per channel, activations per tensor, with ranges fitted to photos.
 
 ONNX Runtime's own ways to find the ranges (extremes, percentiles, entropy) change the first label of two to nine photos
 in a hundred here: in the last levels a few photos have values ten times those of the others. So the range of a tensor
-is the one that leaves the least error of what is cut off and what is rounded together, as in Banner et al., "Post
-training 4-bit quantization of convolutional networks for rapid-deployment", NeurIPS 2019, with the error of each photo
-measured by that photo's own values, so that the loud ones do not decide for all.
+is the one with the least error, of clipping and rounding together, as in Banner et al., "Post training 4-bit
+quantization of convolutional networks for rapid-deployment", NeurIPS 2019. The error of each photo is taken relative to
+that photo's own values, so that the few with large ones do not decide for all.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 _SAMPLES = 400
 """Values kept of each tensor and photo."""
 _SHARES = 60
-"""Ranges that are tried, from a fiftieth of a tensor's extremes to all."""
+"""Ranges that are tried, from a fiftieth of a tensor's extremes to the whole."""
 
 
 def quantize(network: Path, out: Path, batches: Sequence["Array"]) -> None:
     """Write a float ONNX network in int8.
 
-    The last layer and what follows it stay in float: they cost nothing, and decide.
+    The last layer and what follows it stay in float: they take hardly any time, and they decide.
 
     Args:
-        network: A file of :func:`~hashtagger.models.export.export_onnx`.
-        out: Ends in ``.onnx``; its folder exists.
+        network: A file written by :func:`~hashtagger.models.export.export_onnx`.
+        out: Ends in ``.onnx``, in a folder that exists.
         batches: Pixels of photos like those that it will see, each float32 (photos, 3, size, size).
 
     Raises:
@@ -65,7 +65,7 @@ def quantize(network: Path, out: Path, batches: Sequence["Array"]) -> None:
 
 
 def fit_ranges(model: Any, batches: Iterable["Array"]) -> dict[str, tuple["np.float32", "np.float32"]]:
-    """Search the range of each tensor of a network: the lowest and the highest value that int8 shall tell apart."""
+    """Find the range of each tensor of a network: the lowest and the highest value that int8 will represent."""
     import numpy as np
 
     samples, extremes = _watch(model, batches)
@@ -77,7 +77,7 @@ def fit_ranges(model: Any, batches: Iterable["Array"]) -> dict[str, tuple["np.fl
 
 
 def write_config(path: Path, config: ModelConfig) -> None:
-    """Let an ONNX file say another config of itself."""
+    """Replace the config in an ONNX file's metadata."""
     import onnx
 
     model = onnx.load(path)
@@ -87,7 +87,7 @@ def write_config(path: Path, config: ModelConfig) -> None:
 
 
 def _watch(model: Any, batches: Iterable["Array"]) -> tuple[dict[str, list["Array"]], dict[str, tuple[float, float]]]:
-    """Run a network; keep of every tensor each photo's values at some places, (photos, places), and the extremes."""
+    """Run a network and sample every tensor: some values of each photo, (photos, samples), and the extremes of all."""
     import numpy as np
     import onnx
     import onnxruntime
@@ -98,7 +98,7 @@ def _watch(model: Any, batches: Iterable["Array"]) -> tuple[dict[str, list["Arra
     watched.graph.ClearField("output")
     watched.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     options = onnxruntime.SessionOptions()
-    # Higher levels would melt the nodes into others that the tensors' names do not fit.
+    # Higher levels would fuse nodes, and the tensors between them would be gone.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
@@ -110,7 +110,7 @@ def _watch(model: Any, batches: Iterable["Array"]) -> tuple[dict[str, list["Arra
         for name, tensor in zip([entry, *names], [batch, *session.run(None, {entry: batch})], strict=True):
             if tensor.dtype.kind != "f":
                 continue  # a shape, or what is computed from one
-            # What holds something for each photo may have any form; what does not is as one photo's.
+            # A tensor that does not divide into photos counts as one photo's.
             values = tensor.reshape(1 if tensor.size % len(batch) else len(batch), -1)
             samples.setdefault(name, []).append(values[:, draw.integers(values.shape[1], size=_SAMPLES)])
             low, high = extremes.get(name, (0.0, 0.0))

@@ -5,7 +5,7 @@ A runtime is a function of pixels, float32 (photos, 3, size, size), that gives l
 
 import copy
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,14 +46,14 @@ class Choice:
 def choose(weights: Path, device: str, runtime: str = "auto", *, bundled: bool = True) -> Choice:
     """Choose the runtime for weights: with ``"auto"`` the fastest that is installed and keeps accuracy.
 
-    That is onnxruntime on the CPU, where an int8 file of these very weights lies beside them that was found to agree
-    with them on :data:`LEAST_AGREEMENT` of the photos; otherwise it is torch.
+    That is onnxruntime on the CPU, if beside the weights lies an int8 file that was made from them and agrees with them
+    on :data:`LEAST_AGREEMENT` of the photos; otherwise it is torch.
 
     Args:
         weights: A ``.safetensors`` or an ``.onnx`` file.
         device: As :func:`~hashtagger.models.device.find_device` gives it.
         runtime: One of :data:`RUNTIMES`.
-        bundled: The weights were found by their vocabulary. A file that the user named is itself what ``"auto"`` uses.
+        bundled: Whether the weights were found by their vocabulary. ``"auto"`` uses a file that the user named itself.
 
     Raises:
         HashtaggerError: There is no such runtime, or it does not run these weights or on this device.
@@ -71,11 +71,14 @@ def choose(weights: Path, device: str, runtime: str = "auto", *, bundled: bool =
         return Choice("onnx", file, why) if file else Choice("torch", weights, why)
     if device != "cpu":
         raise HashtaggerError(_("the onnx runtime computes on the CPU only, not on {device}").format(device=device))
-    file = weights if own else next((path for path in _twins(weights) if path.is_file()), None)
-    if file is None:
+    if own:
+        return Choice("onnx", weights, _("as asked"))
+    int8, exact = _twins(weights)
+    file = int8 if int8.is_file() and _cost(int8).get("made_from") == fingerprint(weights) else exact
+    if not file.is_file():
         raise WeightsError(
             _("{path}: no {name} beside it; make it: hashtagger export --weights {path} --format onnx {name}").format(
-                path=weights, name=_twins(weights)[1].name
+                path=weights, name=exact.name
             )
         )
     return Choice("onnx", file, _("as asked"))
@@ -118,7 +121,7 @@ def fold(network: "nn.Module") -> "nn.Module":
 
     try:
         return fuse(network)
-    except Exception:  # whatever a network's code raises when it is called with torch.fx's stand-ins for tensors
+    except Exception:  # whatever a network's code raises when torch.fx calls it with stand-ins for tensors
         return copy.deepcopy(network)
 
 
@@ -137,10 +140,10 @@ def onnx_runtime(path: Path) -> "Runtime":
     options = onnxruntime.SessionOptions()
     threads = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
-    # Idle threads that wait by counting take the cores from those that decode photos.
+    # Idle threads that spin would take the cores from the threads that decode photos.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not sums_int8_exactly():
-        # Without it sums of int8 products overflow silently; with it such CPUs are right, and slower.
+        # Without it sums of int8 products overflow silently on such CPUs; with it they are right, but slower.
         options.add_session_config_entry("session.x64quantprecision", "1")
     options.log_severity_level = 3
     try:
@@ -157,8 +160,14 @@ def _twins(weights: Path) -> tuple[Path, Path]:
     return weights.with_suffix(".int8.onnx"), weights.with_suffix(".onnx")
 
 
+def _cost(int8: Path) -> Mapping[str, Any]:
+    """What an int8 file says of the weights that it was made from and of how it agrees with them."""
+    cost: Mapping[str, Any] = read_config(int8).figures.get("int8", {})
+    return cost
+
+
 def _faster(weights: Path, device: str) -> tuple[Path | None, str]:
-    """The int8 file of weights where it may take their place, and why, or why not."""
+    """The int8 file that may take the place of weights, if there is one, and the reason either way."""
     file = _twins(weights)[0]
     if device != "cpu":
         return None, _("the device is {device}").format(device=device)
@@ -166,10 +175,10 @@ def _faster(weights: Path, device: str) -> tuple[Path | None, str]:
         return None, _("there is no {name}").format(name=file.name)
     if find_spec("onnxruntime") is None:
         return None, _("onnxruntime is not installed; int8 is faster: pip install 'hashtagger[onnx]'")
-    figures = read_config(file).figures.get("int8", {})
-    if figures.get("made_from") != fingerprint(weights):
+    cost = _cost(file)
+    if cost.get("made_from") != fingerprint(weights):
         return None, _("{name} was made from other weights").format(name=file.name)
-    agreement = figures.get("agreement", 0.0)
+    agreement = cost.get("agreement", 0.0)
     if agreement < LEAST_AGREEMENT:
         return None, _("{name} agrees on {agreement:.1%} of photos only").format(name=file.name, agreement=agreement)
     return file, _("int8 is the fastest here and agrees on {agreement:.1%} of photos").format(agreement=agreement)

@@ -1,9 +1,9 @@
 """The small sequential network of the landmark study, registered with timm as ``sequential_cnn``.
 
 Seven layers that learn: six times a 3x3 convolution of 32 channels, LeakyReLU (0.01) and 2x2 max pooling, then
-dropout (0.25) and a linear classifier. At the study's 128 px the last map is 2x2 and is flattened. Of other
-sizes the map is brought to 2x2 by adaptive average pooling, which changes nothing at 128 px, so one set of weights
-takes any size of 32 px and more.
+dropout (0.25) and a linear classifier. At the study's 128 px the last map is 2x2 and is flattened. For other sizes
+adaptive average pooling brings the map to 2x2 (at 128 px it changes nothing), so the same weights take any size from
+32 px on.
 """
 
 from typing import Any
@@ -58,7 +58,7 @@ class SequentialCNN(nn.Module):
         self.fc = self._classifier(num_classes)
         for module in self.layers:
             if isinstance(module, nn.Conv2d):
-                # PyTorch's own default shrinks the signal at every layer, and no norm brings it back.
+                # PyTorch's default shrinks the signal at every layer, and there are no norms to restore it.
                 nn.init.kaiming_normal_(module.weight, nonlinearity="leaky_relu", a=0.01)
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
@@ -70,7 +70,7 @@ class SequentialCNN(nn.Module):
         return self.fc
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Replace the classifier by a fresh one of ``num_classes`` outputs (0: none); there is no pooling to choose."""
+        """Replace the classifier by a new one with ``num_classes`` outputs (0: none); the pooling is fixed."""
         self.num_classes = num_classes
         self.fc = self._classifier(num_classes)
 

@@ -1,8 +1,8 @@
 """Weights files: find, verify, load, save.
 
-A file is safetensors, or ONNX for onnxruntime. Its metadata says all that is needed to use it (a
-:class:`ModelConfig`), so a weights file alone is enough. Files of other people's making are turned into ours by
-:mod:`hashtagger.models.convert`.
+A weights file is safetensors, or ONNX for onnxruntime. Its metadata holds a :class:`ModelConfig`, which says all that
+is needed to use it, so the file alone is enough. :mod:`hashtagger.models.convert` turns other people's checkpoints into
+such files.
 """
 
 import json
@@ -40,10 +40,10 @@ class ModelConfig:
         image_size: Pixels: the shorter side is resized to it, then the centre is cropped.
         mean: Per channel, of RGB in 0..1, subtracted from the input.
         std: Per channel; the input is divided by it.
-        temperature: Logits are divided by it before the softmax, which makes scores honest.
-        threshold: Calibrated probability in 0..1 below which nothing is said.
+        temperature: Logits are divided by it before the softmax, which calibrates the scores.
+        threshold: Calibrated probability in 0..1 below which a label is not recommended.
         model_args: Further arguments of the network's constructor.
-        figures: What was measured, for the model card.
+        figures: What was measured, by the name of the data: for the model card and ``hashtagger info``.
         tags: The labels' hashtags in the order of the outputs, so that the file says them even where its
             vocabulary is not at hand; may be empty.
     """
@@ -66,7 +66,7 @@ class ModelConfig:
 
     @classmethod
     def from_json(cls, text: str) -> "ModelConfig":
-        """Read what :meth:`to_json` wrote; fields of later versions are passed over.
+        """Read what :meth:`to_json` wrote; fields that this version does not know are ignored.
 
         Raises:
             ValueError: The text is not such a config.
@@ -83,7 +83,7 @@ class ModelConfig:
 
 
 def cache_folder() -> Path:
-    """Where weights of one's own may lie to be found by their vocabulary's name."""
+    """Where users put weights of their own that :func:`find_weights` is to find."""
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("hashtagger")) / "weights"
@@ -92,7 +92,7 @@ def cache_folder() -> Path:
 def find_weights(vocabulary: "str | os.PathLike[str]" = "hashtags_ko") -> Path:
     """Find the weights of a vocabulary: the bundled ones, else those in :func:`cache_folder`.
 
-    They are named ``ARCHITECTURE-VOCABULARY.safetensors``; of several, the first by name is taken.
+    Their files are named ``ARCHITECTURE-VOCABULARY.safetensors``; of several, the first by name is taken.
 
     Args:
         vocabulary: Its name or its file.
@@ -118,10 +118,10 @@ def find_weights(vocabulary: "str | os.PathLike[str]" = "hashtags_ko") -> Path:
 
 
 def verify(path: Path) -> None:
-    """Check a file against the checksums beside it; a file that they do not list passes.
+    """Check a file against the checksums beside it; a file that is not listed there passes.
 
     Raises:
-        WeightsError: The file is not what it was when the checksums were written.
+        WeightsError: The file has changed since the checksums were written.
     """
     expected = _listed_digest(path)
     if expected and (found := digest_at(path)) != expected:
@@ -133,12 +133,12 @@ def verify(path: Path) -> None:
 
 
 def fingerprint(path: Path) -> str:
-    """Tell a file's SHA-256: as the checksums beside it list it, else by reading it."""
+    """Tell a file's SHA-256: the one listed in the checksums beside it, else that of its content."""
     return _listed_digest(path) or digest_at(path)
 
 
 def renew_checksum(path: Path) -> None:
-    """Write a file's new SHA-256 into the checksums beside it, if they list the file."""
+    """Update a file's SHA-256 in the checksums beside it, if the file is listed there."""
     if not (listed := _listed_digest(path)):
         return
     sums = path.parent / CHECKSUMS
@@ -275,9 +275,9 @@ def save_weights(
     """Save a network's weights with their config, atomically.
 
     Args:
-        path: Ends in ``.safetensors``; its folder exists.
+        path: Ends in ``.safetensors``, in a folder that exists.
         model: The network.
-        config: What the file shall say of itself.
+        config: Goes into the file's metadata.
         dtype: Type of the floating-point tensors in the file, float16 by default.
 
     Raises:
@@ -302,7 +302,10 @@ def save_weights(
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give where to write a file that takes its place when it is whole."""
+    """Give a place to write a file to, from which it moves to ``path`` once it is whole; if writing fails, it goes."""
     partial = path.with_name(path.name + ".partial")
-    yield partial
-    partial.replace(path)
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
