@@ -27,7 +27,6 @@ bench: .venv/dev
 figures: .venv/dev
 	@photos=$$($(BIN)/python -c 'import pathlib, sklearn.datasets as d; print(pathlib.Path(d.__file__).parent / "images")'); \
 	export LANGUAGE=en; set -ex; \
-	$(BIN)/hashtagger explain "$$photos/flower.jpg" --tag 꽃 --tag 여행 --out docs/figures/explain-flower.webp; \
 	$(BIN)/hashtagger explain "$$photos/china.jpg" --tag 여행 --tag 등산 --out docs/figures/explain-palace.webp; \
 	$(BIN)/hashtagger detect "$$photos/china.jpg" --tag 여행 --out docs/figures/detect.webp; \
 	$(BIN)/hashtagger features "$$photos/china.jpg" --level 4 --out docs/figures/features.webp

@@ -14,11 +14,20 @@ def bright_square(width, height, left, top, edge):
     return photo
 
 
+def area(box):
+    return max(0, box[2] - box[0]) * max(0, box[3] - box[1])
+
+
+def common(one, other):
+    return area((*map(max, one[:2], other[:2]), *map(min, one[2:], other[2:])))
+
+
 def iou(one, other):
-    across = max(0, min(one[2], other[2]) - max(one[0], other[0]))
-    down = max(0, min(one[3], other[3]) - max(one[1], other[1]))
-    area = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
-    return across * down / (area - across * down)
+    return common(one, other) / (area(one) + area(other) - common(one, other))
+
+
+def covered(one, other):
+    return common(one, other) / min(area(one), area(other))
 
 
 @pytest.mark.parametrize(("width", "height"), [(33, 33), (480, 360), (90, 400)])
@@ -42,7 +51,7 @@ def test_the_box_is_around_the_thing(brightness, config, method, monkeypatch):
     found = detect(brightness, config, bright_square(320, 160, 120, 60, 80), 1, method, threshold=0.35)
     assert iou(found[0].box, place) > 0.5
     assert all(0.35 <= one.score <= 1 for one in found)
-    assert all(iou(a.box, b.box) <= 0.15 for a in found for b in found if a is not b)
+    assert all(covered(a.box, b.box) <= 0.26 for a in found for b in found if a is not b)  # boxes are rounded
 
 
 def test_nothing_is_found_where_nothing_is(brightness, config):

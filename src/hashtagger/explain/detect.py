@@ -1,6 +1,8 @@
 """Where in a photo a label is: boxes from a DRN's class maps, or from the classic sliding window."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -22,9 +24,8 @@ _STEP = 0.125
 """From one window to the next, as a part of its edge."""
 _SCALES = (2.0, 3.0)
 """Of the class maps: larger than the network's input, as windows are smaller than the photo."""
-_OVERLAP = 0.1
-"""Intersection over union above which the lower of two boxes is dropped. A window within a better one exceeds it from a
-third of its edge on, and is then a part of the same find."""
+_OVERLAP = 0.25
+"""Part of the smaller of two boxes that the other may cover; beyond it the lower one is a part of the same find."""
 _BATCH = 64
 """Windows that the network sees at a time."""
 
@@ -54,7 +55,7 @@ def detect(
     """Find the boxes of a label, those with the most evidence first.
 
     Both methods score the same square windows, by :func:`map_scores` or :func:`window_scores`. Of windows that
-    overlap, the one with the most :func:`evidence` is kept (non-maximum suppression).
+    overlap, the one with the most :func:`evidence` is kept.
 
     Args:
         model: In eval mode; a DRN for the method ``"map"``.
@@ -69,20 +70,32 @@ def detect(
         ImageError: The photo is too small.
         ModelError: The network is no DRN and the method is ``"map"``.
     """
-    import torch
-    from torchvision.ops import nms
-
     boxes = windows(*image.size)
     score = map_scores if method == "map" else window_scores
     scores = score(model, config, image, boxes)
     rank = evidence(scores, boxes)[:, index]
     scores = scores[:, index]
     found = np.flatnonzero(scores >= threshold)
-    kept = nms(torch.from_numpy(boxes[found]), torch.from_numpy(rank[found]), _OVERLAP)[:limit]
+    best_first = found[np.argsort(-rank[found], kind="stable")]
     return [
         Detection(tuple(int(edge) for edge in boxes[i].round()), float(scores[i]))  # type: ignore[arg-type]
-        for i in found[kept.numpy()]
+        for i in islice(_apart(boxes, best_first), limit)
     ]
+
+
+def _apart(boxes: "np.ndarray[Any, Any]", best_first: "np.ndarray[Any, Any]") -> Iterator[int]:
+    """Yield the numbers of boxes of which no better one covers too much, or is covered too much itself.
+
+    Unlike non-maximum suppression by intersection over union, this drops a small box on a part of a large one.
+    """
+    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    kept: list[int] = []
+    for i in best_first:
+        corner, opposite = np.maximum(boxes[i, :2], boxes[kept, :2]), np.minimum(boxes[i, 2:], boxes[kept, 2:])
+        common = np.prod((opposite - corner).clip(0), axis=1)
+        if (common <= _OVERLAP * np.minimum(area[i], area[kept])).all():
+            kept.append(int(i))
+            yield int(i)
 
 
 def windows(width: int, height: int) -> "np.ndarray[Any, Any]":

@@ -52,6 +52,7 @@ def draw_heat(image: "Image", maps: "Sequence[tuple[str, np.ndarray[Any, Any]]]"
     shade = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(0, 1), HEAT)
     bar = figure.colorbar(shade, ax=axes, fraction=0.03, pad=0.01, aspect=30, ticks=[0, 0.5, 1])
     bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.set_label(_("how much each place looks like the tag"))
     _save(figure, path)
 
 
