@@ -31,6 +31,7 @@ from hashtagger.models.weights import find_weights
 from hashtagger.recommend import Recommender
 from hashtagger.serving.app import create_app
 from hashtagger.serving.settings import Settings
+from hashtagger.serving.store import open_database
 
 
 class Site:
@@ -45,15 +46,21 @@ class Site:
             headers={"Accept-Language": language},
             timeout=240,
             limits=httpx.Limits(max_connections=None),
+            verify=False,  # reading the certificates, which HTTP has no use for, takes longer than most requests
         )
 
 
 class Client(httpx.Client):
     """Sends a session's CSRF token with every change, as the pages do."""
 
+    _csrf: tuple[str, str] | None = None  # a session and its token
+
     @property
     def csrf(self) -> str:
-        return re.search(r'<meta name="csrf" content="(\w+)"', self.get("/", follow_redirects=True).text)[1]
+        if self._csrf is None or self._csrf[0] != self.cookies.get("hashtagger"):
+            page = self.get("/", follow_redirects=True).text
+            self._csrf = (self.cookies["hashtagger"], re.search(r'<meta name="csrf" content="(\w+)"', page)[1])
+        return self._csrf[1]
 
     def send_form(self, path: str, /, **fields):
         return self.post(path, data={"csrf": self.csrf, **fields})
@@ -67,8 +74,21 @@ class Client(httpx.Client):
         )
 
 
+@cache
+def empty_database() -> bytes:
+    """A SQLite database with all tables; to make one takes longer than to start a server on one."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "db.sqlite")
+        open_database(Settings(Path(folder), f"sqlite:///{path}")).kw["bind"].dispose()
+        return path.read_bytes()
+
+
 @contextmanager
 def running(settings: Settings) -> Iterator[Site]:
+    settings.data_dir.mkdir(exist_ok=True)
+    path = Path(settings.database_url.removeprefix("sqlite:///"))
+    if settings.database_url.startswith("sqlite:") and not path.exists():
+        path.write_bytes(empty_database())
     app = create_app(settings)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         # On a busy machine a test may be idle for longer than uvicorn keeps a connection.

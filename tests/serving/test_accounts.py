@@ -1,3 +1,4 @@
+import html
 import io
 import re
 import time
@@ -53,7 +54,8 @@ def test_without_log_in_there_is_nothing(town, sample_photos):
     with town.client() as client:
         for path in ("/", "/history", "/library", "/library/sort", "/account", "/history/export.json"):
             answer = client.get(path)
-            assert (answer.status_code, answer.headers.get("location")) == (303, "/login"), path
+            assert answer.status_code == 303, path
+            assert answer.headers["location"].startswith("/login"), path
         flower = sample_photos["flower"].read_bytes()
         answer = client.post("/api/recommend", files={"files": flower})
         assert answer.status_code == 401
@@ -61,7 +63,9 @@ def test_without_log_in_there_is_nothing(town, sample_photos):
         assert client.get("/api/tags/normalize", params={"tag": "x"}).status_code == 401
         assert client.get("/api/health").status_code == 200
         assert client.ask(sample_photos["flower"]).status_code == 401
-        assert client.get("/library/imports", headers={"HX-Request": "true"}).headers["hx-redirect"] == "/login"
+        part = {"HX-Request": "true", "HX-Current-URL": f"{town.url}/library?tag=x"}
+        answer = client.get("/library/imports", headers=part)
+        assert answer.headers["hx-redirect"] == "/login?to=%2Flibrary%3Ftag%3Dx"
 
 
 def test_pages_that_are_not_there_lead_on_for_who_is_logged_in(town, mina):
@@ -88,6 +92,21 @@ def test_sign_up_log_out_log_in(town, mina):
     ):
         assert mina.send_form("/login", name=name, password=password).status_code == status, name
     assert mina.get("/").status_code == 200
+
+
+def test_log_in_leads_to_the_page_that_was_asked_for(town, mina):
+    with town.client() as client:
+        door = client.get("/library", params={"q": "댕댕이 카페"}).headers["location"]
+        to = html.unescape(re.search(r'name="to" value="([^"]+)"', client.get(door).text)[1])
+        assert to.startswith("/library?q=")
+        refused = client.send_form("/login", name="mina", password="wrong", to=to)
+        assert f'name="to" value="{html.escape(to)}"' in refused.text
+        assert client.send_form("/login", name="mina", password=PASSWORD, to=to).headers["location"] == to
+        assert client.get(door).headers["location"] == to
+        for elsewhere in ("https://evil.example", "//evil.example", "/\\evil.example", "evil.example"):
+            assert client.get("/login", params={"to": elsewhere}).headers["location"] == "/", elsewhere
+            answer = client.send_form("/login", name="mina", password=PASSWORD, to=elsewhere)
+            assert answer.headers["location"] == "/", elsewhere
 
 
 @pytest.mark.parametrize(

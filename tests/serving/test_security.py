@@ -5,7 +5,6 @@ import pytest
 from click.testing import CliRunner
 
 from hashtagger.cli import group
-from hashtagger.organize.journal import only_one
 from hashtagger.serving.language import choose
 from hashtagger.serving.settings import is_loopback
 
@@ -196,17 +195,6 @@ def test_a_taken_port_is_one_line(monkeypatch, tmp_path):
     assert result.exit_code == 1
     assert result.stderr.startswith(f"Error: port {port} is taken by another program; choose another: --port ")
     assert result.stderr.count("\n") == 1
-
-
-def test_a_second_server_on_the_same_folder_is_one_line(monkeypatch, tmp_path):
-    monkeypatch.setenv("HASHTAGGER_DATA_DIR", str(tmp_path))
-    monkeypatch.delenv("HASHTAGGER_DATABASE_URL", raising=False)
-    (tmp_path / ".hashtagger").mkdir()
-    # The port is taken too, so that it ends in any case.
-    with only_one(tmp_path), socket.create_server(("127.0.0.1", 0)) as taken:
-        result = CliRunner().invoke(group, ["serve", "--no-browser", "--port", str(taken.getsockname()[1])])
-    assert result.exit_code == 1
-    assert result.stderr == f"Error: {tmp_path}: another hashtagger is at work here\n"
 
 
 def test_a_database_that_cannot_be_used_is_one_line(monkeypatch, tmp_path):

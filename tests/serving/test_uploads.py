@@ -74,14 +74,12 @@ class TestUpload:
 
     def test_a_bomb(self, client, site, tmp_path):
         bomb = tmp_path / "bomb.zip"
-        with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        with zipfile.ZipFile(bomb, "w") as archive:
             uri = "media/posts/202104/1.jpg"
             listing = f'[{{"media": [{{"uri": "{uri}", "creation_timestamp": 1617246000, "title": ""}}]}}]'
             archive.writestr("content/posts_1.json", listing)
-            with archive.open(uri, "w") as member:
-                member.write(b"\xff\xd8\xff")
-                for _megabyte in range(300):
-                    member.write(bytes(1 << 20))
+            archive.writestr(uri, b"\xff\xd8\xff")
+            archive.getinfo(uri).file_size = 300 << 20
         number = self.begin(client)
         self.put(client, number, "bomb.zip", bomb.read_bytes())
         client.send_form(f"/library/uploads/{number}/done")

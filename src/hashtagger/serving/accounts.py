@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from hashtagger.i18n import _
-from hashtagger.serving.pages import page, say
+from hashtagger.serving.pages import local, page, say
 from hashtagger.serving.security import new_token
 from hashtagger.serving.services import Db, Parts, Services, Someone, log_in_key, logged_in
 from hashtagger.serving.store import Import, Leftover, LogIn, User, now, storable
@@ -31,18 +31,19 @@ _hashing = threading.BoundedSemaphore(2)
 
 Name = Annotated[str, Form(max_length=80)]
 Password = Annotated[str, Form(max_length=1000)]
+To = Annotated[str, Form(max_length=4000)]
 
 
 @router.get("/login")
-def show_log_in(request: Request, db: Db) -> Response:
-    """Show where to log in and sign up, to who is not yet."""
+def show_log_in(request: Request, db: Db, to: str = "/") -> Response:
+    """Show where to log in and sign up, and lead on to the page that was asked for first."""
     if logged_in(db, request.state.token):
-        return RedirectResponse("/", 303)
-    return page(request, "login.html", error=None, name="")
+        return RedirectResponse(local(to), 303)
+    return page(request, "login.html", error=None, name="", to=to)
 
 
 @router.post("/login")
-def log_in(request: Request, services: Parts, db: Db, name: Name, password: Password) -> Response:
+def log_in(request: Request, services: Parts, db: Db, name: Name, password: Password, to: To = "/") -> Response:
     """Log in under a new session."""
     name = _plain(name)
     # A whole household or office may come from one address; once it is refused, it locks no more names.
@@ -50,14 +51,14 @@ def log_in(request: Request, services: Parts, db: Db, name: Name, password: Pass
     services.throttle.check(f"name {name}")
     user = db.scalar(select(User).where(User.name == name))
     if not _is_right(user.password if user else None, password) or user is None:
-        return page(request, "login.html", 401, error=_("name or password is wrong"), name=name)
+        return page(request, "login.html", 401, error=_("name or password is wrong"), name=name, to=to)
     services.throttle.forgive(f"name {name}")
     _begin(request, db, user)
-    return RedirectResponse("/", 303)
+    return RedirectResponse(local(to), 303)
 
 
 @router.post("/signup")
-def sign_up(request: Request, services: Parts, db: Db, name: Name, password: Password) -> Response:
+def sign_up(request: Request, services: Parts, db: Db, name: Name, password: Password, to: To = "/") -> Response:
     """Make an account and log in."""
     name = _plain(name)
     services.throttle.check(f"new from {_client(request)}")
@@ -72,8 +73,8 @@ def sign_up(request: Request, services: Parts, db: Db, name: Name, password: Pas
             error = _("this name is taken")
         else:
             _begin(request, db, user)
-            return RedirectResponse("/", 303)
-    return page(request, "login.html", 422, error=error, name=name)
+            return RedirectResponse(local(to), 303)
+    return page(request, "login.html", 422, error=error, name=name, to=to)
 
 
 @router.post("/logout")

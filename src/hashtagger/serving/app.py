@@ -6,8 +6,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from fastapi import Depends, FastAPI, Request, Response
-from fastapi.responses import RedirectResponse
+from fastapi import Depends, FastAPI, Response
 from fastapi.staticfiles import StaticFiles
 
 from hashtagger.serving import accounts, api, history, language, library, problems, recommend, sorting, uploads
@@ -38,18 +37,6 @@ def create_app(settings: Settings) -> FastAPI:
         HashtaggerError: The database cannot be used.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    services = Services(settings, secret(settings), open_database(settings), Engine())
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        # Loaded while the first page is being looked at; a failure comes out where it is asked for.
-        threading.Thread(target=services.engine.warm_up, daemon=True).start()
-        worker = Worker(services)
-        worker.start()
-        yield
-        worker.stop()
-        services.engine.close()
-
     app = FastAPI(
         title="hashtagger",
         summary="Korean hashtags for photos.",
@@ -58,23 +45,27 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
-        lifespan=lifespan,
+        lifespan=_working,
     )
-    app.state.services = services
+    app.state.services = Services(settings, secret(settings), open_database(settings), Engine())
     problems.install(app)
     app.add_middleware(Gate, settings=settings)
     app.mount("/static", _Static(directory=Path(__file__).parent / "static"))
     app.include_router(api.router)
-    for module in (recommend, uploads, sorting, library, history, *([accounts] if settings.accounts else [])):
+    modules = [recommend, uploads, sorting, library, history, language]
+    for module in [*modules, accounts] if settings.accounts else modules:
         app.include_router(module.router, dependencies=[Depends(check_csrf)], include_in_schema=False)
-
-    @app.post("/language", dependencies=[Depends(check_csrf)], include_in_schema=False)
-    def switch_language(request: Request, to: str) -> Response:
-        """Remember the language that a person wants."""
-        back = request.query_params.get("back", "/")
-        response = RedirectResponse(back if back.startswith("/") and not back.startswith(("//", "/\\")) else "/", 303)
-        if to in language.LANGUAGES:
-            response.set_cookie(language.COOKIE, to, max_age=31536000, httponly=True, samesite="lax")
-        return response
-
     return app
+
+
+@asynccontextmanager
+async def _working(app: FastAPI) -> AsyncIterator[None]:
+    """Keep the background at work for as long as the app runs."""
+    services: Services = app.state.services
+    # Loaded while the first page is being looked at; a failure comes out where it is asked for.
+    threading.Thread(target=services.engine.warm_up, daemon=True).start()
+    worker = Worker(services)
+    worker.start()
+    yield
+    worker.stop()
+    services.engine.close()

@@ -10,7 +10,7 @@ from urllib.request import url2pathname
 
 from fastapi import HTTPException
 
-from hashtagger.errors import ImageError
+from hashtagger.errors import ImageError, cause_of
 from hashtagger.history import History
 from hashtagger.i18n import _
 from hashtagger.recommend import Recommendation
@@ -36,10 +36,10 @@ def recommend_file(
 
 @contextmanager
 def on_disk(stream: BinaryIO, limit: int) -> Iterator[Path]:
-    """Lay a stream of at most ``limit`` bytes into a file that is gone afterwards.
+    """Write a stream of at most ``limit`` bytes to a temporary file.
 
     Raises:
-        ImageError: There is more.
+        ImageError: The stream is longer.
     """
     with TemporaryDirectory(prefix="hashtagger-") as folder:
         path = Path(folder, "photo")
@@ -52,10 +52,10 @@ def on_disk(stream: BinaryIO, limit: int) -> Iterator[Path]:
 
 
 def local_path(text: str) -> Path:
-    """Read a whole path of this machine as a person typed it, or as a file manager copied it: in quotes, as an address.
+    """Read an absolute path of this machine, typed or pasted from a file manager: in quotes, as a ``file://`` address.
 
     Raises:
-        HTTPException: 422, it is not one, or cannot be looked at.
+        HTTPException: 422, it is not absolute, or may not be accessed.
     """
     text = text.strip()
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
@@ -69,7 +69,7 @@ def local_path(text: str) -> Path:
     except (RuntimeError, ValueError):  # "~someone" who is not known here; what is no path at all
         path = Path()
     except OSError as error:
-        raise HTTPException(422, f"{path}: {error.strerror}") from error
+        raise HTTPException(422, f"{path}: {cause_of(error)}") from error
     if not path.is_absolute():
         raise HTTPException(422, _("give the folder's whole path, from its drive or / on"))
     return path

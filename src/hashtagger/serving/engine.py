@@ -1,4 +1,4 @@
-"""The networks, each loaded once, and one thread that lets them look at photos, several at a time."""
+"""The networks, each loaded once, and the thread that runs them on several photos at a time."""
 
 import threading
 from concurrent.futures import Future
@@ -35,7 +35,7 @@ class _Job(NamedTuple):
 
 
 class Engine:
-    """Answers for photos; whoever asks waits, and what waits together is looked at together."""
+    """Recommends for photos, in one thread; photos that wait at the same time go through the network together."""
 
     def __init__(self) -> None:
         self._recommenders: dict[str, Recommender] = {}
@@ -45,7 +45,7 @@ class Engine:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop once what waits is answered."""
+        """Answer what waits, then stop."""
         self._jobs.put(None)
         self._thread.join()
 
@@ -68,7 +68,11 @@ class Engine:
         return self._recommenders[vocabulary]
 
     def recommend(self, vocabulary: str, image: "Image", history: History | None = None) -> list[Recommendation]:
-        """Recommend tags for one decoded photo, as a user's history has it where one is given."""
+        """Recommend tags for one decoded photo, shifted by a user's history where one is given.
+
+        Raises:
+            HashtaggerError: There is no such vocabulary, or there are no weights for it.
+        """
         self.recommender(vocabulary)
         answer: Future[list[Recommendation]] = Future()
         self._jobs.put(_Job(vocabulary, image, history, answer))
@@ -105,7 +109,7 @@ class Engine:
 
 
 def compares(vocabulary: Vocabulary) -> bool:
-    """Tell whether a photo is likened to all labels (heroes, who are described) rather than given some of them."""
+    """Tell whether a photo is compared with all labels (heroes, who are described) rather than given the best few."""
     return all("description" in label.details for label in vocabulary)
 
 

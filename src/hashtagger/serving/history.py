@@ -14,7 +14,7 @@ from hashtagger.serving.heat import overlay
 from hashtagger.serving.pages import page
 from hashtagger.serving.photos import Size, decode
 from hashtagger.serving.services import Db, Id, Parts, Services, Someone, mine
-from hashtagger.serving.store import Correction, Media, Recommended, User, storable
+from hashtagger.serving.store import Correction, Media, Recommended, storable
 from hashtagger.tagtext import clean
 from hashtagger.vocabulary import load_vocabulary
 
@@ -33,10 +33,11 @@ def show(request: Request, user: Someone, db: Db, before: Id | None = None) -> R
         query = query.where(Recommended.id < before)
     entries = list(db.scalars(query))
     more = entries[_PAGE - 1].id if len(entries) > _PAGE else None
+    shown = {"entries": entries[:_PAGE], "more": more, "before": before}
     if before is not None:
-        return page(request, "history_entries.html", entries=entries[:_PAGE], more=more)
+        return page(request, "history_entries.html", **shown)
     corrected = select(Correction).where(Correction.user_id == user.id).order_by(Correction.id.desc()).limit(_PAGE)
-    return page(request, "history.html", entries=entries[:_PAGE], more=more, corrections=list(db.scalars(corrected)))
+    return page(request, "history.html", **shown, corrections=list(db.scalars(corrected)))
 
 
 @router.get("/export.json")
@@ -113,24 +114,24 @@ def choose(
 @router.post("/{number}/delete")
 def delete(services: Parts, user: Someone, db: Db, entry: Entry) -> Response:
     """Delete one entry, and its photo where nothing else shows it."""
-    _delete(services, db, user, entry)
+    db.delete(entry)
+    db.commit()
+    forget_photo(db, services, user.id, entry.digest, entry.suffix)
     return Response()
 
 
 @router.post("/delete")
 def delete_all(services: Parts, user: Someone, db: Db) -> Response:
     """Delete every entry, and what is remembered of corrections; the corrected tags stay."""
-    db.execute(remove(Correction).where(Correction.user_id == user.id))
-    db.commit()
-    for entry in db.scalars(select(Recommended).where(Recommended.user_id == user.id)).all():
-        _delete(services, db, user, entry)
+    with services.changing(user.id):
+        photos = select(Recommended.digest, Recommended.suffix).where(Recommended.user_id == user.id).distinct()
+        found = db.execute(photos).all()
+        for table in (Recommended, Correction):
+            db.execute(remove(table).where(table.user_id == user.id))
+        db.commit()
+    for digest, suffix in found:
+        forget_photo(db, services, user.id, digest, suffix)
     return Response(headers={"HX-Redirect": "/history"})
-
-
-def _delete(services: Services, db: Session, user: User, entry: Recommended) -> None:
-    db.delete(entry)
-    db.commit()
-    forget_photo(db, services, user.id, entry.digest, entry.suffix)
 
 
 def forget_photo(db: Session, services: Services, user: int, digest: str, suffix: str) -> None:

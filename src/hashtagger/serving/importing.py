@@ -6,12 +6,11 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from zipfile import BadZipFile
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from hashtagger.errors import HashtaggerError, ImageError
+from hashtagger.errors import HashtaggerError, ImageError, cause_of
 from hashtagger.i18n import _
 from hashtagger.normalize import default_normalizer, normalize
 from hashtagger.posts import open_source
@@ -22,6 +21,7 @@ from hashtagger.serving.asking import recommend_file
 from hashtagger.serving.history import forget_photo
 from hashtagger.serving.photos import Kept
 from hashtagger.serving.services import Services
+from hashtagger.serving.settings import ZONE
 from hashtagger.serving.store import Import, Media, Post, PostTag, storable
 from hashtagger.tagtext import parts
 
@@ -46,7 +46,7 @@ def run_import(services: Services, number: int, stopping: Callable[[], bool]) ->
         db.commit()
         problems: list[Problem] = []
         try:
-            source = open_source(work.path, timezone=services.settings.timezone)
+            source = open_source(work.path, timezone=ZONE.key)
             for post in source.posts():
                 if stopping():
                     return
@@ -59,7 +59,7 @@ def run_import(services: Services, number: int, stopping: Callable[[], bool]) ->
             work.state = "done"
         except (HashtaggerError, OSError, BadZipFile) as error:
             work.state = "failed"
-            problems.insert(0, Problem(work.name, str(error)))
+            problems.insert(0, Problem(work.name, cause_of(error)))
         # Those of its files that were not received are known already.
         work.problems = work.problems + [
             {"location": _shown(work, one.location), "cause": _shown(work, one.cause)}
@@ -73,7 +73,8 @@ def run_import(services: Services, number: int, stopping: Callable[[], bool]) ->
 def _take(services: Services, db: Session, work: Import, post: SourcePost, problems: list[Problem]) -> bool:
     """Store one post with its files, and count it, where it is new to the library.
 
-    Nothing is written before :meth:`Services.changing`: who holds that waits for no writer.
+    Nothing is written to the database before the lock of :meth:`Services.changing` is held, so that whoever holds it
+    never waits for another who has begun to write and waits for the lock.
 
     Returns:
         Whether any of its files can be stored.
@@ -116,10 +117,8 @@ def _keep_all(
             if file.kind == "photo":
                 _look_at(services, db, user, file)
             kept.append((media, file))
-        except ImageError as error:
-            problems.append(Problem(media.location, str(error)))
-        except (OSError, BadZipFile) as error:
-            problems.append(Problem(media.location, getattr(error, "strerror", None) or str(error)))
+        except (ImageError, OSError, BadZipFile) as error:
+            problems.append(Problem(media.location, cause_of(error)))
     return kept
 
 
@@ -134,7 +133,7 @@ def _row(services: Services, user: int, key: str, post: SourcePost, kept: list[t
         user_id=user,
         key=key,
         taken_at=post.taken_at,
-        month=post.taken_at.astimezone(ZoneInfo(services.settings.timezone)).strftime("%Y-%m"),
+        month=post.taken_at.astimezone(ZONE).strftime("%Y-%m"),
         guess=post.time_is_guess,
         caption=storable(post.caption),
         permalink=post.permalink if post.permalink and post.permalink.startswith("https://") else None,

@@ -1,5 +1,11 @@
 """The language of a request: as switched to, else as the browser prefers, Korean first."""
 
+from fastapi import APIRouter, Response
+from fastapi.responses import RedirectResponse
+
+from hashtagger.serving.pages import local
+
+router = APIRouter()
 LANGUAGES = ("ko", "en")
 COOKIE = "language"
 
@@ -20,3 +26,12 @@ def choose(cookie: str | None, accept: str | None) -> str:
             wanted.append((weight, code))
     # Of equals the first counts.
     return max(wanted, key=lambda one: one[0])[1] if wanted else LANGUAGES[0]
+
+
+@router.post("/language")
+def switch(to: str, back: str = "/") -> Response:
+    """Remember the language that a person wants."""
+    response = RedirectResponse(local(back), 303)
+    if to in LANGUAGES:
+        response.set_cookie(COOKIE, to, max_age=31536000, httponly=True, samesite="lax")
+    return response

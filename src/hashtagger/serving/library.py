@@ -2,12 +2,13 @@
 
 import re
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
-from sqlalchemy import ColumnElement, Select, delete, desc, distinct, false, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, delete, desc, distinct, false, func, or_, select, tuple_
 from sqlalchemy.orm import Session, selectinload
 
 from hashtagger.i18n import _
@@ -16,6 +17,7 @@ from hashtagger.serving.importing import meanings, tag_rows
 from hashtagger.serving.pages import page, say
 from hashtagger.serving.photos import Size
 from hashtagger.serving.services import Db, Id, Parts, Someone, mine
+from hashtagger.serving.settings import ZONE
 from hashtagger.serving.store import Correction, Media, Post, PostTag, User, storable
 from hashtagger.serving.uploads import recent
 from hashtagger.tagtext import clean, extract_tags
@@ -24,8 +26,12 @@ router = APIRouter(prefix="/library")
 _PAGE = 60
 _FREQUENT = 2  # a tag of fewer posts is among the others, as in sorted folders
 _TAGS_SHOWN = 200
-# A year, a month of one (2021-04, 2021.4), which a day of it stands for too, or a month of any.
-_DATE = re.compile(r"(\d{4})(?:년|[-./](\d\d?)월?(?:[-./]\d\d?일?)?)?|(\d\d?)월")
+# A year, a month of one or a day of that (2021-04-05, 2021. 4. 5., 2021년 4월 5일), or a month of any year.
+_DATE = re.compile(
+    r"(?P<year>(?:19|20)\d\d)(?:(?:년|[-./])\s*(?P<month>\d\d?)(?:(?:월|[-./])\s*(?P<day>\d\d?)[일.]?|[월.])?|년)?"
+    r"|(?P<any>\d\d?)월"
+)
+_WORD = re.compile(rf"(?:{_DATE.pattern})(?![^\s,#＃])|[^\s,#＃]+")
 _VIDEO = {"mp4": "video/mp4", "mov": "video/quicktime", "webm": "video/webm", "avi": "video/x-msvideo"}
 
 
@@ -42,7 +48,7 @@ class View:
     @property
     def words(self) -> list[str]:
         """The words searched for, without ``#``."""
-        return [word for word in re.split(r"[\s,#＃]+", self.q) if clean(word)]
+        return [word[0] for word in _WORD.finditer(self.q) if clean(word[0])]
 
     def url(self, path: str = "/library", **more: object) -> str:
         """The address that shows them, or what lies among them at another path."""
@@ -70,10 +76,10 @@ def browse(
     posts = list(db.scalars(newest.options(selectinload(Post.media), selectinload(Post.tags))))
     more = replace(view, shown=view.shown + _PAGE) if view.shown < total else None
     if start:
-        return page(request, "library_posts.html", posts=posts, more=more, view=view)
+        return page(request, "library_posts.html", posts=posts, more=more, view=view, start=start)
     tags, others = _tags(db, user)
     return page(
-        request, "library.html", posts=posts, more=more, view=view, meant=_meant(view), total=total,
+        request, "library.html", posts=posts, more=more, view=view, start=start, meant=_meant(view), total=total,
         months=_months(db, user), tags=tags, others=others, imports=recent(db, user),
     )  # fmt: skip
 
@@ -152,11 +158,13 @@ def remove(
     chosen = (Post.user_id == user.id, Post.id.in_(posts))
     with services.changing(user.id):
         files = db.execute(select(Media.digest, Media.suffix).join(Post).where(*chosen).distinct()).all()
+        removed = db.scalar(select(func.count(Post.id)).where(*chosen))
         db.execute(delete(Post).where(*chosen))
         db.commit()
     for digest, suffix in files:
         forget_photo(db, services, user.id, digest, suffix)
-    return Response(status_code=204, headers={"HX-Redirect": _way_back(back)})
+    answer = Response(status_code=204, headers={"HX-Redirect": _way_back(back)})
+    return say(answer, _("Posts taken out of the library: {n}").format(n=removed))
 
 
 def _way_back(back: str) -> str:
@@ -188,15 +196,24 @@ def _tagged(condition: ColumnElement[bool]) -> ColumnElement[bool]:
 
 
 def _found(word: str) -> ColumnElement[bool]:
-    """Whether a post has a tag that a word means or begins, or is of the months that it names."""
+    """Whether a post has a tag that a word means or begins, or is of the day or the months that it names."""
     tag = clean(word)
     begun = (column.startswith(tag, autoescape=True) for column in (PostTag.tag, PostTag.typed))
     tagged = _tagged(or_(PostTag.tag.in_(meanings(tag)), *begun))
     date = _DATE.fullmatch(word)
-    if date is None:
-        return tagged
-    year, month = date[1] or "____", date[2] or date[3]
-    return or_(tagged, Post.month.like(f"{year}-{month:0>2}" if month else f"{year}-__"))
+    return tagged if date is None else or_(tagged, _of(date))
+
+
+def _of(date: re.Match[str]) -> ColumnElement[bool]:
+    """Whether a post is of the day, or of the months, that a date names."""
+    year, month, day = date["year"], date["month"] or date["any"], date["day"]
+    if not day:
+        return Post.month.like(f"{year or '____'}-{month or '__':0>2}")
+    try:
+        begin = datetime(int(year), int(month), int(day), tzinfo=ZONE)
+    except ValueError:  # a 30th of February
+        return false()
+    return and_(Post.taken_at >= begin, Post.taken_at < begin + timedelta(days=1))
 
 
 def _meant(view: View) -> list[str]:

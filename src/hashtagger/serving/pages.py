@@ -7,14 +7,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
-from zoneinfo import ZoneInfo
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from hashtagger import i18n
-from hashtagger.serving.settings import MOST_TAGS
+from hashtagger.serving.settings import MOST_TAGS, ZONE
 
 _HERE = Path(__file__).parent
 _SAID = "said"
@@ -38,13 +37,11 @@ def _environment() -> Environment:
 
 def page(request: Request, template: str, status: int = 200, /, **values: Any) -> HTMLResponse:
     """Render a template; it knows the request, the CSRF token and who is logged in besides ``values``."""
-    from hashtagger.serving.security import csrf_token
-
     services = request.app.state.services
     known = {
         "request": request,
         "status": status,
-        "csrf": csrf_token(services.secret, request.state.token),
+        "csrf": services.csrf_token(request.state.token),
         "settings": services.settings,
         "user": getattr(request.state, "user", None),
         "said": "" if is_part(request) else unquote(request.cookies.get(_SAID, "")),
@@ -60,6 +57,11 @@ def is_part(request: Request) -> bool:
     return "x-csrf-token" in request.headers or "hx-request" in request.headers
 
 
+def local(address: str) -> str:
+    """An address of this server to go to next, as a browser sent it; the first page for any other."""
+    return address if address.startswith("/") and not address.startswith(("//", "/\\")) else "/"
+
+
 def say(answer: Answer, text: str) -> Answer:
     """Let the next page that is looked at say something, once."""
     answer.set_cookie(_SAID, quote(text), max_age=60, httponly=True, samesite="lax")
@@ -73,8 +75,8 @@ def _asset(name: str) -> str:
     return f"/static/{name}?{digest}"
 
 
-def _moment(time: datetime, zone: str) -> str:
-    return time.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M")
+def _moment(time: datetime) -> str:
+    return time.astimezone(ZONE).strftime("%Y-%m-%d %H:%M")
 
 
 def _hashtags(tags: Sequence[str]) -> str:

@@ -52,15 +52,13 @@ class Photos:
         """
         incoming = self.root / "incoming"
         incoming.mkdir(parents=True, exist_ok=True)
-        digest, size = hashlib.sha256(), 0
-        with tempfile.NamedTemporaryFile(dir=incoming, delete=False) as file:
-            path = Path(file.name)
-            try:
-                head = b""
+        descriptor, name = tempfile.mkstemp(dir=incoming)
+        path, digest, head = Path(name), hashlib.sha256(), b""
+        try:
+            with os.fdopen(descriptor, "wb") as file:
                 while chunk := stream.read(_CHUNK):
                     head = head or chunk[: sniff.HEAD]
-                    size += len(chunk)
-                    if size > limit:
+                    if file.tell() + len(chunk) > limit:
                         raise ImageError(_("larger than {limit} MB").format(limit=limit >> 20))
                     digest.update(chunk)
                     file.write(chunk)
@@ -69,20 +67,14 @@ class Photos:
                     raise ImageError(_("not a photo") if head else _("empty"))
                 file.flush()
                 os.fsync(file.fileno())
-                kind, suffix = found
-                kept = Kept(digest.hexdigest(), suffix, kind)
-                final = self.path(kept.digest, suffix)
-                final.parent.mkdir(parents=True, exist_ok=True)
-                file.close()
-                if final.exists():
-                    path.unlink()
-                else:
-                    path.replace(final)
-            except BaseException:
-                file.close()
-                path.unlink(missing_ok=True)
-                raise
-        return kept
+            kind, suffix = found
+            final = self.path(digest.hexdigest(), suffix)
+            final.parent.mkdir(parents=True, exist_ok=True)
+            if not final.exists():
+                path.replace(final)
+        finally:
+            path.unlink(missing_ok=True)
+        return Kept(digest.hexdigest(), suffix, kind)
 
     def path(self, digest: str, suffix: str) -> Path:
         """Where a stored file lies."""
@@ -155,5 +147,5 @@ def decode(path: Path, *, shorter_side: int | None = None, most_pixels: int | No
         try:
             return load_image(path, shorter_side=shorter_side)
         except ImageError as error:
-            # The file's name here is none that the user knows.
-            raise ImageError(str(error).removeprefix(f"{path}: ")) from error
+            # The file's name here is none that the user knows, and a decoder's own words are English.
+            raise ImageError(str(error).removeprefix(f"{path}: ").removesuffix(f" ({error.__cause__})")) from error

@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from anyio import to_thread
 from fastapi import FastAPI, Request, Response
@@ -43,7 +44,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 def refuse(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    """Answer that something cannot be done, in the form that who asks can use."""
+    """Answer that something cannot be done: JSON for programs, one line for scripts of the page, a page for people."""
     if request.url.path.startswith("/api/"):
         problem = ProblemDetails(title=HTTPStatus(status).phrase, status=status, detail=detail)
         return JSONResponse(problem.model_dump(), status, headers, MEDIA_TYPE)
@@ -82,11 +83,14 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(NotLoggedInError)
     async def _nobody(request: Request, error: NotLoggedInError) -> Response:
-        if request.url.path.startswith("/api/"):
-            return refuse(request, 401, _("log in first"))
+        asked = urlsplit(request.headers.get("hx-current-url", str(request.url)))
+        to = f"{asked.path}?{asked.query}" if asked.query else asked.path
+        door = "/login" if to == "/" else "/login?" + urlencode({"to": to})
         if "hx-request" in request.headers:
-            return Response(status_code=204, headers={"HX-Redirect": "/login"})
-        return RedirectResponse("/login", 303) if request.method == "GET" else refuse(request, 401, _("log in first"))
+            return Response(status_code=204, headers={"HX-Redirect": door})
+        if request.method != "GET" or request.url.path.startswith("/api/"):
+            return refuse(request, 401, _("log in first"))
+        return RedirectResponse(door, 303)
 
     @app.exception_handler(StaleDataError)
     async def _gone(request: Request, error: StaleDataError) -> Response:

@@ -24,7 +24,16 @@ _MOST_SHOWN = 60
 
 
 class Shown(NamedTuple):
-    """A recommendation with what its card says besides."""
+    """A recommendation and what its card needs to show it.
+
+    Attributes:
+        entry: What was recommended.
+        labels: The vocabulary it is from.
+        compared: Whether all labels are shown, with how much the photo is like each.
+        sure: The score from which a label is shown without reservation.
+        place: The best label, where labels are places.
+        links: Addresses of maps of that place, by the map's name.
+    """
 
     entry: Recommended
     labels: Vocabulary
@@ -40,6 +49,7 @@ def front(
     user: Someone,
     db: Db,
     entry: Annotated[list[Id], Query(max_length=_MOST_SHOWN, default_factory=list)],
+    vocabulary: str = "",
 ) -> Response:
     """Show where to put photos, and recommendations of before."""
     found = {
@@ -49,7 +59,8 @@ def front(
     known = vocabularies()
     names = [one.name for one in known]
     cards = [_shown(found[number]) for number in entry if number in found and found[number].vocabulary in names]
-    return page(request, "recommend.html", vocabularies=known, cards=cards, most_shown=_MOST_SHOWN)
+    switched = vocabulary if vocabulary in names else next(iter(names), "")
+    return page(request, "recommend.html", vocabularies=known, switched=switched, cards=cards, most_shown=_MOST_SHOWN)
 
 
 @router.post("/recommend")
@@ -75,7 +86,7 @@ def _shown(entry: Recommended) -> Shown:
 
 
 def _sure(vocabulary: str) -> float:
-    """The score from which on a label is taken, and shown without doubt."""
+    """The score from which a label is taken by itself, and shown without reservation."""
     return _LIKELY if vocabulary == "hashtags_ko" else read_config(find_weights(vocabulary)).threshold
 
 

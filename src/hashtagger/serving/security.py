@@ -1,11 +1,9 @@
-"""What every request passes first: whose page sent it, how large it is, its session; and what every answer says."""
+"""The checks that every request passes first (origin, size, session), and the headers of every answer."""
 
-import hashlib
 import hmac
 import logging
 import re
 import secrets
-from typing import Any
 from urllib.parse import urlsplit
 
 from anyio import to_thread
@@ -42,9 +40,9 @@ _HEADERS = {
 class Gate:
     """The outermost layer of the app.
 
-    It refuses other sites' requests and bodies that are too large, also those that nobody is logged in for, gives
-    every browser a session token (in ``request.state.token``; an endpoint may replace it), sets the language, adds
-    the security headers, and answers where the app fails.
+    It refuses requests from other sites, bodies that are too large, and large ones of people who are not logged in,
+    before they are read. It gives every browser a session token (``request.state.token``, which an endpoint may
+    replace), sets the language, adds the security headers, and answers where the app fails.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -62,30 +60,17 @@ class Gate:
         headers = Headers(scope=scope)
         cookies = cookie_parser(headers.get("cookie", ""))
         sent = cookies.get(COOKIE, "")
-        state: dict[str, Any] = scope.setdefault("state", {})
-        state["token"] = sent if _TOKEN.fullmatch(sent) else new_token()
-        state["language"] = language.choose(cookies.get(language.COOKIE), headers.get("accept-language"))
-        has_session = not scope["path"].startswith(("/api/", "/static/"))
+        scope.setdefault("state", {})["token"] = sent if _TOKEN.fullmatch(sent) else new_token()
         started = False
 
         async def send_on(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                answer = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    answer.setdefault(name, value)
-                if not scope["path"].startswith("/static/"):
-                    answer.setdefault("Cache-Control", "no-store")
-                if has_session and state["token"] != sent:
-                    secure = "; Secure" if scope["scheme"] == "https" else ""
-                    answer.append(
-                        "Set-Cookie",
-                        f"{COOKIE}={state['token']}; Path=/; HttpOnly; SameSite=Lax; Max-Age=31536000{secure}",
-                    )
+                self._add_headers(scope, MutableHeaders(scope=message), sent)
             await send(message)
 
-        with speaking(state["language"]):
+        with speaking(language.choose(cookies.get(language.COOKIE), headers.get("accept-language"))):
             limit = body_limit(scope["path"], self._settings)
             try:
                 refusal = await self._refusal(scope, headers, limit)
@@ -98,6 +83,17 @@ class Gate:
                 refusal = 500, _("something went wrong here; the server's own output says what")
             if refusal:
                 await refuse(Request(scope), *refusal)(scope, receive, send_on)
+
+    def _add_headers(self, scope: Scope, answer: MutableHeaders, sent: str) -> None:
+        """Add to an answer the security headers, and the session's cookie unless the browser sent just that."""
+        for name, value in self._headers.items():
+            answer.setdefault(name, value)
+        if not scope["path"].startswith("/static/"):
+            answer.setdefault("Cache-Control", "no-store")
+        token = scope["state"]["token"]
+        if token != sent and not scope["path"].startswith(("/api/", "/static/")):
+            secure = "; Secure" if scope["scheme"] == "https" else ""
+            answer.append("Set-Cookie", f"{COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age=31536000{secure}")
 
     async def _refusal(self, scope: Scope, headers: Headers, limit: int) -> tuple[int, str] | None:
         host, origin = headers.get("host", ""), headers.get("origin")
@@ -157,11 +153,6 @@ def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
-def csrf_token(secret: bytes, token: str) -> str:
-    """Make the token that a session's own pages send back with every change."""
-    return hmac.new(secret, b"csrf:" + token.encode(), hashlib.sha256).hexdigest()
-
-
 async def check_csrf(request: Request) -> None:
     """Let a change pass only from one of the session's own pages: by header, or by a form's hidden field.
 
@@ -173,6 +164,6 @@ async def check_csrf(request: Request) -> None:
     given = request.headers.get("x-csrf-token", "")
     if not given and request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         given = str((await request.form()).get("csrf", ""))
-    expected = csrf_token(request.app.state.services.secret, request.state.token)
+    expected = request.app.state.services.csrf_token(request.state.token)
     if not hmac.compare_digest(given.encode(), expected.encode()):
         raise HTTPException(403, _("this page is out of date; load it again"))

@@ -11,11 +11,15 @@ from contextlib import suppress
 import uvicorn
 from fastapi import FastAPI
 
-from hashtagger.errors import HashtaggerError
+from hashtagger.errors import HashtaggerError, cause_of
 from hashtagger.i18n import _
-from hashtagger.organize.journal import FOLDER, only_one
+from hashtagger.locks import only_one
 from hashtagger.serving.app import create_app
 from hashtagger.serving.settings import Settings
+
+
+class _ServedError(HashtaggerError):
+    """Another server is on the data folder."""
 
 
 def serve(settings: Settings, host: str, port: int, *, open_browser: bool, started: Callable[[str], object]) -> None:
@@ -33,22 +37,30 @@ def serve(settings: Settings, host: str, port: int, *, open_browser: bool, start
         OSError: The data folder cannot be used.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (settings.data_dir / FOLDER).mkdir(exist_ok=True)
-    with only_one(settings.data_dir):
-        _serve(create_app(settings), host, port, open_browser, started)
-
-
-def _serve(app: FastAPI, host: str, port: int, open_browser: bool, started: Callable[[str], object]) -> None:
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        server_header=False,
-        # Slow uploads and downloads do not keep it from stopping.
-        timeout_graceful_shutdown=5,
-    )
+    known = settings.data_dir / "address"  # of the server on this folder
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host.strip("[]"), port), family=family)
+        with only_one(settings.data_dir, settings.data_dir / "lock", _ServedError):
+            app = create_app(settings)
+            with _listen(host, port) as listener:
+                shown = f"[{host.strip('[]')}]" if ":" in host else host
+                address = f"http://{shown}:{listener.getsockname()[1]}"
+                known.write_text(address, "utf-8")
+                _run(app, listener, address, open_browser, started)
+    except _ServedError as error:
+        if not known.exists():
+            raise
+        raise HashtaggerError(
+            _(
+                "{path}: another hashtagger serves this folder at {address}; "
+                "open that, or set HASHTAGGER_DATA_DIR to a folder for this one"
+            ).format(path=settings.data_dir, address=known.read_text("utf-8"))
+        ) from error
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host.strip("[]"), port), family=family)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise HashtaggerError(
@@ -57,10 +69,15 @@ def _serve(app: FastAPI, host: str, port: int, open_browser: bool, started: Call
                 )
             ) from error
         raise HashtaggerError(
-            _("cannot listen at {host}:{port} ({cause})").format(host=host, port=port, cause=error.strerror)
+            _("cannot listen at {host}:{port} ({cause})").format(host=host, port=port, cause=cause_of(error))
         ) from error
-    shown = f"[{host.strip('[]')}]" if ":" in host else host
-    address = f"http://{shown}:{listener.getsockname()[1]}"
+
+
+def _run(
+    app: FastAPI, listener: socket.socket, address: str, open_browser: bool, started: Callable[[str], object]
+) -> None:
+    # Slow uploads and downloads do not keep it from stopping.
+    config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=5)
 
     async def run() -> None:
         server = uvicorn.Server(config)

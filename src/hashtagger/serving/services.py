@@ -1,6 +1,7 @@
 """What the endpoints work with, made once at the server's start."""
 
 import hashlib
+import hmac
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -51,6 +52,10 @@ class Services:
         """Do what takes long in a thread, only so much at once, so that pages are never kept waiting."""
         return await to_thread.run_sync(partial(work, *args, **kwargs), limiter=self.heavy)
 
+    def csrf_token(self, token: str) -> str:
+        """The token that a session's own pages send back with every change."""
+        return hmac.new(self.secret, b"csrf:" + token.encode(), hashlib.sha256).hexdigest()
+
     def changing(self, user: int) -> Lock:
         """The lock on a user's rows and the files that they name, where two changes at once would go wrong."""
         return self.locks.setdefault(user, Lock())
@@ -100,7 +105,7 @@ Someone = Annotated[User, Depends(get_user)]
 
 
 def mine(table: type[Owned]) -> Callable[[User, Session, int], Owned]:
-    """Make the dependency that finds who asks the row of an address's number; another's is as if it were not there."""
+    """Make the dependency that gives the row whose number is in the address: 404 unless it is the user's own."""
 
     def find(user: Someone, db: Db, number: Id) -> Owned:
         row = db.get(table, number)

@@ -5,9 +5,13 @@ import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from hashtagger.errors import HashtaggerError
 from hashtagger.i18n import _
+
+ZONE = ZoneInfo("Asia/Seoul")
+"""The time zone of a post's day and month, and of all times that are shown."""
 
 MOST_TAGS = 5
 """Instagram takes no more hashtags in one post (30 until December 2025)."""
@@ -23,20 +27,18 @@ class Settings:
         data_dir: Folder of the photos, the database and the uploads on their way.
         database_url: SQLAlchemy's address of the database; SQLite in ``data_dir`` by default.
         accounts: Whether people sign up and log in; otherwise there is one local user.
-        timezone: IANA zone that tells a post's month.
         tiles: Address of a server of OpenStreetMap tiles, with ``{z}``, ``{x}`` and ``{y}``, that a map may ask once
             a person says so; ``""`` for none.
-        photo_bytes: Largest photo to recommend for, and
-        photo_pixels: its most pixels.
-        upload_bytes: Largest file of a library on its way in.
-        upload_total: Most bytes of one person's uploads on their way in.
+        photo_bytes: Size of the largest photo to recommend for.
+        photo_pixels: Most pixels of such a photo.
+        upload_bytes: Size of the largest file that may be uploaded into a library.
+        upload_total: Bytes that one person's unfinished uploads may have together.
         upload_files: Most files of one upload.
     """
 
     data_dir: Path
     database_url: str
     accounts: bool = False
-    timezone: str = "Asia/Seoul"
     tiles: str = ""
     photo_bytes: int = 40 << 20
     photo_pixels: int = 64_000_000
@@ -54,7 +56,7 @@ def read_settings(*, accounts: bool = False) -> Settings:
     """Settings from ``HASHTAGGER_DATA_DIR``, ``HASHTAGGER_DATABASE_URL`` and ``HASHTAGGER_TILES``, or the defaults.
 
     Raises:
-        HashtaggerError: The address of the tiles is none.
+        HashtaggerError: ``HASHTAGGER_TILES`` is not the address of a server of tiles.
     """
     import platformdirs
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
@@ -25,6 +24,7 @@ from hashtagger.posts.post import Post as SourcePost
 from hashtagger.serving.asking import local_path
 from hashtagger.serving.pages import page
 from hashtagger.serving.services import Db, Parts, Services, Someone, mine
+from hashtagger.serving.settings import ZONE
 from hashtagger.serving.store import Post, Sorting, User
 from hashtagger.serving.zipping import files_below, zipped
 
@@ -136,7 +136,7 @@ def run_sorting(services: Services, number: int) -> None:
                     # What a ZIP is made of takes no room; a photo that is removed is gone from it too.
                     mode="copy" if sorting.destination else "symlink",
                     min_count=sorting.min_count,
-                    timezone=services.settings.timezone,
+                    timezone=ZONE.key,
                     tag_untagged=False,
                     lang=sorting.language,
                     dry_run=planning and bool(sorting.destination),
@@ -179,7 +179,6 @@ class LibrarySource:
 
     def posts(self) -> Iterator[SourcePost]:
         """Yield every post once, oldest first."""
-        zone = ZoneInfo(self._services.settings.timezone)
         photos = self._services.photos(self._user)
         query = select(Post).where(Post.user_id == self._user).order_by(Post.taken_at, Post.id)
         with self._services.sessions() as db:
@@ -192,7 +191,7 @@ class LibrarySource:
                     for one, path in paths
                 )
                 tags = tuple(tag.tag for tag in post.tags)
-                taken_at = post.taken_at.astimezone(zone)
+                taken_at = post.taken_at.astimezone(ZONE)
                 yield SourcePost(taken_at, media, post.caption, tags, post.permalink, post.guess, post.place)
 
 

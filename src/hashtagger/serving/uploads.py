@@ -15,6 +15,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 from starlette.requests import ClientDisconnect
 
+from hashtagger.errors import cause_of
 from hashtagger.i18n import _, language
 from hashtagger.posts.archive import safe_name
 from hashtagger.serving.asking import local_path
@@ -104,7 +105,7 @@ async def receive(
     except ClientDisconnect:
         return
     except (OSError, ValueError) as error:
-        raise HTTPException(422, f"{path}: {getattr(error, 'strerror', None) or error}") from error
+        raise HTTPException(422, f"{path}: {cause_of(error)}") from error
     finally:
         partial.unlink(missing_ok=True)
     await to_thread.run_sync(_count, db, work, size)

@@ -39,7 +39,7 @@ class Worker:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the post under way; what takes longer is broken off, for the next server to go on with."""
+        """End after the post under way; what takes longer is broken off, and the next server goes on with it."""
         self._stop.set()
         self._services.wake.set()
         self._thread.join(_PATIENCE)
@@ -57,26 +57,27 @@ class Worker:
                 self._services.wake.wait()
 
     def _step(self) -> bool:
+        """Do the oldest import, or else the oldest sorting, and tell whether there was any."""
         with self._services.sessions() as db:
-            coming = db.scalar(
-                select(Import).where(Import.state.in_(("running", "waiting"))).order_by(Import.id).limit(1)
-            )
-            sorting = db.scalar(select(Sorting).where(Sorting.state.in_(UNDER_WAY)).order_by(Sorting.id).limit(1))
+            imports = select(Import).where(Import.state.in_(("running", "waiting"))).order_by(Import.id).limit(1)
+            sortings = select(Sorting).where(Sorting.state.in_(UNDER_WAY)).order_by(Sorting.id).limit(1)
+            job: Import | Sorting | None = db.scalar(imports) or db.scalar(sortings)
+        if job is None:
+            return False
         try:
-            if coming is not None:
-                with speaking(coming.language):
-                    run_import(self._services, coming.id, self._stop.is_set)
-            elif sorting is not None:
-                with speaking(sorting.language):
-                    run_sorting(self._services, sorting.id)
+            with speaking(job.language):
+                if isinstance(job, Import):
+                    run_import(self._services, job.id, self._stop.is_set)
+                else:
+                    run_sorting(self._services, job.id)
         except Exception:
             _log.exception("work")
             with self._services.sessions.begin() as db:
-                table, number = (Import, coming.id) if coming is not None else (Sorting, sorting.id)  # type: ignore[union-attr]
+                table = type(job)
                 # Nothing is left to mark when the account was deleted meanwhile.
-                db.execute(update(table).where(table.id == number).values(state="failed"))
+                db.execute(update(table).where(table.id == job.id).values(state="failed"))
             self._sweep()
-        return coming is not None or sorting is not None
+        return True
 
     def _sweep(self) -> None:
         """Delete what is left of accounts and uploads that were deleted."""

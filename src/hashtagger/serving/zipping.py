@@ -18,10 +18,10 @@ def files_below(root: Path) -> Iterator[tuple[Path, str]]:
 
 
 def zipped(files: Iterable[tuple[Path, str]]) -> Iterator[bytes]:
-    """Yield a ZIP of files piece by piece, each file as it is: photos do not get smaller.
+    """Yield a ZIP of files piece by piece, uncompressed, since photos hardly get smaller.
 
     Args:
-        files: Each where it lies, and its path in the ZIP; one that is gone by now is left out.
+        files: Where each lies, and its path in the ZIP; one that is gone by now is left out.
     """
     out = _Pieces()
     with ZipFile(out, "w") as archive:

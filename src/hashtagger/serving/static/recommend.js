@@ -11,9 +11,9 @@ function take(files) {
   const vocabulary = new FormData(drop).get("vocabulary");
   for (const file of files) {
     const card = document.getElementById("card").content.cloneNode(true).firstElementChild;
-    const preview = card.querySelector(".preview");
-    preview.src = URL.createObjectURL(file);
-    preview.alt = card.querySelector(".name").textContent = file.name;
+    const preview = picture("preview", URL.createObjectURL(file), file.name);
+    card.querySelector(".photo").append(preview);
+    card.querySelector(".name").textContent = file.name;
     // A format that this browser does not show is shown once the server has read it.
     preview.addEventListener("error", () => { preview.hidden = true; }, { once: true });
     cards.prepend(card);
@@ -29,6 +29,10 @@ function take(files) {
     waiting.push({ file, card, vocabulary });
   }
   next();
+}
+
+function picture(className, src, alt) {
+  return Object.assign(new Image(), { className, src, alt });
 }
 
 function next() {
@@ -65,8 +69,9 @@ async function ask({ file, card, vocabulary }) {
 }
 
 function address() {
-  const entries = [...cards.querySelectorAll(".result")].slice(0, cards.dataset.most).map(result => `entry=${result.dataset.entry}`);
-  here(`/?${entries.join("&")}`);
+  const query = new URLSearchParams(new FormData(drop));
+  for (const result of [...cards.querySelectorAll(".result")].slice(0, cards.dataset.most)) query.append("entry", result.dataset.entry);
+  here(`/?${query}`);
 }
 
 const chosen = result => [...new Set([...result.querySelectorAll(".chip[aria-pressed=true]")].map(chip => chip.dataset.tag))];
@@ -110,11 +115,9 @@ addEventListener("pagehide", () => [...document.querySelectorAll(".result")].fil
 addEventListener("beforeunload", event => { if (underWay || waiting.length) event.preventDefault(); });
 
 function heat(chip, shown) {
-  const card = chip.closest(".card");
-  const layer = card && card.querySelector(".heat");
-  if (!layer || !chip.dataset.heat) return;
-  layer.hidden = !shown;
-  if (shown && layer.getAttribute("src") !== chip.dataset.heat) layer.src = chip.dataset.heat;
+  const photo = chip.closest(".card").querySelector(".photo");
+  photo.querySelector(".heat")?.remove();
+  if (shown) photo.append(picture("heat", chip.dataset.heat, ""));
 }
 
 document.addEventListener("click", async event => {
@@ -123,7 +126,7 @@ document.addEventListener("click", async event => {
   // A finger does not hover: a tap beside a chip, or on one that is not toggled, shows; the next one elsewhere hides.
   const hot = event.target.closest("[data-heat]:not([aria-pressed])");
   document.querySelectorAll(".heat").forEach(layer => {
-    if (layer.closest(".card") !== (hot || chip)?.closest(".card")) layer.hidden = true;
+    if (layer.closest(".card") !== (hot || chip)?.closest(".card")) layer.remove();
   });
   if (hot) heat(hot, true);
   const copy = event.target.closest(".copy");
@@ -147,6 +150,7 @@ for (const [kind, shown] of [["pointerover", true], ["focusin", true], ["pointer
 }
 
 if (drop) {
+  drop.addEventListener("change", address);
   cards.querySelectorAll(".map").forEach(drawMap);
   for (const id of ["choose", "camera"]) {
     document.getElementById(id).addEventListener("change", event => { take(event.target.files); event.target.value = ""; });
