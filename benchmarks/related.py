@@ -7,8 +7,8 @@ ten tags for each of the twenty hashtags. `shared` counts those of the ten that 
 at worst; `spam` those that only fish for followers or customers, in all classes.
 """
 
+import argparse
 import hashlib
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -79,7 +79,9 @@ def split(posts: list[TagPost]) -> tuple[list[TagPost], list[TagPost]]:
 
 
 def main() -> None:
-    posts = list(read_tag_posts(Path(sys.argv[1])))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("posts", type=Path)
+    posts = list(read_tag_posts(parser.parse_args().posts))
     learned, held = split(posts)
     print(f"learned from {len(learned)} posts, asked on {len(held)} of other authors\n")
     print("| method | precision@10 | recall@10 | posts with a hit | shared | spam |\n|---|---|---|---|---|---|")

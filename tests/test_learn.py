@@ -93,6 +93,14 @@ def test_adding_changes_nothing_else_of_the_file(tmp_path: Path, before: str) ->
     assert user.read_text(encoding="utf-8") == after
 
 
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    user = tmp_path / "mine.toml"
+    user.write_text("# mine", encoding="utf-8")
+    with pytest.raises(UnicodeEncodeError):
+        add_user_variants(user, {"dog": ["콩이네\ud800"]})
+    assert [(path.name, path.read_text(encoding="utf-8")) for path in tmp_path.iterdir()] == [("mine.toml", "# mine")]
+
+
 @pytest.mark.parametrize("before", ['variants = { dog = ["콩이"] }', 'variants.dog = ["콩이"]'])
 def test_what_cannot_be_added_to_stays_and_is_said(tmp_path: Path, before: str) -> None:
     user = tmp_path / "mine.toml"

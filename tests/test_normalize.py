@@ -37,6 +37,11 @@ from hashtagger.normalize import Normalizer, extract_tags, normalize
         ("rkddkwl", ("dog",), "keyboard"),
         ("RKDDKWL", ("dog",), "keyboard"),
         ("EjrqhRdl", ("tteokbokki",), "keyboard"),
+        ("zkvpxndj", ("cafe",), "keyboard"),
+        ("toddlfcnrgk", ("birthday",), "keyboard"),
+        ("dnsehdgksmsduwk", ("exercise",), "keyboard"),
+        ("qjwrhc", ("flower",), "keyboard"),
+        ("QJWRHC", ("flower",), "keyboard"),
         ("ㅅㄱㅁㅍ디", ("travel",), "keyboard"),
         ("gangaji", ("dog",), "romanized"),
         ("고양dl", ("cat",), "jamo"),
@@ -65,7 +70,9 @@ LOOKALIKES = """
     위생화장지 재생화분 호수국밥 복수국적 육아종 쿠플 텐트럴파크 인텐트 병원코디 변화환경 내부케이블 현장미팅
     출장미술 고추육묘 스피닝릴 페디먼트 고기굽네 장미상가 카스타그램 카르페디엠 패션푸르츠 회신부탁 뭐냥
     아기단풍 백운동계곡 햄스타그램
-    virus 코로나virus cramping 양송이 택견 살코기 네임아트
+    virus 코로나virus cramping 양송이 택견 살코기 네임아트 citrus chorus corso elaka cortney votos tjdnfdmlqha
+    한아름 한아름스타그램 떡볶이코트 먼치킨도넛 생일도 완도생일도 생일면 재생일 교양이 강하지 뽐뽐 멕시칸 살리기 알리기
+    부산구치소 민주운동 짐노페디 강지은
 """
 
 
@@ -100,6 +107,8 @@ def test_a_common_word_leaves_the_labels_beside_it_alone() -> None:
         ("동냥이들", "cat"),
         ("결혼환경", "wedding"),
         ("텐트설치", "camping"),
+        ("오늘은생일도축하해", "birthday"),
+        ("대구치소", "chicken"),
     ):
         assert normalize(tag).canonical == (key,), tag
 
@@ -192,6 +201,7 @@ def test_compounds_give_their_head_first() -> None:
 def test_the_canonical_tag_or_the_cleaned_one_comes_back() -> None:
     assert normalize("#댕댕이").tag == "강아지"
     assert normalize("#제주바다❤️").tag == "제주바다"
+    assert normalize("#제주바다#모름").tag == "제주바다"
     assert normalize("#댕댕이").original == "#댕댕이"
 
 

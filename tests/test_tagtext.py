@@ -32,6 +32,8 @@ TEXT = st.one_of(st.text(), st.text(HARD), st.lists(st.one_of(st.text(max_size=3
         ("##a#b", "a#b"),
         ("#🐶", "🐶"),
         ("카페!!", "카페"),
+        ("#\u200b", ""),
+        ("#ㅤ\ufe0f", ""),
     ],
 )
 def test_clean(tag: str, cleaned: str) -> None:

@@ -5,12 +5,13 @@ from hashtagger.lexicon import ANYWHERE, END, SHY, UNKNOWN_COST, WEAK, WORD_COST
 _EDGE = 6  # letters of a Latin word that speaks for its label at either end of a tag, whatever the rest is
 
 
-def read_compound(text: str, lexicon: Lexicon) -> Keys:
+def read_compound(text: str, lexicon: Lexicon, *, wholly: bool = False) -> Keys:
     """Divide a compound into the fewest known words, and ask those that speak for a label, the last first.
 
     Args:
         text: A folded tag, or a part of one, in one script.
         lexicon: The words that are known.
+        wholly: Read it only if known words cover all of it.
 
     Returns:
         Keys of the labels that it speaks for, best first; none where no word does.
@@ -39,6 +40,8 @@ def read_compound(text: str, lexicon: Lexicon) -> Keys:
             shy += word.keys
         elif word.where == WEAK:
             weak += word.keys
+    if wholly and not covered:
+        return ()
     if shy and covered:
         found += shy
     return tuple(dict.fromkeys(found or weak))

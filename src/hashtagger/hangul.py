@@ -20,6 +20,7 @@ _COMBINED = zip(
     strict=True,
 )
 _KEYS |= {jamo: _KEYS[first] + _KEYS[second] for jamo, first, second in _COMBINED}
+_KEY_TABLE = str.maketrans(_KEYS)
 _JAMO = {keys: jamo for jamo, keys in _KEYS.items()}
 # Shift changes nothing on these keys, so a capital is the same jamo.
 _JAMO |= {key.upper(): jamo for key, jamo in _JAMO.items() if len(key) == 1 and key.upper() not in _JAMO}
@@ -65,7 +66,7 @@ def spell(text: str) -> str:
 
 def to_keys(text: str) -> str:
     """Name the two-set keys that type a Korean text: ``"강아지"`` is ``"rkddkwl"``."""
-    return "".join(_KEYS.get(jamo, jamo) for jamo in spell(text))
+    return spell(text).translate(_KEY_TABLE)
 
 
 def from_keys(keys: str) -> str | None:

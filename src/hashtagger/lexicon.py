@@ -141,18 +141,20 @@ def add_user_variants(path: Path, variants: Mapping[str, Sequence[str]]) -> None
         wanted[key] = [*new, *known.get(key, [])]
         text = _with_variants(text, key, new)
     written = path.with_name(f"{path.name}.new")
-    written.write_text(text, encoding="utf-8")
     try:
-        added = _read_user(written) == (wanted, excluded)
-    except VocabularyError:
-        added = False
-    if not added:
-        written.unlink()
-        lines = "; ".join(f"{_json(key)} = {_json(tags)}" for key, tags in variants.items())
-        raise VocabularyError(
-            _("{path}: cannot add to its [variants]; add these yourself: {lines}").format(path=path, lines=lines)
-        )
-    written.replace(path)
+        written.write_text(text, encoding="utf-8")
+        try:
+            added = _read_user(written) == (wanted, excluded)
+        except VocabularyError:
+            added = False
+        if not added:
+            lines = "; ".join(f"{_json(key)} = {_json(tags)}" for key, tags in variants.items())
+            raise VocabularyError(
+                _("{path}: cannot add to its [variants]; add these yourself: {lines}").format(path=path, lines=lines)
+            )
+        written.replace(path)
+    finally:
+        written.unlink(missing_ok=True)
 
 
 def _with_variants(text: str, key: str, tags: Sequence[str]) -> str:

@@ -29,7 +29,7 @@ class Normalized(NamedTuple):
 
     Attributes:
         original: The tag as given.
-        tag: The canonical tag of the best label; the cleaned tag where none is known.
+        tag: The canonical tag of the best label; where none is known, the cleaned tag, the first of glued ones.
         canonical: Keys of the labels meant, best first; empty where none is known.
         rule: Name of the rule that decided, one of :data:`RULES`.
         score: How sure that rule is, 0..1; 0 where nothing is known.
@@ -91,6 +91,14 @@ class Normalizer:
         self._typos = TypoIndex(filter(self._is_distinct, words))
         latin = (word for word in self._lexicon.exact if word.isascii() and len(word) >= 7)
         self._latin_typos = TypoIndex(word for word in latin if not self._is_mostly_neutral(word))
+        # Shift is often forgotten, or lost where a tag is put in small letters: qjwrhc is 벚꽃, without its ㄲ.
+        # What takes fewer keys is too often another word: elaka is 띠맘, and Swedish.
+        keystrokes = ((hangul.to_keys(word), word) for word in self._lexicon.exact)
+        self._unshifted = {
+            typed.lower(): self._lexicon.exact[word]
+            for typed, word in keystrokes
+            if (len(typed) >= 6 or word in self._lexicon.tags) and _LETTERS.fullmatch(typed) and not typed.islower()
+        }
         self._cache: dict[str, Normalized] = {}
 
     def normalize(self, tag: str) -> Normalized:
@@ -122,14 +130,14 @@ class Normalizer:
         return any(part in known and not known[part].keys for part in parts)
 
     def _normalize(self, tag: str) -> Normalized:
-        cleaned = clean(tag)
-        if "#" in cleaned:
-            verdicts = [self._judge(part, part) for part in cleaned.split("#")]
+        first, *others = clean(tag).split("#")
+        if others:
+            verdicts = [self._judge(part, part) for part in (first, *others)]
             keys = tuple(dict.fromkeys(key for found, _ in verdicts for key in found))
             rule = next((rule for found, rule in verdicts if found), "unknown")
         else:
-            keys, rule = self._judge(cleaned, tag)
-        return Normalized(tag, self._tag_of[keys[0]] if keys else cleaned, keys, rule, RULES[rule])
+            keys, rule = self._judge(first, tag)
+        return Normalized(tag, self._tag_of[keys[0]] if keys else first, keys, rule, RULES[rule])
 
     def _judge(self, cleaned: str, typed: str) -> _Verdict:
         text = cleaned.replace("_", "")
@@ -159,24 +167,35 @@ class Normalizer:
 
     def _judge_latin(self, text: str, typed: str) -> _Verdict:
         typed = typed.strip("#_ ")
-        if _LETTERS.fullmatch(typed):
-            # With caps lock on, shift gives small letters: the case typed may be the reverse of the case meant.
-            for keys_typed in dict.fromkeys((typed, typed.swapcase(), text)):
-                korean = hangul.from_keys(keys_typed) or ""
-                keys = self._named(korean)
-                # One syllable takes three keys, as many English words do: then only canonical tags count.
-                tags, lone = self._lexicon.tags, self._lexicon.lone
-                if keys and (len(korean) > 1 or (korean in tags and korean not in lone)):
-                    return keys, "keyboard"
-            keys = self._typo(hangul.from_keys(text) or "")
-            if keys:
-                return keys, "keyboard"
+        keys = self._mistyped(typed) if _LETTERS.fullmatch(typed) else ()
+        if keys:
+            return keys, "keyboard"
         keys = self._romanization(text)
         if keys:
             return keys, "romanized"
         near = self._latin_typos.nearest(text) if len(text) >= 7 else None
         # Few misspell a word's first letter, but many words differ by it: leading, reading.
         return (self._lexicon.exact[near], "typo") if near and near[0] == text[0] else _NOTHING
+
+    def _mistyped(self, typed: str) -> Keys:
+        """Read Latin letters as the keys of a Korean word, typed while the keyboard was set to English."""
+        lexicon = self._lexicon
+        small = typed.lower()
+        # With caps lock on, shift gives small letters: the case typed may be the reverse of the case meant.
+        for keystrokes in (typed,) if typed == small else (typed, typed.swapcase(), small):
+            korean = hangul.from_keys(keystrokes)
+            if korean is None:
+                continue
+            keys = self._named(korean)
+            # One syllable takes three keys, as many English words do: then only canonical tags count.
+            if keys and (len(korean) > 1 or (korean in lexicon.tags and korean not in lexicon.lone)):
+                return keys
+            # English words hold label words too, in odd company: citrus is 챳견, corso is 책내.
+            if len(korean) > 2 and not self._means_itself(korean):
+                keys = read_compound(korean, lexicon, wholly=True)
+                if keys:
+                    return keys
+        return self._unshifted.get(small, ())
 
     def _judge_other(self, text: str) -> _Verdict:
         exact = self._lexicon.exact

@@ -9,6 +9,8 @@ _HASHES = "#＃﹟♯"
 _SPLIT = re.compile(f"[{_HASHES}]")
 # Fillers look blank, but are letters to Unicode, and NFKC would turn one into another.
 _BLANK = dict.fromkeys(map(ord, "\u115f\u1160\u3164\uffa0\u2800\u00ad\u034f"))
+# Of characters that are neither letters nor digits. Emoji may be Cn, unassigned, where Python is older than they are.
+_UNSEEN = frozenset(("Cc", "Cf", "Cs", "Me", "Mn", "Zl", "Zp", "Zs"))
 _NOT_JAMO = re.compile("[^ㄱ-ㆎ]+")
 # Not behind other lone letters: ㄱㅗㅇㅑㅇㅇㅣ is a word typed apart, not laughter.
 _LAUGH = re.compile("^([^ㄱ-ㆎ]*[^ㄱ-ㆎ_])[ㅋㅎㅠㅜㅡ_]+$")
@@ -46,7 +48,8 @@ def clean(tag: str) -> str:
 
     NFC, lower case, full-width and ornamental letters made plain; without ``#``, emoji, invisible characters,
     spaces, punctuation, outer underscores and a tail of laughing or crying. A tag of nothing else (``"🐶"``) stays
-    as it is but for ``#``; glued tags (``"#a#b"``) stay glued with one ``#`` between. Idempotent.
+    as it is but for ``#``; one of nothing that can be seen is empty. Glued tags (``"#a#b"``) stay glued with one
+    ``#`` between. Idempotent.
     """
     plain = _PLAIN.fullmatch(tag) or _PLAIN.fullmatch(tag := unicodedata.normalize("NFC", tag))
     if plain:
@@ -61,7 +64,8 @@ def clean(tag: str) -> str:
             parts.append(cleaned)
     if parts:
         return "#".join(parts)
-    return unicodedata.normalize("NFC", _SPLIT.sub("", tag).strip())
+    rest = unicodedata.normalize("NFC", _SPLIT.sub("", tag).strip())
+    return rest if any(unicodedata.category(char) not in _UNSEEN for char in rest.translate(_BLANK)) else ""
 
 
 def parts(tags: Iterable[str]) -> Iterator[str]:
