@@ -313,6 +313,14 @@ def test_find_photos_passes_over_hidden_and_other_files(tmp_path):
     assert [p.relative_to(tmp_path).as_posix() for p in find_photos(tmp_path)] == ["a/c.webp", "b.JPG", "d.heic"]
 
 
+def test_find_photos_says_which_links_it_does_not_follow(tmp_path, capsys):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1.jpg").touch()
+    (tmp_path / "a" / "circle").symlink_to(tmp_path)
+    assert find_photos(tmp_path) == [tmp_path / "a" / "1.jpg"]
+    assert str(tmp_path / "a" / "circle") in capsys.readouterr().err
+
+
 def test_a_folder_that_cannot_be_listed_is_named(tmp_path):
     with pytest.raises(ImageError, match=r"absent: no such file or folder"):
         find_photos(tmp_path / "absent")

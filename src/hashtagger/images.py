@@ -120,6 +120,8 @@ def matches(place: str) -> list[str]:
 def find_photos(folder: Path) -> list[Path]:
     """List the photos below a folder, sorted by path; hidden files and folders are passed over.
 
+    Links to folders are not followed, as they may lead round in circles; which ones is said on stderr.
+
     Raises:
         ImageError: A folder cannot be listed.
     """
@@ -127,12 +129,16 @@ def find_photos(folder: Path) -> list[Path]:
     def refuse(error: OSError) -> None:
         raise ImageError(f"{error.filename}: {cause_of(error)}") from error
 
-    found = []
+    found, links = [], []
     for root, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        links += [str(path) for name in folders if (path := Path(root, name)).is_symlink()]
         found += [
             Path(root, name) for name in files if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
         ]
+    if links:
+        message = _("links to folders are not followed: {names}").format(names=", ".join(sorted(links)))
+        print(message, file=sys.stderr)
     return sorted(found)
 
 

@@ -171,7 +171,7 @@ def test_no_run_goes_through_a_folder_for_each_of_its_names(album, tmp_path, pho
 @pytest.mark.parametrize("mode", ["copy", "move"])
 def test_sidecars_of_the_users_stay_beside_their_photos(tmp_path, photo, picture, mode):
     source, destination = tmp_path / "source", tmp_path / "sorted"
-    for number, name in enumerate(["a/IMG_1.jpg", "b/IMG_1.jpg", "b/IMG_2.jpg", "b/IMG_3.CR2"]):
+    for number, name in enumerate(["a/IMG_1.jpg", "b/IMG_1.jpg", "b/IMG_1.CR2", "b/IMG_2.jpg", "b/IMG_3.CR2"]):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes(photo(number))
     for number, name in enumerate(["b/IMG_1.xmp", "b/IMG_2.jpg.xmp", "b/IMG_3.CR2.xmp", "a/IMG_1.jpg.xmp"]):
@@ -185,20 +185,56 @@ def test_sidecars_of_the_users_stay_beside_their_photos(tmp_path, photo, picture
         "IMG_1.jpg": "a/IMG_1.jpg",
         "IMG_1.jpg.xmp": "a/IMG_1.jpg.xmp",
         "IMG_1 (2).jpg": "b/IMG_1.jpg",
+        "IMG_1 (2).CR2": "b/IMG_1.CR2",
         "IMG_1 (2).xmp": "b/IMG_1.xmp",
         "IMG_2.jpg.xmp": "b/IMG_2.jpg.xmp",
         "IMG_3.CR2.xmp": "b/IMG_3.CR2.xmp",
     }.items():
         assert whole[f"날짜/2020/09/{name}"][0] == before[theirs][0], name
-    # Ours stands where they have none of that name.
+    # None of ours says something else.
     assert {path.name for path in destination.rglob("*.xmp")} == {
-        "IMG_1.jpg.xmp", "IMG_1 (2).xmp", "IMG_1 (2).jpg.xmp", "IMG_2.jpg.xmp", "IMG_3.CR2.xmp"
+        "IMG_1.jpg.xmp", "IMG_1 (2).xmp", "IMG_2.jpg.xmp", "IMG_3.CR2.xmp"
     }  # fmt: skip
     assert verify(destination).problems == []
     assert organize(source, destination, by="date", mode=mode, tag_untagged=False).new_files == 0
     assert picture(destination) == whole
     assert undo(destination).problems == []
     assert picture(source) == before
+    assert not destination.exists()
+
+
+@pytest.mark.parametrize("mode", ["copy", "move"])
+def test_sidecars_of_one_content_stay_beside_their_photos(tmp_path, photo, picture, mode):
+    """As where a whole folder was tagged at once."""
+    source, again, destination = tmp_path / "source", tmp_path / "again", tmp_path / "sorted"
+    source.mkdir()
+    rated = "<x:xmpmeta xmlns:x='adobe:ns:meta/'><!-- five stars --></x:xmpmeta>"
+    for number, name in enumerate(["a.jpg", "b.jpg", "a.CR2", "raw_a.CR2", "raw_b.CR2"]):
+        (source / name).write_bytes(photo(number))
+        (source / name).with_suffix(".xmp").write_text(rated)
+    (source / "b.jpg.xmp").write_text(rated)
+    shutil.copytree(source, source / "twice", ignore=shutil.ignore_patterns("a.*"))
+    (source / "raw").mkdir()
+    shutil.copy(source / "a.CR2", source / "raw")
+    for path in source.rglob("*.*"):
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    shutil.copytree(source, again)
+    before = picture(source)
+    report = organize(source, destination, by="date", mode=mode, tag_untagged=False, lang="ko")
+    assert (report.posts, report.files, report.duplicates, report.problems) == (4, 10, 8, [])
+    whole = picture(destination)
+    for path in filter(Path.is_file, again.glob("*")):
+        assert whole[f"날짜/2020/09/{path.name}"][0] == path.read_bytes(), path.name
+    for _again in range(2):
+        report = organize(again, destination, by="date", mode=mode, tag_untagged=False)
+        assert (report.posts, report.files, report.duplicates, report.new_files) == (4, 10, 26, 0)
+        now = picture(destination)
+        assert {path: now[path] for path in whole if path != "report.json"} == {
+            path: whole[path] for path in whole if path != "report.json"
+        }
+    assert any(map(Path.is_file, again.rglob("*"))) == (mode == "copy")
+    assert undo(destination).problems == []
+    assert picture(source) == picture(again) == before
     assert not destination.exists()
 
 

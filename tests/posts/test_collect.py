@@ -1,5 +1,6 @@
 import json
 import os
+import re
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from click.testing import CliRunner
 from hashtagger.cli import group
 from hashtagger.errors import CollectError
 from hashtagger.posts import open_source
-from hashtagger.posts.collect import Login, Wanted, collect_hashtag, collect_profile
+from hashtagger.posts.collect import Collected, Login, Wanted, collect_hashtag, collect_profile
 
 
 def names(folder: Path) -> set[str]:
@@ -192,7 +193,7 @@ def test_hashtag_needs_a_login(tmp_path):
 
 @pytest.mark.parametrize("name", ["", "../up", "두 낱말", "https://example.org/someone", "a" * 31])
 def test_what_cannot_be_a_profile_is_refused_at_once(tmp_path, name):
-    with pytest.raises(CollectError, match="not the name of a profile"):
+    with pytest.raises(CollectError, match=f'^"{re.escape(name)}" is not the name of a profile'):
         collect_profile(name, tmp_path)
 
 
@@ -207,10 +208,9 @@ def test_no_connection_is_said(instagram, tmp_path, monkeypatch):
         raise requests.ConnectionError("refused")
 
     monkeypatch.setattr("requests.Session.send", refuse)
-    with pytest.raises(CollectError, match="run it again to go on"):
-        collect_profile("someone", tmp_path)
-    with pytest.raises(CollectError, match="no connection"):
-        collect_profile("someone", tmp_path, login("x"))
+    for who in (None, login("x")):
+        with pytest.raises(CollectError, match="^someone: no connection to Instagram; run it again to go on$"):
+            collect_profile("someone", tmp_path, who)
 
 
 def test_command_prints_one_document_and_asks_for_the_password_aside(instagram, tmp_path):
@@ -219,6 +219,16 @@ def test_command_prints_one_document_and_asks_for_the_password_aside(instagram, 
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout) == {"folder": str(tmp_path / "posts" / "someone"), "posts": 2, "problems": []}
     assert instagram.password not in result.output
+
+
+def test_command_means_the_day_of_seoul(tmp_path, monkeypatch):
+    def collect(profile, destination, login, wanted):
+        assert wanted.since.isoformat() == "2023-04-21T00:00:00+09:00"
+        return Collected(destination, 1, ())
+
+    monkeypatch.setattr("hashtagger.posts.collect.collect_profile", collect)
+    result = CliRunner().invoke(group, ["collect", "someone", str(tmp_path), "--since", "2023-04-21"])
+    assert result.exit_code == 0, result.exception
 
 
 def test_command_names_the_class_by_the_vocabulary(instagram, tmp_path):

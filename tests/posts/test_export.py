@@ -81,6 +81,14 @@ def test_every_layout_in_every_form(tmp_path, listing, form):
     assert posts[0].media[0].size == len(JPEG)
 
 
+@pytest.mark.parametrize("listing", [name for name in LISTINGS if name.startswith("your_")])
+def test_its_folder_of_activity_stands_for_the_whole_export(tmp_path, monkeypatch, listing):
+    monkeypatch.chdir(write(tmp_path, {listing: [{"media": [item(A, "제주")]}], A: JPEG}) / "your_instagram_activity")
+    for path in (".", Path.cwd(), Path.cwd() / Path(listing).parts[1]):
+        posts, problems = read(path)
+        assert (shown(posts), problems) == ([("2023-04-20T23:13:20+09:00", "제주", ["a.jpg"])], [])
+
+
 def test_caption_and_time_of_carousel_stand_on_the_post(tmp_path):
     post = {
         "media": [item(A, time=NOON - 5), item(B, time=NOON - 4)],

@@ -216,6 +216,17 @@ def test_caption_beside_a_photo_of_custom_name_without_sidecar(tmp_path):
     assert [(post.caption, post.tags) for post in posts if post.media] == [("글 #개", ("개",))]
 
 
+def test_carousel_of_custom_name_without_sidecar(tmp_path):
+    files = {"other.json.xz": structure(node()), "my name.txt": b"words", "DSC.txt": b"notes", "DSC_0001.jpg": JPEG}
+    files |= {f"my name_{number}.jpg": JPEG for number in (10, 9, 1)}
+    posts, problems = read(write(tmp_path, files))
+    assert sorted((post.caption, [media.name for media in post.media]) for post in posts if post.media) == [
+        ("", ["DSC_0001.jpg"]),
+        ("words", ["my name_1.jpg", "my name_9.jpg", "my name_10.jpg"]),
+    ]
+    assert [Path(problem.location).name for problem in problems if "left" in problem.cause] == ["DSC.txt"]
+
+
 def test_decomposed_caption_and_text_are_one_post(tmp_path):
     words = "제주 #유채꽃"
     import unicodedata

@@ -9,7 +9,8 @@ from hashtagger.i18n import _
 
 @click.command(
     help=_(
-        'Fetch a profile\'s posts, or photos of a hashtag ("#TAG", in quotes) as training photos, from Instagram. '
+        "Fetch a profile's posts or a hashtag's photos. They come from Instagram; those of a hashtag "
+        '("#TAG", in quotes) are for training. '
         "Take your own posts, or what you may take: Instagram's terms of use apply."
     )
 )
@@ -20,7 +21,7 @@ from hashtagger.i18n import _
     "--since",
     metavar="DATE",
     type=click.DateTime(["%Y-%m-%d"]),
-    help=_("Leave out posts before this day (2023-04-20)."),
+    help=_("Leave out posts before this day in Seoul (2023-04-20)."),
 )
 @click.option("--count", metavar="N", type=click.IntRange(min=1), help=_("At most this many posts, newest first."))
 @click.option(
@@ -45,6 +46,7 @@ def command(
     from tqdm import tqdm
 
     from hashtagger.posts.collect import Login, Wanted, collect_hashtag, collect_profile
+    from hashtagger.posts.dates import find_zone
 
     def ask_password() -> str:
         return str(click.prompt(_("Instagram password of {user}").format(user=user), hide_input=True, err=True))
@@ -54,7 +56,9 @@ def command(
 
     login = Login(user, ask_password, ask_code) if user else None
     with tqdm(total=count, unit=_("posts"), disable=None) as bar:
-        wanted = Wanted(since.astimezone() if since else None, count, fast_update, on_post=bar.update)
+        wanted = Wanted(
+            since.replace(tzinfo=find_zone("Asia/Seoul")) if since else None, count, fast_update, on_post=bar.update
+        )
         if target.startswith(("#", "＃")):
             collected = collect_hashtag(target, destination, _class_of(target, vocabulary), login, wanted)
         else:

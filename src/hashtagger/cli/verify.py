@@ -11,7 +11,7 @@ from hashtagger.i18n import _
 from hashtagger.organize import verify
 
 
-@click.command(help=_("Read every file of DEST again and compare it with what was put there."))
+@click.command(help=_("Check that DEST still holds what was put there. Every file of it is read again and compared."))
 @click.argument("dest", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help=_("Print the result as JSON."))
 @click.pass_context
@@ -23,7 +23,7 @@ def command(ctx: click.Context, dest: Path, as_json: bool) -> None:
     else:
         echo_problems(verified.problems)
         click.echo(
-            _("{places} files at their places, {pending} still to come, {n} problems").format(
+            _("{places} files (photos, sidecars, pages) at their places, {pending} still to come, {n} problems").format(
                 places=verified.places - len(verified.problems), pending=verified.pending, n=len(verified.problems)
             )
         )

@@ -16,11 +16,13 @@ from hashtagger.errors import cause_of
 from hashtagger.organize import files
 from hashtagger.organize.intake import drop_tags, media_of, renew_sidecars
 from hashtagger.organize.journal import State
-from hashtagger.posts import archive
+from hashtagger.posts import archive, sniff
 from hashtagger.posts.post import Media, Problem
 
 _SAMPLE = 4096
 _SECONDS_APART = 61
+_TRAVELS = sniff.COMPANION | sniff.PHOTO | sniff.VIDEO
+"""Extensions of what is neither photo nor video to its source and travels along with one: sidecars, thumbnails."""
 
 
 class _File(NamedTuple):
@@ -42,6 +44,9 @@ class _File(NamedTuple):
 def mark_duplicates(db: sqlite3.Connection, first_new: int, how: str, destination: Path) -> list[Problem]:
     """Point each new file (from row ``first_new`` on) to an earlier one with the same content.
 
+    What travels along with a photo, as its sidecar does, may have the same bytes as that of another photo: it is
+    pointed only to what travels along with the same post, met before.
+
     Args:
         db: Draft of the journal.
         first_new: The first file (row) that was not there before.
@@ -52,20 +57,39 @@ def mark_duplicates(db: sqlite3.Connection, first_new: int, how: str, destinatio
         The files that could not be read.
     """
     problems: list[Problem] = []
-    same: list[tuple[int, int]] = []
-    rows = db.execute(
-        """SELECT size, id, content, name, kind, path, member, mtime FROM file WHERE same_as IS NULL AND size IN
-           (SELECT size FROM file WHERE same_as IS NULL GROUP BY size HAVING COUNT(*) > 1 AND MAX(id) >= ?)
-           AND NOT (how = 'symlink' AND ? = 'move') ORDER BY size, id""",
-        (first_new, how),
+
+    def mark(group: str, where: str) -> None:
+        """Compare the files of one group and one size with each other."""
+        rows = db.execute(
+            f"""SELECT {group}, f.size, f.id, f.content, f.name, f.kind, f.path, f.member, f.mtime
+                FROM file f JOIN post p ON p.id = f.post
+                WHERE f.same_as IS NULL AND NOT (f.how = 'symlink' AND ?2 = 'move') AND {where} ORDER BY 1, 2, 3""",
+            (first_new, how),
+        )
+        same: list[tuple[int, int]] = []
+        for _group, found in groupby(rows, key=lambda row: row[:2]):
+            alike = [(_File(*columns), mtime) for _head, *columns, mtime in found]
+            new = [file for file, _mtime in alike if file.number >= first_new]
+            stored = (_readable(db, destination, file, mtime) for file, mtime in alike if file.number < first_new)
+            same += _same_content([file for file in stored if file], new, problems) if new else []
+        db.executemany(
+            """UPDATE file SET same_as = ?1 WHERE id = ?2
+               AND (kind != 'other' OR post != (SELECT post FROM file WHERE id = ?1))""",
+            same,
+        )
+
+    db.create_function("travels", 1, lambda name: sniff.extension(name) in _TRAVELS, deterministic=True)
+    mark(
+        "0",
+        """(f.kind != 'other' OR NOT travels(f.name)) AND f.size IN
+            (SELECT size FROM file WHERE same_as IS NULL GROUP BY size HAVING COUNT(*) > 1 AND MAX(id) >= ?1)""",
     )
-    for _size, group in groupby(rows, key=lambda row: row[0]):
-        alike = [(_File(*columns), mtime) for *columns, mtime in group]
-        new = [file for file, _mtime in alike if file.number >= first_new]
-        stored = (_readable(db, destination, file, mtime) for file, mtime in alike if file.number < first_new)
-        same += _same_content([file for file in stored if file], new, problems)
-    db.executemany("UPDATE file SET same_as = ? WHERE id = ?", same)
     _mark_posts(db, first_new)
+    mark(
+        "COALESCE(p.same_as, p.id)",
+        """f.kind = 'other' AND COALESCE(p.same_as, p.id) IN (SELECT again.same_as FROM post again
+           JOIN file new ON new.post = again.id WHERE new.id >= ?1 AND new.kind = 'other' AND new.same_as IS NULL)""",
+    )
     return problems
 
 
@@ -128,9 +152,9 @@ def _digest(file: _File) -> str:
 def _mark_posts(db: sqlite3.Connection, first_new: int) -> None:
     """Mark posts all of whose files are those of an earlier post of the same time: the same post, met again.
 
-    What travels along (a video's thumbnail, a sidecar) counts only where there is nothing else. The times that two
-    sources have for one post differ by seconds, and a time that is only a guess may be any. The earlier post takes over
-    what it did not know, and a caption that differs from its own, as captions are edited.
+    RAW files count only where there is nothing else, and what travels along never does. The times that two sources have
+    for one post differ by seconds, and a time that is only a guess may be any. The earlier post takes over what it did
+    not know, and a caption that differs from its own, as captions are edited.
     """
     db.execute(
         f"""UPDATE post SET same_as = again.earlier FROM (
@@ -140,9 +164,9 @@ def _mark_posts(db: sqlite3.Connection, first_new: int) -> None:
                JOIN post p ON p.id = f.post JOIN post q ON q.id = g.post AND
                  (q.taken_at = p.taken_at OR p.guess OR q.guess AND g.id < ?1
                   OR ABS(julianday(q.taken_at) - julianday(p.taken_at)) * 86400 < {_SECONDS_APART})
-               WHERE f.id >= ?1 AND f.same_as IS NOT NULL AND (f.kind != 'other' OR NOT EXISTS
+               WHERE f.id >= ?1 AND f.same_as IS NOT NULL AND (f.kind != 'other' OR NOT travels(f.name) AND NOT EXISTS
                  (SELECT 1 FROM file WHERE post = f.post AND kind != 'other')) GROUP BY f.post, g.post
-               HAVING COUNT(DISTINCT f.id) = (SELECT COALESCE(NULLIF(SUM(kind != 'other'), 0), COUNT(*))
+               HAVING COUNT(DISTINCT f.id) = (SELECT COALESCE(NULLIF(SUM(kind != 'other'), 0), SUM(NOT travels(name)))
                  FROM file WHERE post = f.post)
              ) GROUP BY later
            ) AS again WHERE post.id = again.later""",

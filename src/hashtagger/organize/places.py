@@ -67,6 +67,7 @@ def _collect_wanted(db: sqlite3.Connection, layout: Layout) -> None:
     db.execute("CREATE TEMP TABLE wanted(folder INT, file INT, xmp INT, PRIMARY KEY(folder, file)) WITHOUT ROWID")
     db.execute("CREATE TEMP TABLE named(id INTEGER PRIMARY KEY, name TEXT, key TEXT)")
     db.create_function("name_key", 1, names.key, deterministic=True)
+    db.create_function("name_stem", 1, names.stem, deterministic=True)
     db.execute("INSERT INTO named SELECT id, name, name_key(name) FROM file WHERE same_as IS NULL")
     if "date" in layout.by:
         db.execute(
@@ -98,15 +99,16 @@ def _collect_wanted(db: sqlite3.Connection, layout: Layout) -> None:
 def _set_apart(db: sqlite3.Connection, first_new: int) -> None:
     """Fill ``apart``: with sidecars of the user's, and with new files of posts that are known already.
 
-    Where a sidecar of the user's has the name that ours would get, there is none of ours.
+    Where the user has a sidecar for a photo, ``IMG_1.jpg.xmp`` or ``IMG_1.xmp``, there is none of ours.
     """
     db.execute("CREATE TEMP TABLE apart(id INTEGER PRIMARY KEY)")
-    if db.execute("INSERT INTO apart SELECT id FROM named WHERE key GLOB '*.*.xmp'").rowcount:
-        db.execute(
-            """UPDATE wanted SET xmp = FALSE WHERE file IN
-               (SELECT photo.id FROM apart JOIN named theirs USING(id) JOIN file f USING(id) JOIN file g
-                ON g.post = f.post JOIN named photo ON photo.id = g.id AND photo.key || '.xmp' = theirs.key)"""
-        )
+    db.execute("INSERT INTO apart SELECT id FROM named WHERE key GLOB '*.*.xmp'")
+    db.execute(
+        """UPDATE wanted SET xmp = FALSE WHERE file IN
+           (SELECT photo.id FROM named theirs JOIN file f ON f.id = theirs.id JOIN file g ON g.post = f.post
+            JOIN named photo ON photo.id = g.id AND theirs.key IN (photo.key || '.xmp', name_stem(photo.key) || '.xmp')
+            WHERE theirs.key GLOB '*.xmp')"""
+    )
     if first_new > 1:
         db.execute(
             """INSERT OR IGNORE INTO apart SELECT f.id FROM file f WHERE f.id >= ?1 AND f.same_as IS NULL
@@ -183,7 +185,6 @@ def _take_free_names(db: sqlite3.Connection) -> None:
 
 def _number_the_rest(db: sqlite3.Connection, destination: Path) -> None:
     """Give numbered names to the files that have none yet, one number for those of a post that belong together."""
-    db.create_function("name_stem", 1, names.stem, deterministic=True)
     rest = db.execute(
         """SELECT w.folder, name_stem(n.key), f.post, w.file, n.name, w.xmp
            FROM wanted w JOIN named n ON n.id = w.file JOIN file f ON f.id = w.file

@@ -99,7 +99,7 @@ def collect_profile(
     """
     named = _PROFILE.fullmatch(profile)
     if named is None:
-        raise CollectError(_("{name}: not the name of a profile").format(name=profile))
+        raise CollectError(_('"{name}" is not the name of a profile').format(name=profile))
     name = named["name"].lower()
     with _explained(name, login), _loader(destination, login) as loader:
         found = loader.check_profile_id(name)
@@ -229,14 +229,8 @@ def _explained(target: str, login: Login | None) -> Iterator[None]:
 
     try:
         yield
-    except (instaloader.InstaloaderException, instaloader.AbortDownloadException) as error:
+    except (instaloader.InstaloaderException, instaloader.AbortDownloadException, requests.RequestException) as error:
         raise CollectError(_advice(target, login, error)) from error
-    except requests.RequestException as error:
-        raise CollectError(
-            _("{target}: no connection to Instagram ({error}); run it again to go on").format(
-                target=target, error=type(error).__name__
-            )
-        ) from error
     except OSError as error:
         raise CollectError(
             _("{file}: {error}; run it again to go on").format(file=error.filename or target, error=cause_of(error))
@@ -255,7 +249,13 @@ def _unknown_answer(target: str) -> str:
 
 def _advice(target: str, login: Login | None, error: Exception) -> str:
     import instaloader
+    import requests
 
+    cause: BaseException | None = error
+    while cause is not None:  # instaloader wraps it, deeper in some calls than in others
+        if isinstance(cause, (requests.ConnectionError, requests.Timeout)):
+            return _("{target}: no connection to Instagram; run it again to go on").format(target=target)
+        cause = cause.__cause__ or cause.__context__
     text = " ".join(str(error).split())
     status = _STATUS.search(text)
     if isinstance(error, instaloader.BadResponseException):

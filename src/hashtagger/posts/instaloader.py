@@ -5,7 +5,7 @@ import lzma
 import re
 import unicodedata
 from array import array
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
@@ -24,7 +24,7 @@ from hashtagger.tagtext import caption_tags
 _SIDECAR = re.compile(r"(?P<base>.+?)(?<!_comments)\.json(?:\.xz)?")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_UTC")
 _DATED = re.compile(r"(?P<base>.*\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_UTC)(?:_\d+)?(?:_old_\d+|_location|_comments)?")
-_NUMBERED = re.compile(r"(?P<base>.+)_(?P<number>\d+)")
+_NUMBERED = re.compile(r"(?P<base>.+)_(?P<number>[1-9]\d?)")
 _EXTRA = re.compile(r"(?P<base>.+)_(?P<what>old_\d+|location|comments)")
 _NO_POST = re.compile(r"id|iterator_.+\.json(\.xz)?|.+\.temp|.+_profile_pic\.\w+|.+_cover\.jpg|resume_info_.+")
 _SHORTCODE = re.compile(r"[\w-]{1,40}", re.ASCII)
@@ -201,7 +201,9 @@ def _pair(names: list[str]) -> tuple[dict[str, _Group], list[str]]:
     sidecars = {match["base"]: name for name in names if (match := _SIDECAR.fullmatch(name))}
     groups = {base: _Group(name) for base, name in sidecars.items()}
     texts = {sniff.stem(name) for name in names if name.endswith(".txt")}
-    captioned = texts & {sniff.stem(name) for name in names if not name.endswith(".txt")}
+    stems = {sniff.stem(name) for name in names if not name.endswith(".txt")}
+    # Custom names without a sidecar: words beside a photo, or beside the items of a carousel.
+    captioned = texts & (stems | {match["base"] for stem in stems if (match := _NUMBERED.fullmatch(stem))})
     rest: list[str] = []
     used = set(sidecars.values())
     for name in names:
@@ -209,8 +211,8 @@ def _pair(names: list[str]) -> tuple[dict[str, _Group], list[str]]:
             continue
         stem, text = sniff.stem(name), name.endswith(".txt")
         base, number, what = _place_in_post(stem, groups)
-        if base is None and stem in captioned:
-            base = stem  # a custom name without a sidecar
+        if base is None:
+            base, number, what = _place_in_post(stem, captioned)
         if base is None:
             rest.append(name)
             continue
@@ -226,7 +228,7 @@ def _pair(names: list[str]) -> tuple[dict[str, _Group], list[str]]:
     return groups, rest
 
 
-def _place_in_post(stem: str, groups: dict[str, _Group]) -> tuple[str | None, int, str | None]:
+def _place_in_post(stem: str, groups: Container[str]) -> tuple[str | None, int, str | None]:
     """Tell which post a stem belongs to, as which item of it, or as what else."""
     if stem in groups:
         return stem, 0, None

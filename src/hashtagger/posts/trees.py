@@ -286,7 +286,7 @@ def find_parts(paths: Sequence[Path]) -> tuple[list[Tree], list[Problem]]:
     useless: list[Problem] = []
     for path in paths:
         if path.is_dir():
-            trees += folders_of_exports(path)
+            trees += map(_whole, folders_of_exports(path))
             for folder in (path, *_subfolders(path)):
                 for archived in _archives(folder):
                     trees += _archives_within(archived, useless)
@@ -296,6 +296,14 @@ def find_parts(paths: Sequence[Path]) -> tuple[list[Tree], list[Problem]]:
         return trees, useless
     cause = _("holds photos of an export but no list of its posts; give the export's other ZIP archives too")
     return [], useless + [Problem(str(tree.path), cause) for tree in trees if isinstance(tree, Archive)]
+
+
+def _whole(folder: Folder) -> Folder:
+    """Give the export where a folder is one in it that its lists lie below."""
+    root = folder.root.absolute()
+    while root.name and root.name in _OF_LISTINGS | _LISTING_FOLDERS:
+        root = root.parent
+    return Folder(root) if root != folder.root.absolute() and _has_media(root) else folder
 
 
 def _archives_within(path: Path, useless: list[Problem]) -> list[Archive]:
