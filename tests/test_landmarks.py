@@ -11,6 +11,7 @@ from hashtagger.errors import HashtaggerError, ImageError
 from hashtagger.landmarks import (
     Position,
     distance_km,
+    distance_to,
     is_near,
     map_links,
     nearest,
@@ -53,9 +54,19 @@ def test_near_is_five_kilometres_or_what_the_label_says():
     world = load_vocabulary("landmarks_world")
     assert is_near(world["sungnyemun"], SEOUL)
     assert not is_near(world["sungnyemun"], BUSAN)
-    # Jiayuguan, the wall's western end, is 1500 km from the place on the map.
-    assert is_near(world["great_wall"], Position(39.8015, 98.2150))
     assert is_near(NOWHERE, SEOUL) is None
+
+
+def test_a_landmark_of_many_places_is_near_each_of_them_and_nowhere_between():
+    wall = load_vocabulary("landmarks_world")["great_wall"]
+    jiayuguan, beijing = Position(39.8015, 98.2150), Position(39.9042, 116.4074)
+    assert is_near(wall, jiayuguan)
+    assert distance_to(wall, jiayuguan) == 0
+    assert is_near(wall, Position(40.3540, 116.0070))
+    # Seoul is nearer to the place on the map than the wall's ends are.
+    assert not is_near(wall, SEOUL)
+    assert not is_near(wall, beijing)
+    assert distance_to(NOWHERE, SEOUL) is None
 
 
 def test_nearest_passes_over_what_has_no_place():

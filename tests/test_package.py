@@ -20,6 +20,8 @@ HEAVY = {
     "PIL",
     "numpy",
     "requests",
+    "http",
+    "ssl",
 }
 
 

@@ -14,7 +14,7 @@ from hashtagger.errors import HashtaggerError, ImageError, VocabularyError, Weig
 from hashtagger.models import create_model
 from hashtagger.models.weights import ModelConfig, find_weights, save_weights
 from hashtagger.recommend import Recommendation, Recommender
-from hashtagger.vocabulary import load_vocabulary
+from hashtagger.vocabulary import Label, load_vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -178,15 +178,17 @@ def test_temperature_and_threshold_of_the_file_are_used(tmp_path, sample_photos)
 def test_a_weights_file_alone_is_enough(tmp_path, sample_photos):
     narrow = {"channels": [8] * 8}
     path = tmp_path / "mine.safetensors"
-    for vocabulary, keys, tags, expected in (
+    apple, pear = Label("a", "사과", "Apple", ("능금",)), Label("b", "배", "Pear", details={"colour": "yellow"})
+    for vocabulary, keys, labels, expected in (
         ("heroes", ("hulk", "loki"), (), {"헐크", "로키"}),
-        ("my_own", ("a", "b"), ("사과", "배"), {"사과", "배"}),
+        ("my_own", ("a", "b"), (apple, pear), {"사과", "배"}),
         ("", ("a", "b"), (), {"a", "b"}),
     ):
-        config = ModelConfig("drn_c_26", vocabulary, keys, 32, model_args=narrow, tags=tags)
+        config = ModelConfig("drn_c_26", vocabulary, keys, 32, model_args=narrow, labels=labels)
         save_weights(path, create_model("drn_c_26", num_classes=2, **narrow).eval(), config)
         found = Recommender(weights=path).recommend(sample_photos["flower"], threshold=0)
         assert {r.tag for r in found} == expected
+        assert not labels or {r.label for r in found} == {apple, pear}
 
 
 def test_what_the_network_sees(recommender, sample_photos):

@@ -50,19 +50,28 @@ def distance_km(a: Position, b: Position) -> float:
     return 2 * _EARTH_KM * math.asin(min(1.0, math.sqrt(half)))
 
 
+def distance_to(label: Label, position: Position) -> float | None:
+    """Distance in kilometres from a position to a landmark; None if the vocabulary does not know its place.
+
+    Of a landmark of many places (``elsewhere``: pairs of latitude and longitude) the nearest one counts.
+    """
+    own = position_of(label)
+    if own is None:
+        return None
+    elsewhere = (Position(*place) for place in label.details.get("elsewhere", ()))
+    return min(distance_km(place, position) for place in (own, *elsewhere))
+
+
 def is_near(label: Label, position: Position) -> bool | None:
     """Whether a photo taken at a position may show a landmark; None if the vocabulary does not know its place."""
-    own = position_of(label)
-    return None if own is None else distance_km(own, position) <= float(label.details.get("radius_km", NEAR_KM))
+    distance = distance_to(label, position)
+    return None if distance is None else distance <= float(label.details.get("radius_km", NEAR_KM))
 
 
 def nearest(vocabulary: Vocabulary, position: Position) -> tuple[Label, float] | None:
     """The landmark nearest to a position, and its distance in kilometres; None if no label has a place."""
-    known = [(label, own) for label in vocabulary if (own := position_of(label)) is not None]
-    if not known:
-        return None
-    label, own = min(known, key=lambda pair: distance_km(pair[1], position))
-    return label, distance_km(own, position)
+    known = [(label, km) for label in vocabulary if (km := distance_to(label, position)) is not None]
+    return min(known, key=lambda pair: pair[1], default=None)
 
 
 def map_links(label: Label) -> dict[str, str]:

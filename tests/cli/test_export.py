@@ -27,6 +27,7 @@ from hashtagger.models.weights import (
     verify,
 )
 from hashtagger.recommend import Recommender
+from hashtagger.vocabulary import Label
 
 pytest.importorskip("onnxscript")
 NARROW = {"channels": [8] * 8}
@@ -58,10 +59,10 @@ def test_float_exports_agree_with_the_network_and_give_its_scores_in_the_documen
 ):
     monkeypatch.chdir(tmp_path)
     shutil.copy(next(labelled.rglob("*.jpg")), "dog.jpg")
-    config = replace(read_config(weights), tags=("하나", "둘"), temperature=2.0)
+    config = replace(read_config(weights), labels=(Label("a", "하나", "One"), Label("b", "둘", "Two")), temperature=2.0)
     save_weights(weights, load_weights(weights)[0], config, torch.float32)
     for kind in ("onnx", "pt2"):
-        result = run("export", "--weights", weights, "--format", kind, "--check", labelled, "--json", f"net.{kind}")
+        result = run("export", "--weights", weights, "--check", labelled, "--json", f"net.{kind}")
         assert result.exit_code == 0, result.output
         said = json.loads(result.stdout)
         assert said["bytes"] == Path(f"net.{kind}").stat().st_size
@@ -128,7 +129,13 @@ def test_calibration_photos_are_spread_over_the_whole_folder(monkeypatch, tmp_pa
 
 
 def test_users_mistakes(run, weights, labelled, tmp_path):
-    assert "OUT must end in .onnx" in run("export", "--weights", weights, tmp_path / "x.bin").stderr
+    for arguments, said in (
+        (["x.bin"], "OUT must end in .onnx or .pt2"),
+        (["--format", "pt2", "x.onnx"], "OUT must end in .pt2"),
+        (["--int8", "--calibrate", labelled, "x.pt2"], "--int8 goes with"),
+    ):
+        result = run("export", "--weights", weights, *arguments)
+        assert (result.exit_code, said in result.stderr) == (2, True), result.stderr
     for arguments in (["--int8"], ["--calibrate", labelled]):
         result = run("export", "--weights", weights, *arguments, tmp_path / "x.onnx")
         assert result.exit_code == 2

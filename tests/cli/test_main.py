@@ -1,7 +1,27 @@
+import os
+import subprocess
+import sys
+import unicodedata
+
 import pytest
 from click.testing import CliRunner
 
 from hashtagger.cli import group
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_each_command_is_said_in_one_whole_line(language):
+    process = subprocess.run(
+        [sys.executable, "-m", "hashtagger", "--help"],
+        env={**os.environ, "LANGUAGE": language, "LC_ALL": "C.UTF-8", "LANG": language, "COLUMNS": "80"},
+        capture_output=True, encoding="utf-8", check=True,
+    )  # fmt: skip
+    lines = process.stdout.splitlines()
+    commands = lines[lines.index({"en": "Commands:", "ko": "명령:"}[language]) + 1 :]
+    assert [line.split()[0] for line in commands] == group.list_commands(None)
+    for line in commands:
+        assert not line.endswith("..."), line
+        assert sum(1 + (unicodedata.east_asian_width(char) in "WF") for char in line) <= 80, line
 
 
 @pytest.mark.parametrize("output", ["no-folder/table.gz", "posts.jsonl/table.gz"])

@@ -55,6 +55,15 @@ def test_a_bad_photo_is_reported_and_the_others_come_out(run, sample_photos, tmp
     assert ["error" in document for document in documents] == [True, False, True]
 
 
+def test_a_glob_that_matches_nothing_is_said_as_such(run, sample_photos, tmp_path):
+    place = tmp_path / "no*.jpg"
+    result = run("recommend", place)
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"Error: {place}: no photo matches\n")
+    result = run("recommend", "--json", place, sample_photos["flower"])
+    assert json.loads(result.stdout)[0]["error"].endswith("no photo matches")
+    assert "1 of 2 photos could not be read" in result.stderr
+
+
 def test_a_name_too_long_for_a_file_stops_no_other_photo(run, sample_photos):
     result = run("recommend", "--threshold", "0", "a" * 300, sample_photos["flower"])
     assert result.exit_code == 1

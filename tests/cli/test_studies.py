@@ -60,6 +60,7 @@ def test_landmark_says_name_address_and_place(run, landmarks, sample_photos):
         assert text in result.stdout
     assert len([line for line in result.stdout.splitlines() if "%  " in line]) == 3
     assert "GPS" not in result.stdout
+    assert result.stderr == ""
 
 
 def test_gps_is_shown_when_it_disagrees(run, landmarks, from_seoul, tmp_path):
@@ -71,8 +72,21 @@ def test_gps_is_shown_when_it_disagrees(run, landmarks, from_seoul, tmp_path):
     assert "GPS" not in run("landmark", from_seoul, "--weights", right).stdout
     unsure = network(tmp_path / "unsure.safetensors", "landmarks_world", keys, "sungnyemun", threshold=1.0)
     result = run("landmark", from_seoul, "--weights", unsure)
-    assert "(nothing it is sure of)" in result.stdout
+    assert "(nothing it is sure of; --threshold 0 shows its guesses)" in result.stdout
     assert "The photo's GPS: 37.5600, 126.9753." in result.stdout
+
+
+def test_gps_knows_the_whole_vocabulary(run, from_seoul, sample_photos, tmp_path):
+    weights = network(tmp_path / "two.safetensors", "landmarks_world", ["great_wall", "eiffel_tower"], "great_wall")
+    document = json.loads(run("landmark", from_seoul, "--weights", weights, "--json").stdout)
+    assert document["gps"]["agrees"] is False
+    assert document["gps"]["nearest"] == {"tag": "숭례문", "key": "sungnyemun", "distance_km": 0.0}
+    assert len(document["unknown"]) == 15
+    result = run("landmark", from_seoul, "--weights", weights)
+    assert "Nearest landmark to that: 숭례문, 0.0 km" in result.stdout
+    assert "has not learned these: 부르즈할리파, 금문교, " in result.stderr
+    assert "hashtagger collect" in result.stderr
+    assert run("landmark", sample_photos["palace"], "--weights", weights, "--vocabulary", "landmarks_world").stderr
 
 
 def test_landmark_as_json_and_map(run, landmarks, from_seoul, tmp_path):
@@ -124,6 +138,10 @@ def test_lookalike_names_those_that_were_not_learned(run, sample_photos, tmp_pat
     result = run("lookalike", sample_photos["palace"], "--weights", weights)
     assert [line.split()[1] for line in result.stdout.splitlines()] == ["헐크", "아이언맨"]
     assert "has not learned these: 블랙위도우, 캡틴아메리카, 닥터스트레인지, 로키" in result.stderr
+    # The bundled vocabulary of the same name is another one.
+    other = network(tmp_path / "mine.safetensors", "heroes", ["hulk", "my_dad"], "hulk")
+    result = run("lookalike", sample_photos["palace"], "--weights", other)
+    assert ("my_dad" in result.stdout, result.stderr) == (True, "")
 
 
 def test_without_weights_it_says_how_to_get_some(run, sample_photos, monkeypatch, tmp_path):

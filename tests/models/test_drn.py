@@ -116,6 +116,49 @@ def test_features_only(name, reductions):
     assert len(two(torch.randn(1, 3, 64, 64))) == 2
 
 
+@pytest.mark.parametrize("name", ["drn_a_50", "drn_c_26", "drn_d_22"])
+def test_intermediates_are_those_of_features_only(name):
+    x = torch.randn(1, 3, 64, 64)
+    model = timm.create_model(name, num_classes=3, **narrow(name)).eval()
+    maps = timm.create_model(name, features_only=True, **narrow(name)).eval()
+    maps.load_state_dict(model.state_dict(), strict=False)
+    last = len(model.feature_info) - 1
+    with torch.inference_mode():
+        expected = maps(x)
+        final, found = model.forward_intermediates(x)
+        torch.testing.assert_close(final, model.forward_features(x))
+        for indices, taken in ((None, range(last + 1)), (2, [last - 1, last]), ([0, 2, -1], [0, 2, last])):
+            found = model.forward_intermediates(x, indices, intermediates_only=True)
+            torch.testing.assert_close(found, [expected[i] for i in taken])
+        early, found = model.forward_intermediates(x, [1], stop_early=True)
+        torch.testing.assert_close(early, found[0])
+        for wrong in ({"indices": [last + 1]}, {"indices": last + 2}, {"output_fmt": "NHWC"}):
+            with pytest.raises((IndexError, ValueError)):
+                model.forward_intermediates(x, **wrong)
+        # timm's own user of both methods.
+        getter = timm.create_model(name, features_only=True, feature_cls="getter", out_indices=(0, 2), **narrow(name))
+        getter.eval().model.load_state_dict(model.state_dict(), strict=False)
+        torch.testing.assert_close(getter(x), [expected[0], expected[2]])
+
+
+@pytest.mark.parametrize("name", ["drn_a_50", "drn_c_26", "drn_d_22"])
+def test_pruned_to_a_level_it_ends_there(name):
+    x = torch.randn(1, 3, 64, 64)
+    model = timm.create_model(name, num_classes=3, **narrow(name)).eval()
+    with torch.inference_mode():
+        third = model.forward_intermediates(x, [2], intermediates_only=True)[0]
+        assert model.prune_intermediate_layers([0, 2]) == [0, 2]
+        torch.testing.assert_close(model.forward_features(x), third)
+        torch.testing.assert_close(model(x), third)
+    assert model.num_features == third.shape[1]
+    assert not any(key.startswith(("layer4", "layer8", "fc")) for key in model.state_dict())
+    model.reset_classifier(5, "avg")
+    assert model(x).shape == (1, 5)
+    whole = timm.create_model(name, num_classes=3, **narrow(name)).eval()
+    whole.prune_intermediate_layers(prune_head=False)
+    assert whole(x).shape == (1, 3)
+
+
 @pytest.mark.parametrize(("name", "last"), [("drn_c_26", 6), ("drn_c_58", 6), ("drn_d_24", 6), ("drn_a_50", 3)])
 def test_output_stride_16_keeps_every_second_place(name, last):
     """Down to the level whose convolutions have no dilation to halve, it is the same network on a coarser grid."""
@@ -145,13 +188,18 @@ def test_grad_checkpointing_changes_no_gradient():
     x = torch.randn(2, 3, 32, 32, dtype=torch.float64)
     model.eval()(x).sum().backward()
     plain = [p.grad.clone() for p in model.parameters() if p.grad is not None]
-    model.zero_grad()
     model.set_grad_checkpointing()
-    model(x).sum().backward()
-    again = [p.grad for p in model.parameters() if p.grad is not None]
-    assert len(plain) == len(again)
-    for a, b in zip(plain, again, strict=True):
-        torch.testing.assert_close(a, b)
+    for features in (model.forward_features, lambda x: model.forward_intermediates(x)[0]):
+        model.zero_grad()
+        runs = []
+        counting = model.layer5.register_forward_pre_hook(lambda *_seen, runs=runs: runs.append(1))
+        model.forward_head(features(x)).sum().backward()
+        counting.remove()
+        assert len(runs) == 2, "not computed again in the backward pass"
+        again = [p.grad for p in model.parameters() if p.grad is not None]
+        assert len(plain) == len(again)
+        for a, b in zip(plain, again, strict=True):
+            torch.testing.assert_close(a, b)
 
 
 def test_levels_7_and_8_of_c_add_nothing():

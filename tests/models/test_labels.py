@@ -10,8 +10,8 @@ FRUIT = Vocabulary(
 )
 
 
-def config(vocabulary, keys, tags=()):
-    return ModelConfig("drn_c_26", vocabulary, tuple(keys), 64, tags=tuple(tags))
+def config(vocabulary, keys, labels=()):
+    return ModelConfig("drn_c_26", vocabulary, tuple(keys), 64, labels=tuple(labels))
 
 
 def test_a_file_of_a_bundled_vocabulary_has_its_labels():
@@ -28,7 +28,7 @@ def test_a_part_of_a_vocabulary_in_the_order_of_the_outputs():
 
 @pytest.mark.parametrize("name", ["", "never_heard_of", "hashtags_ko", "gone.toml"])
 def test_without_the_vocabulary_the_file_speaks_for_itself(name):
-    own = labels_of(config(name, "ab", ["사과", "배"]), "x")
+    own = labels_of(config(name, "ab", FRUIT.labels[:2]), "x")
     assert (own.name, own.keys, own.tags) == (name, ["a", "b"], ["사과", "배"])
     assert labels_of(config(name, "ab"), "x").tags == ["a", "b"]
     spaced = labels_of(config(name, ["ice cream", "b"]), "x")

@@ -26,6 +26,7 @@ from hashtagger.models.weights import (
     save_weights,
 )
 from hashtagger.recommend import Recommender
+from hashtagger.vocabulary import Label
 
 pytest.importorskip("onnxruntime")
 NARROW = {"channels": [8] * 8}
@@ -37,7 +38,7 @@ CONFIG = ModelConfig(
     temperature=1.5,
     threshold=0.2,
     model_args=NARROW,
-    tags=("사과", "배", "감"),
+    labels=(Label("a", "사과", "Apple", ("apple",)), Label("b", "배", "Pear"), Label("c", "감", "Persimmon")),
 )
 
 

@@ -1,6 +1,9 @@
 import hashlib
+import json
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import date
 
 import pytest
 import torch
@@ -17,6 +20,7 @@ from hashtagger.models.weights import (
     save_weights,
     verify,
 )
+from hashtagger.vocabulary import Label
 
 NARROW = {"channels": [4, 4, 8, 8, 8, 8, 8, 8]}
 CONFIG = ModelConfig(
@@ -52,6 +56,23 @@ def test_float16_round_trip_is_stable(saved, tmp_path):
     save_weights(paths[1], load_weights(paths[0])[0], CONFIG)
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert not list(tmp_path.glob("*.partial"))
+
+
+def test_the_labels_travel_along_whole(saved, tmp_path):
+    details = {"country": {"ko": "대한민국", "en": "South Korea"}, "latitude": 37.56, "opened": date(1398, 2, 7)}
+    gate = Label("gate", "숭례문", "Sungnyemun Gate", ("남대문", "namdaemun"), details)
+    path = tmp_path / "gate.safetensors"
+    save_weights(path, saved[0], replace(CONFIG, labels=(gate,)))
+    (read,) = read_config(path).labels
+    assert read == replace(gate, details={**details, "opened": "1398-02-07"})
+
+
+def test_configs_of_older_files_say_their_tags():
+    said = {"architecture": "x", "vocabulary": "", "keys": ["a", "b"], "image_size": 32, "tags": ["사과", "배"]}
+    assert ModelConfig.from_json(json.dumps(said)).labels == (Label("a", "사과", "a"), Label("b", "배", "b"))
+    assert ModelConfig.from_json(json.dumps({**said, "tags": []})).labels == ()
+    with pytest.raises(ValueError, match="key"):
+        ModelConfig.from_json(json.dumps({**said, "labels": [{"nothing": 1}]}))
 
 
 def test_bundled_weights_are_found_and_verified():

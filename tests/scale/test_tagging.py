@@ -94,5 +94,5 @@ def test_an_error_that_is_no_photos_fault_comes_out():
 
 def test_a_batch_of_bad_photos_alone(recommender, tmp_path):
     rows = list(tag(recommender, [str(tmp_path / f"{n}.jpg") for n in range(5)], batch=2, threads=2))
-    assert [row["error"].rpartition(": ")[2] for row in rows] == ["no such file"] * 5
+    assert [row["error"].rpartition(": ")[2] for row in rows] == ["no such file or folder"] * 5
     assert [row["best"] for row in rows] == [None] * 5

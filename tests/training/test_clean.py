@@ -198,7 +198,16 @@ def test_text_and_flat(sample_photos):
     assert text_and_flat(Image.new("RGB", (300, 20), "red")) == (0.0, 1.0)
 
 
-@pytest.mark.parametrize("line", ["[]", "{", '{"file": "a", "action": "burn"}', '{"file": "a", "action": "relabel"}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[]",
+        "{",
+        '{"file": "a", "action": "burn"}',
+        '{"file": "a", "action": "relabel"}',
+        '{"file": ["a"], "action": "drop"}',
+    ],
+)
 def test_findings_that_cannot_be_applied_are_refused(folders, tmp_path, line):
     with pytest.raises(TrainingError, match="no findings"):
         apply_findings(folders, tmp_path)
@@ -206,6 +215,12 @@ def test_findings_that_cannot_be_applied_are_refused(folders, tmp_path, line):
     with pytest.raises(TrainingError, match="line 2"):
         apply_findings(folders, tmp_path)
     assert not (tmp_path / "manifest.jsonl").exists()
+
+
+def test_findings_in_another_encoding_are_refused(folders, tmp_path):
+    (tmp_path / "findings.jsonl").write_bytes('{"file": "꽃", "action": "drop"}'.encode("cp949"))
+    with pytest.raises(TrainingError, match=r"findings\.jsonl: 'utf-8' codec"):
+        apply_findings(folders, tmp_path)
 
 
 def test_findings_of_other_data_are_refused(folders, tmp_path):

@@ -19,7 +19,6 @@ from hashtagger.training.compare_report import to_markdown
 from hashtagger.training.network import count_macs
 from hashtagger.training.recipe import Recipe
 from hashtagger.training.sweep import load_sweep
-from hashtagger.training.train import train
 
 
 @pytest.fixture
@@ -27,6 +26,14 @@ def quick(recipe):
     return dataclasses.replace(
         recipe, model="sequential_cnn", model_options={"width": 4, "depth": 3}, sizes=(32,), epochs=(2,)
     )
+
+
+def untrained(recipe, folder):
+    """Write weights of a recipe's network, for `flower` and `palace`."""
+    path, options = folder / "start.safetensors", dict(recipe.model_options)
+    network = create_model(recipe.model, num_classes=2, **options)
+    save_weights(path, network, ModelConfig(recipe.model, "", ("flower", "palace"), 32, model_args=options))
+    return path
 
 
 def test_macs_are_those_counted_by_hand():
@@ -40,19 +47,25 @@ def test_macs_are_those_counted_by_hand():
 
 
 def test_the_same_photos_side_by_side(folders, quick, tmp_path):
-    tries = {"narrow": quick, "wide": dataclasses.replace(quick, model_options={"width": 8, "depth": 3})}
-    rows = compare(folders, tmp_path / "out", tries, devices="cpu")
+    path, sweep, out = tmp_path / "quick.toml", tmp_path / "two.toml", tmp_path / "out"
+    path.write_text(quick.to_toml(), encoding="utf-8")
+    tries = "[tries.narrow]\n[tries.wide]\nmodel_options = {width = 8, depth = 3}\n"
+    sweep.write_text(f"recipe = '{path}'\n{tries}", encoding="utf-8")
+    arguments = ["compare", folders, "--sweep", sweep, "--devices", "cpu", "--out", out, "--json"]
+    result = CliRunner().invoke(group, list(map(str, arguments)))
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)
     assert [row["name"] for row in rows] == ["narrow", "wide"]
-    splits = [(tmp_path / "out" / name / "photos.jsonl").read_text() for name in tries]
+    splits = [(out / name / "photos.jsonl").read_text() for name in ("narrow", "wide")]
     assert splits[0] == splits[1]
     for row in rows:
-        assert row["epochs"] == 2
+        run = json.loads((out / row["name"] / "run.json").read_text(encoding="utf-8"))
+        assert (row["epochs"], row["train_seconds"]) == (2, run["seconds"])
         assert 0 <= row["top1"]["low"] <= row["top1"]["value"] <= row["top1"]["high"] <= 1
         assert row["top3"]["value"] == 1
         assert min(row[name] for name in ("train_seconds", "images_per_second", "latency_ms", "megabytes", "loss")) > 0
     assert rows[1]["macs"] > rows[0]["macs"]
     assert rows[0]["parameters"] == 4 * (27 + 1) + 2 * 4 * (36 + 1) + 2 * (16 + 1)
-    out = tmp_path / "out"
     with (out / "comparison.csv").open(encoding="utf-8") as file:
         written = list(csv.DictReader(file))
     assert [float(row["top1_low"]) for row in written] == [row["top1"]["low"] for row in rows]
@@ -63,12 +76,12 @@ def test_the_same_photos_side_by_side(folders, quick, tmp_path):
         with Image.open(out / name) as image:
             assert image.width > 300
     with pytest.raises(TrainingError, match=r"narrow: is there already; choose another folder"):
-        compare(folders, out, tries, devices="cpu")
+        compare(folders, out, {"narrow": quick}, devices="cpu")
 
 
 def test_each_starts_from_the_weights_that_are_given(folders, quick, tmp_path):
     still = dataclasses.replace(quick, learning_rate=0.0, epochs=(1,))
-    start = train(folders, tmp_path / "start", quick, devices="cpu")["weights"]
+    start = untrained(quick, tmp_path)
     compare(folders, tmp_path / "out", {"a": still, "b": still}, init=start, devices="cpu")
     before = load_file(start)
     for name in "ab":
@@ -103,10 +116,7 @@ def test_what_cannot_be_trained_is_said_before_anything_is(folders, quick, tmp_p
             compare(folders, tmp_path / "out", {"good": quick, "bad": recipe}, devices="cpu")
         assert "\n" not in str(raised.value)
         assert not (tmp_path / "out").exists()
-    start = tmp_path / "start.safetensors"
-    options = dict(quick.model_options)
-    network = create_model("sequential_cnn", num_classes=2, **options)
-    save_weights(start, network, ModelConfig("sequential_cnn", "", ("flower", "palace"), 32, model_args=options))
+    start = untrained(quick, tmp_path)
     tries = {"good": quick, "bad": dataclasses.replace(quick, model="resnet18", model_options={})}
     with pytest.raises(WeightsError, match="of another network"):
         compare(folders, tmp_path / "out", tries, init=start, devices="cpu")
@@ -116,23 +126,18 @@ def test_what_cannot_be_trained_is_said_before_anything_is(folders, quick, tmp_p
 def test_the_command_prints_one_table(folders, quick, tmp_path):
     path = tmp_path / "quick.toml"
     path.write_text(dataclasses.replace(quick, epochs=(1,)).to_toml(), encoding="utf-8")
-    sweep = tmp_path / "two.toml"
-    sweep.write_text(f"recipe = '{path}'\n[tries.a]\n[tries.b]\ndrop_rate = 0.5\n", encoding="utf-8")
     common = [str(folders), "--devices", "cpu", "--out"]
-    result = CliRunner().invoke(group, ["compare", *common, str(tmp_path / "1"), "--sweep", str(sweep)])
+    arguments = ["--models", "sequential_cnn", "--recipe", str(path)]
+    result = CliRunner().invoke(group, ["compare", *common, str(tmp_path / "1"), *arguments])
     assert result.exit_code == 0, result.output
-    assert [line.split(" | ")[0] for line in result.stdout.splitlines()] == ["| try", "| ---", "| a", "| b"]
-    arguments = ["--models", "sequential_cnn", "--recipe", str(path), "--json"]
-    result = CliRunner().invoke(group, ["compare", *common, str(tmp_path / "2"), *arguments])
-    (row,) = json.loads(result.stdout)
-    assert row["model"] == "sequential_cnn"
+    assert [line.split(" | ")[0] for line in result.stdout.splitlines()] == ["| try", "| ---", "| sequential_cnn"]
     neither_or_both = "either --models or --sweep"
     for wrong, said in (
         ([], neither_or_both),
         (["--models", "a", "--sweep", "b"], neither_or_both),
         (["--models", "a, a"], "--models names a network twice"),
     ):
-        result = CliRunner().invoke(group, ["compare", *common, str(tmp_path / "3"), *wrong])
+        result = CliRunner().invoke(group, ["compare", *common, str(tmp_path / "2"), *wrong])
         assert result.exit_code == 2
         assert said in result.stderr
 

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from lightning.fabric.utilities.distributed import DistributedSamplerWrapper
 from torch.utils.data import DataLoader
 
 from hashtagger.errors import TrainingError
+from hashtagger.models.weights import ModelConfig
 from hashtagger.training.augment import Augment
 from hashtagger.training.dataset import (
     Photo,
@@ -18,32 +20,39 @@ from hashtagger.training.dataset import (
     training_loader,
     write_manifest,
 )
+from hashtagger.training.module import Tagger
 from hashtagger.training.recipe import Recipe
-from hashtagger.training.train import train as lightning_train
+from hashtagger.training.train import train
+
+RECIPE = Recipe(
+    vocabulary="",
+    model="convnext_atto",  # without batch norm, whose statistics are each process's own on CPUs
+    model_options={"depths": [1, 1, 1, 1], "dims": [8, 8, 8, 8]},
+    sizes=(32,),
+    epochs=(3,),
+    batch=20,
+    precision="32-true",
+    learning_rate=0.5,
+    ema=0.5,
+)
 
 
-def train(folders, out, batch, devices, recipe_file):
-    recipe = Recipe(
-        vocabulary="",
-        model="convnext_atto",  # without batch norm, whose statistics are each process's own on CPUs
-        model_options={"depths": [1, 1, 1, 1], "dims": [8, 8, 8, 8]},
-        sizes=(32,),
-        epochs=(3,),
-        batch=batch,
-        precision="32-true",
-        learning_rate=0.5,
-        ema=0.5,
-    )
-    recipe_file.write_text(recipe.to_toml(), encoding="utf-8")
-    command = [sys.executable, "-m", "hashtagger", "train", folders, "--recipe", recipe_file, "--out", out]
+def train_in_two(data, out):
+    """Run the command on two processes of half the batch."""
+    recipe_file = out.with_suffix(".toml")
+    recipe_file.write_text(dataclasses.replace(RECIPE, batch=10).to_toml(), encoding="utf-8")
+    command = [sys.executable, "-m", "hashtagger", "train", data, "--recipe", recipe_file, "--out", out]
     environment = {**os.environ, "LANGUAGE": "en", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(
-        [*map(str, command), "--devices", devices, "--nodes", "1", "--strategy", "auto" if devices == "cpu" else "ddp"],
+        [*map(str, command), "--devices", "2", "--nodes", "1", "--strategy", "ddp"],
         env=environment, capture_output=True, text=True, timeout=240,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("best epoch") == 1
-    return torch.load(out / "checkpoints" / "last.ckpt", weights_only=False)
+    assert done.stdout.count("best epoch") == done.stderr.count("epoch 3 of 3: loss ") == 1
+
+
+def state(run):
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=False)
 
 
 def test_two_processes_learn_what_one_learns(folders, tmp_path):
@@ -56,8 +65,9 @@ def test_two_processes_learn_what_one_learns(folders, tmp_path):
     data = tmp_path / "photos.jsonl"
     broken = Photo(tmp_path / "broken.png", "flower", "val")
     write_manifest([*photos, broken], data)
-    one = train(data, tmp_path / "one", 20, "cpu", tmp_path / "one.toml")
-    two = train(data, tmp_path / "two", 10, "2", tmp_path / "two.toml")
+    train(data, tmp_path / "one", RECIPE, devices="cpu")
+    train_in_two(data, tmp_path / "two")
+    one, two = state(tmp_path / "one"), state(tmp_path / "two")
     assert one["global_step"] == two["global_step"] == 3
     moved = 0.0
     for name, tensor in one["state_dict"].items():
@@ -83,7 +93,21 @@ def test_the_learning_rate_falls_over_the_steps_that_there_are(photos, batch, de
     assert steps_per_epoch(photos, batch, devices) == len(each)
 
 
+def test_devices_share_out_one_order_and_each_draws_its_own_variations(folders, recipe, monkeypatch):
+    photos = read_photos(folders)
+    tagger = Tagger(torch.nn.Identity(), recipe, ModelConfig("", "", ("flower", "palace"), 24), photos, [], [], print)
+
+    def first_batch(rank):
+        monkeypatch.setattr(Tagger, "global_rank", rank)
+        pixels, index, _problems = next(iter(tagger.train_dataloader()))
+        return pixels, index.tolist()
+
+    here, there = first_batch(0), first_batch(1)
+    assert here[1] == there[1]
+    assert not torch.equal(here[0], there[0])
+
+
 def test_what_lightning_refuses_is_one_line(folders, tmp_path, recipe):
     for settings, said in (({"strategy": "telepathy"}, "telepathy"), ({"devices": "0,99"}, "devices")):
         with pytest.raises(TrainingError, match=said):
-            lightning_train(folders, tmp_path / said, recipe, **settings)
+            train(folders, tmp_path / said, recipe, **settings)

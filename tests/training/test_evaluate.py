@@ -1,5 +1,8 @@
 import dataclasses
+import hashlib
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +19,7 @@ from hashtagger.training.dataset import read_photos, write_manifest
 from hashtagger.training.evaluate import _by_label, evaluate
 from hashtagger.training.recipe import Recipe
 from hashtagger.training.train import train
+from hashtagger.vocabulary import Label
 
 
 @pytest.fixture(scope="module")
@@ -43,24 +47,46 @@ def weights(folders, tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def manifest(folders, tmp_path):
+@pytest.fixture(scope="module")
+def manifest_of_all(folders, tmp_path_factory):
+    """Photos of three splits, a further label, and two photos that no label fits."""
     lines = []
     for number, photo in enumerate(read_photos(folders)):
         split = ("train", "val", "val", "val_other")[number % 4]
         lines.append({"file": str(photo.path), "key": photo.key, "split": split, "source": f"s{number % 2}"})
     lines[5]["also"] = ["palace"]
     lines += [{**lines[number], "key": "other", "split": "val"} for number in (0, 4)]
-    path = tmp_path / "manifest.jsonl"
+    path = tmp_path_factory.mktemp("manifest") / "manifest.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     return path
 
 
-def test_figures_agree_with_a_count_by_hand(weights, manifest, tmp_path):
+@pytest.fixture
+def manifest(manifest_of_all, tmp_path):
+    """A copy of one's own."""
+    return Path(shutil.copy(manifest_of_all, tmp_path))
+
+
+@pytest.fixture(scope="module")
+def measured(manifest_of_all, weights, tmp_path_factory):
+    """A whole evaluation: what it gives, and its folder."""
+    out = tmp_path_factory.mktemp("report")
+    return evaluate(manifest_of_all, out, weights), out
+
+
+@pytest.fixture(autouse=True)
+def without_figures(measured, monkeypatch):
+    """Drawing takes longer than all else; once is enough."""
+    for name in vars(plots):
+        if name.startswith("draw_"):
+            monkeypatch.setattr(plots, name, lambda *_given: None)
+
+
+def test_figures_agree_with_a_count_by_hand(weights, manifest, measured):
     from hashtagger.images import load_image
     from hashtagger.models.preprocess import preprocess
 
-    report = evaluate(manifest, tmp_path / "out", weights)
+    report, _out = measured
     network, config = load_weights(weights)
     hits, confidence = [], []
     for photo in read_photos(manifest):
@@ -85,12 +111,12 @@ def test_figures_agree_with_a_count_by_hand(weights, manifest, tmp_path):
     assert report["temperature"] == 1.0
 
 
-def test_a_report_is_written(weights, manifest, tmp_path):
-    report = evaluate(manifest, tmp_path, weights)
-    names = ["reliability.png", "confusion.png", "coverage.png", "mistakes-val.png", "mistakes-val_other.png"]
-    assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in names)
-    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["sets"].keys() == report["sets"].keys()
-    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+def test_a_report_is_written(measured):
+    report, out = measured
+    figures = ["reliability", "confusion", "coverage", "labels", "mistakes-val", "mistakes-val_other"]
+    assert all((out / f"{name}.png").read_bytes().startswith(b"\x89PNG") for name in figures)
+    assert json.loads((out / "report.json").read_text(encoding="utf-8"))["sets"].keys() == report["sets"].keys()
+    text = (out / "report.md").read_text(encoding="utf-8")
     top1 = report["sets"]["val"]["top1"]
     assert f"| top-1 | {top1['value']:.3f} [{top1['low']:.3f}, {top1['high']:.3f}] |" in text
     assert "| palace | 5 |" in text
@@ -122,17 +148,21 @@ def test_calibration_goes_into_the_weights_and_nothing_else_changes(weights, man
     assert evaluate(manifest, tmp_path / "again", path)["sets"]["val"] == report["sets"]["val"]
 
 
-def test_calibration_keeps_the_type_of_the_weights(weights, manifest, tmp_path):
+def test_calibration_keeps_the_type_of_the_weights_and_renews_their_checksum(weights, manifest, tmp_path):
     path = tmp_path / "wide.safetensors"
     network, config = load_weights(weights)
     with torch.no_grad():
         network.fc.bias.add_(1e-5)
     save_weights(path, network, config, dtype=torch.float32)
+    sums = tmp_path / CHECKSUMS
+    sums.write_text(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n{'1' * 64}  another\n")
     before = load_file(path)
     evaluate(manifest, tmp_path / "out", path, calibrate="val")
     after = load_file(path)
     assert {tensor.dtype for tensor in after.values()} == {torch.float32, torch.int64}
     assert all(torch.equal(before[name], after[name]) for name in before)
+    load_weights(path)
+    assert sums.read_text().endswith(f"{'1' * 64}  another\n")
 
 
 def test_weights_that_will_say_nothing_are_said(weights, manifest, tmp_path, capsys):
@@ -180,7 +210,8 @@ def test_figures_name_labels_by_their_tags(folders, weights, tmp_path, monkeypat
     """Those in the file, where no vocabulary is at hand."""
     path = tmp_path / "tagged.safetensors"
     network, config = load_weights(weights)
-    save_weights(path, network, dataclasses.replace(config, vocabulary="garden", tags=("꽃밭", "궁궐")))
+    labels = (Label("flower", "꽃밭", "Flower bed"), Label("palace", "궁궐", "Palace"))
+    save_weights(path, network, dataclasses.replace(config, vocabulary="garden", labels=labels))
     shown = []
     monkeypatch.setattr(plots, "draw_labels", lambda _sets, tags, _path: shown.append(tags))
     evaluate(folders, tmp_path / "out", path)
@@ -198,18 +229,6 @@ def test_calibration_takes_the_split_that_is_named(weights, manifest, folders, t
     with pytest.raises(TrainingError, match="no split test to calibrate on; there are: val, val_other"):
         evaluate(manifest, tmp_path / "out", path, calibrate="test")
     assert path.read_bytes() == before
-
-
-def test_the_checksum_beside_the_weights_is_renewed(weights, manifest, tmp_path):
-    import hashlib
-
-    path = tmp_path / "copy.safetensors"
-    path.write_bytes(weights.read_bytes())
-    sums = tmp_path / CHECKSUMS
-    sums.write_text(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n{'1' * 64}  another\n")
-    evaluate(manifest, tmp_path / "out", path, calibrate="val")
-    load_weights(path)
-    assert sums.read_text().endswith(f"{'1' * 64}  another\n")
 
 
 def test_a_label_without_photos_is_in_the_report(weights, folders, tmp_path):
@@ -230,7 +249,7 @@ def test_class_folders_are_one_set(weights, folders, tmp_path):
 def test_labels_that_the_network_lacks_are_refused(weights, manifest, tmp_path):
     text = manifest.read_text().replace('"key": "palace", "split": "val"', '"key": "castle", "split": "val"')
     manifest.write_text(text)
-    with pytest.raises(TrainingError, match="castle"):
+    with pytest.raises(TrainingError, match=r"the labels castle; measure on the photos\.jsonl of its run"):
         evaluate(manifest, tmp_path / "out", weights)
 
 

@@ -25,3 +25,12 @@ def test_measures_are_read_once_a_second(monkeypatch):
         shown.append(bar.get_metrics(Trainer(), None)["loss"])
     assert shown == [1, 1, 1, 2, 2, 3]
     assert reads == [100.0, 101.0, 105.0]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_bars_are_for_terminals(monkeypatch, terminal):
+    from hashtagger.training import progress
+
+    stderr = SimpleNamespace(isatty=lambda: terminal)
+    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=stderr))
+    assert progress.ProgressBar().is_enabled == terminal

@@ -54,7 +54,7 @@ def test_a_fresh_vocabulary_is_trained_and_used_without_touching_code(gardens, q
     assert result.stdout.splitlines()[-1].endswith("report.md")
     config = read_config(out / "weights.safetensors")
     assert (config.vocabulary, config.keys) == ("garden", ("flower", "hedge", "palace"))
-    assert config.tags == ("꽃밭", "울타리", "궁궐")
+    assert [label.tag for label in config.labels] == ["꽃밭", "울타리", "궁궐"]
     # Measured on what was held out, and on that alone.
     kept = [photo for photo in read_photos(out / "photos.jsonl") if photo.split == "val"]
     report = json.loads((out / "report" / "report.json").read_text(encoding="utf-8"))

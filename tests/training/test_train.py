@@ -24,6 +24,8 @@ from hashtagger.training.network import init_weights
 from hashtagger.training.recipe import Recipe, load_recipe
 from hashtagger.training.train import train
 
+SMALLEST = {"model": "sequential_cnn", "model_options": {"width": 4, "depth": 3}}
+
 
 def state(run):
     return torch.load(run / "checkpoints" / "last.ckpt", weights_only=False)
@@ -117,7 +119,7 @@ def test_a_killed_run_resumes_exactly_and_the_seed_decides(finished, folders, tm
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM that can be caught")
 def test_a_run_is_one_commands_and_ends_at_sigterm_as_at_ctrl_c(folders, tmp_path, recipe):
-    recipe = dataclasses.replace(recipe, sizes=(24,), epochs=(1000,))
+    recipe = dataclasses.replace(recipe, **SMALLEST, sizes=(24,), epochs=(1000,))
     (tmp_path / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
     out = tmp_path / "run"
     command = [sys.executable, "-m", "hashtagger", "train", folders, "--recipe", tmp_path / "recipe.toml", "--out", out]
@@ -131,14 +133,15 @@ def test_a_run_is_one_commands_and_ends_at_sigterm_as_at_ctrl_c(folders, tmp_pat
             with pytest.raises(TrainingError, match="run: another hashtagger is at work here"):
                 train(folders, out, recipe, resume=True, devices="cpu")
             running.send_signal(signal.SIGTERM)
-            assert running.wait(60) == 130
+            assert running.wait(240) == 130
         finally:
             running.kill()
         said.seek(0)
         text = said.read()
     assert "learning 2 labels (photos of each): flower 14, palace 7\n" in text
-    assert "epoch 1 of 1000: " in text
+    assert "epoch 1 of 1000: loss " in text
     assert "epoch 0" not in text.lower()
+    assert "\r" not in text, "a bar where there is no terminal"
     assert f"{out}: stopped; the same command with --resume goes on" in text
     assert "Traceback" not in text
 
@@ -178,7 +181,9 @@ def test_another_seed_gives_another_network(finished, folders, tmp_path):
 def test_sigmoid_adamw_plateau_and_early_stopping(folders, tmp_path, recipe):
     recipe = dataclasses.replace(
         recipe,
-        sizes=(32,),
+        # Without batch norm, whose statistics move at a learning rate of 0 too.
+        **SMALLEST,
+        sizes=(24,),
         epochs=(9,),
         loss="sigmoid",
         optimizer="adamw",
@@ -189,10 +194,7 @@ def test_sigmoid_adamw_plateau_and_early_stopping(folders, tmp_path, recipe):
         stop_after=2,
     )
     run = train(folders, tmp_path, recipe, devices="cpu")
-    rows = (tmp_path / "metrics.csv").read_text().splitlines()
-    # A learning rate of 0 never gets better, but batch norm's statistics may move the first epochs.
-    assert len(rows) - 1 < 9
-    assert run["best"]["epoch"] == len(rows) - 1 - 2
+    assert (run["best"]["epoch"], run["epochs"]) == (1, 3)
 
 
 def test_the_average_follows_the_weights(folders, recipe):
@@ -217,10 +219,9 @@ def _config(recipe):
     return ModelConfig("drn_c_26", "", ("flower", "palace"), 32, model_args=dict(recipe.model_options))
 
 
-def test_norms_and_biases_have_no_decay(folders, recipe, tmp_path):
-    # Without momentum, with which Nesterov's is refused.
-    train(folders, tmp_path, dataclasses.replace(recipe, epochs=(1, 0), momentum=0.0), devices="cpu")
-    run_state = state(tmp_path)["optimizer_states"][0]["param_groups"]
+def test_norms_and_biases_have_no_decay(finished):
+    _run, recipe, out = finished
+    run_state = state(out)["optimizer_states"][0]["param_groups"]
     network = create_model("drn_c_26", num_classes=2, **recipe.model_options)
     weights = sum(parameter.ndim > 1 for parameter in network.parameters())
     assert [(len(group["params"]), group["weight_decay"]) for group in run_state] == [
@@ -272,7 +273,7 @@ def test_a_teacher_pulls_its_pupil_to_its_answers(finished, folders, tmp_path, r
     path = tmp_path / "teacher.safetensors"
     # Whatever it sees this teacher says "palace", with half the logits that it has.
     save_weights(path, teacher, dataclasses.replace(config, temperature=2.0))
-    plain = dataclasses.replace(recipe, sizes=(32,), epochs=(8,), label_smoothing=0.0, learning_rate=0.05)
+    plain = dataclasses.replace(recipe, **SMALLEST, sizes=(32,), epochs=(4,), label_smoothing=0.0, ema=0.0)
     taught = dataclasses.replace(plain, teachers=(str(path),), teacher_share=1.0)
     train(folders, tmp_path / "taught", taught, devices="cpu")
     with (tmp_path / "taught" / "metrics.csv").open(encoding="utf-8") as file:
@@ -297,6 +298,8 @@ def test_bf16_on_a_manifest_with_unreadable_photos(folders, tmp_path, recipe):
     manifest.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     out = tmp_path / "run"
     recipe = dataclasses.replace(recipe, sizes=(24,), epochs=(1,), precision="bf16-mixed", balance=0)
+    # Torch refuses Nesterov's momentum where there is none.
+    recipe = dataclasses.replace(recipe, momentum=0.0)
     run = train(manifest, out, recipe, devices="cpu")
     assert run["problems"] == [f"{tmp_path / 'broken.png'}: empty"]
     assert run["photos"]["train"]["other"] == 1
@@ -345,7 +348,7 @@ def test_labels_and_photos_that_are_passed_over_are_said(folders, tmp_path, reci
         line["split"] = ("train", "train", "val", "")[number % 4]
     lines.append({**lines[0], "key": "hedge"})
     (tmp_path / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    recipe = dataclasses.replace(recipe, sizes=(24,), epochs=(1,), min_photos=3)
+    recipe = dataclasses.replace(recipe, **SMALLEST, sizes=(24,), epochs=(1,), min_photos=3)
     run = train(tmp_path, tmp_path / "run", recipe, devices="cpu")
     assert run["photos"]["train"]["other"] == 1
     said = capfd.readouterr().err

@@ -10,8 +10,8 @@ from hashtagger.i18n import _
 
 @click.command(
     help=_(
-        "Find what is wrong with the labelled photos of DATA (class folders or a manifest): unreadable, doubled, "
-        "print, likely wrong labels, outliers. No photo is ever deleted or changed."
+        "Find what is wrong with the labelled photos of DATA. DATA is class folders or a manifest; what is found "
+        "is unreadable, doubled, print, likely wrong labels, outliers. No photo is ever deleted or changed."
     )
 )
 @click.argument("data", type=click.Path(path_type=Path))

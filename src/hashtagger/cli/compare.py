@@ -12,7 +12,10 @@ from hashtagger.training import sweep as sweeps
 
 
 @click.command(
-    help=_("Train several networks on the photos of DATA with the same budget, and print one table of them.")
+    help=_(
+        "Train several networks and compare them in one table. Each is trained on the photos of DATA with the"
+        " same budget."
+    )
 )
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--models", help=_("timm names of the networks: drn_c_26,resnet50,sequential_cnn."))

@@ -5,7 +5,8 @@ from hashtagger.i18n import _
 
 @click.command(
     help=_(
-        "Convert a DRN checkpoint OLD (the original study's, or the DRN authors' for ImageNet) to the weights file NEW."
+        "Convert a DRN checkpoint to a weights file. OLD is the original study's checkpoint, or one of the "
+        "DRN authors' for ImageNet; NEW is the weights file."
     )
 )
 @click.argument("old", type=click.Path())

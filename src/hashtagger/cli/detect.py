@@ -11,7 +11,7 @@ from hashtagger.errors import ImageError
 from hashtagger.i18n import _
 
 
-@click.command(help=_("Find where in PHOTO a tag's thing is, and draw boxes around it."))
+@click.command(help=_("Draw boxes around a tag's thing, wherever it is in PHOTO."))
 @click.argument("photo", type=click.Path())
 @click.option("--tag", help=_("Tag to look for; by default the best one of the photo."))
 @click.option(

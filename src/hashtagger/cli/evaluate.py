@@ -8,7 +8,9 @@ import click
 from hashtagger.i18n import _
 
 
-@click.command(help=_("Measure a network on the photos of DATA (class folders or a manifest) and write a report."))
+@click.command(
+    help=_("Measure a network on the photos of DATA. It writes a report; DATA is class folders or a manifest.")
+)
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option(
     "--vocabulary",

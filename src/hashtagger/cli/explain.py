@@ -9,7 +9,7 @@ from hashtagger.cli._labels import find_label
 from hashtagger.i18n import _
 
 
-@click.command(help=_("Show where in PHOTO the network sees a tag, as a heat map over the photo."))
+@click.command(help=_("Show where in PHOTO the network sees a tag, as a heat map."))
 @click.argument("photo", type=click.Path())
 @click.option(
     "--tag", "tags", multiple=True, help=_("Tag to explain, more than once if you like; by default the best.")

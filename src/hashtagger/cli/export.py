@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 _CALIBRATION = 256
 _BATCH = 8
+_KINDS = ["onnx", "pt2"]
 
 
-@click.command(help=_("Write a network for other runtimes: to OUT, an .onnx file, or a .pt2 program of torch.export."))
+@click.command(help=_("Write a network for other runtimes. OUT is an .onnx file, or a .pt2 program of torch.export."))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option(
     "--vocabulary",
@@ -31,9 +32,7 @@ _BATCH = 8
     help=_("Without --weights: name or TOML file of the label set whose bundled weights are written."),
 )
 @click.option("--weights", type=click.Path(path_type=Path), help=_("Weights file; by default the bundled one."))
-@click.option(
-    "--format", "kind", type=click.Choice(["onnx", "pt2"]), default="onnx", show_default=True, help=_("What to write.")
-)
+@click.option("--format", "kind", type=click.Choice(_KINDS), help=_("What to write; by default as OUT ends."))
 @click.option("--int8", is_flag=True, help=_("Quantize to int8 (onnx); takes --calibrate."))
 @click.option("--calibrate", type=click.Path(path_type=Path), help=_("Folder of photos like those it will see."))
 @click.option(
@@ -46,7 +45,7 @@ def command(
     out: Path,
     vocabulary: str,
     weights: Path | None,
-    kind: str,
+    kind: str | None,
     int8: bool,
     calibrate: Path | None,
     check: Path | None,
@@ -57,6 +56,9 @@ def command(
     from hashtagger.models.weights import find_weights, fingerprint, load_weights, renew_checksum
     from hashtagger.vocabulary import load_vocabulary
 
+    kind = kind or out.suffix[1:]
+    if kind not in _KINDS:
+        raise click.UsageError(_("OUT must end in .onnx or .pt2"))
     if out.suffix != f".{kind}":
         raise click.UsageError(_("OUT must end in .{kind}").format(kind=kind))
     if int8 != bool(calibrate) or (int8 and kind != "onnx"):

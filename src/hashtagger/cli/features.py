@@ -9,7 +9,10 @@ from hashtagger.i18n import _
 
 
 @click.command(
-    help=_("Draw what the network's channels find in PHOTO: the strongest of one level, and the first layer's filters.")
+    help=_(
+        "Draw what the network's channels find in PHOTO. It shows the strongest of one level, and the first "
+        "layer's filters."
+    )
 )
 @click.argument("photo", type=click.Path())
 @click.option("--level", type=int, default=4, show_default=True, help=_("Level of the network, from 1."))

@@ -8,7 +8,12 @@ import click
 from hashtagger.i18n import _
 
 
-@click.command(help=_("Say what is installed and shipped, which runtime is used, why, and what it costs."))
+@click.command(
+    help=_(
+        "Say what is installed and which runtime is used. It also says what is shipped, why that runtime is "
+        "used, and what it costs."
+    )
+)
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))
 def command(as_json: bool) -> None:
     """Describe and print."""

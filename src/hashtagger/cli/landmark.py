@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hashtagger.cli._labels import spoken
+from hashtagger.cli._labels import echo_unlearned, spoken, unlearned, whole_vocabulary
 from hashtagger.cli._numbers import Probability
 from hashtagger.i18n import _
 
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from hashtagger.vocabulary import Vocabulary
 
 
-@click.command(help=_("Say which landmark PHOTO shows: its name, its address and the place on a map."))
+@click.command(
+    help=_(
+        "Say which landmark PHOTO shows, and where that is. It tells the landmark's name, its address and the"
+        " place on a map."
+    )
+)
 @click.argument("photo", type=click.Path())
 @click.option("--map", "map_path", type=click.Path(path_type=Path), help=_("Map to write (.html)."))
 @click.option(
@@ -47,12 +52,16 @@ def command(
     recommender = Recommender(vocabulary if vocabulary or weights else "landmarks_world", weights)
     found = recommender.recommend(photo, top_k=top_k, threshold=threshold)
     taken = taken_at(photo)
-    gps = second_opinion(found, taken, recommender.vocabulary) if taken else None
+    whole = whole_vocabulary(vocabulary, recommender.vocabulary)
+    gps = second_opinion(found, taken, whole) if taken else None
+    unknown = unlearned(whole, recommender.vocabulary)
     if as_json:
         landmarks = [described(one) for one in found]
-        click.echo(json.dumps({"photo": photo, "landmarks": landmarks, "gps": gps}, ensure_ascii=False, indent=2))
+        document = {"photo": photo, "landmarks": landmarks, "gps": gps, "unknown": [label.key for label in unknown]}
+        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
     else:
         show(found, gps)
+        echo_unlearned(unknown)
     if map_path and not found and taken is None:
         click.echo(_("No map: it is sure of no landmark, and the photo has no GPS."), err=True)
     elif map_path:
@@ -71,14 +80,14 @@ def described(one: "Recommendation") -> dict[str, Any]:
 
 def second_opinion(found: "list[Recommendation]", taken: "Position", vocabulary: "Vocabulary") -> dict[str, Any]:
     """What the photo's GPS says of the first landmark: whether that can be, and which is nearest."""
-    from hashtagger.landmarks import distance_km, is_near, nearest, position_of
+    from hashtagger.landmarks import distance_to, is_near, nearest
 
-    best = position_of(found[0].label) if found else None
+    distance = distance_to(found[0].label, taken) if found else None
     by_place = nearest(vocabulary, taken)
     return {
         "latitude": round(taken.latitude, 6),
         "longitude": round(taken.longitude, 6),
-        "distance_km": round(distance_km(best, taken), 1) if best else None,
+        "distance_km": None if distance is None else round(distance, 1),
         "agrees": is_near(found[0].label, taken) if found else None,
         "nearest": {"tag": by_place[0].tag, "key": by_place[0].key, "distance_km": round(by_place[1], 1)}
         if by_place
@@ -91,7 +100,7 @@ def show(found: "list[Recommendation]", gps: dict[str, Any] | None) -> None:
     from hashtagger.landmarks import map_links, position_of
 
     if not found:
-        click.echo("  " + _("(nothing it is sure of)"))
+        click.echo("  " + _("(nothing it is sure of; --threshold 0 shows its guesses)"))
     for number, one in enumerate(found):
         click.echo(f"  {one.score:4.0%}  {click.style(one.tag, fg='cyan')}  {one.label.name}")
         if number:

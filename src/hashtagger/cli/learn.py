@@ -9,7 +9,7 @@ from hashtagger.i18n import _
 
 @click.command(
     help=_(
-        "Propose tags of your own posts that look like variants of a label; you choose which are. POSTS are what "
+        "Find variants of labels among the tags of your posts. You choose which are right. POSTS are what "
         "organize reads, or .jsonl files with the tags of a post a line."
     )
 )

@@ -4,11 +4,11 @@ import json
 
 import click
 
-from hashtagger.cli._labels import spoken
+from hashtagger.cli._labels import echo_unlearned, spoken, unlearned, whole_vocabulary
 from hashtagger.i18n import _
 
 
-@click.command(help=_("Say which hero PHOTO looks like: all of them, in order of likeness."))
+@click.command(help=_("Say which hero PHOTO looks like. All heroes are listed, in order of likeness."))
 @click.argument("photo", type=click.Path())
 @click.option(
     "--vocabulary",
@@ -19,13 +19,10 @@ from hashtagger.i18n import _
 def command(photo: str, vocabulary: str | None, weights: str | None, as_json: bool) -> None:
     """Parse, liken, print."""
     from hashtagger.recommend import Recommender
-    from hashtagger.vocabulary import available, load_vocabulary
 
     recommender = Recommender(vocabulary if vocabulary or weights else "heroes", weights)
     found = recommender.recommend(photo, top_k=len(recommender.vocabulary), threshold=0)
-    name = recommender.vocabulary.name
-    everyone = load_vocabulary(vocabulary or name) if vocabulary or name in available() else recommender.vocabulary
-    unknown = [label for label in everyone if label.key not in recommender.vocabulary.keys]
+    unknown = unlearned(whole_vocabulary(vocabulary, recommender.vocabulary), recommender.vocabulary)
     if as_json:
         document = {
             "photo": photo,
@@ -46,6 +43,4 @@ def command(photo: str, vocabulary: str | None, weights: str | None, as_json: bo
     for one in found:
         description = spoken(one.label.details.get("description"))
         click.echo(f"  {one.score:4.0%}  {click.style(one.tag, fg='cyan')}  {click.style(description, dim=True)}")
-    if unknown:
-        tags = ", ".join(label.tag for label in unknown)
-        click.echo(_("The network has not learned these: {tags}").format(tags=tags), err=True)
+    echo_unlearned(unknown)

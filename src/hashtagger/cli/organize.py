@@ -14,9 +14,10 @@ from hashtagger.posts.mojibake import printable
 
 @click.command(
     help=_(
-        "Sort the posts of SOURCE into folders of DEST, by month and by hashtag. SOURCE is an Instagram data export "
-        "(a folder, or all of its ZIP archives), a folder filled by instaloader, or a folder of photos. Where DEST is "
-        "sorted already, --by, --min-count and --lang count for all of it, the other options for what is new."
+        "Sort the posts of SOURCE into folders by month and tag. The folders are made in DEST. SOURCE is an "
+        "Instagram data export (a folder, or all of its ZIP archives), a folder filled by instaloader, or a "
+        "folder of photos. Where DEST is sorted already, --by, --min-count and --lang count for all of it, "
+        "the other options for what is new."
     )
 )
 @click.argument("source", nargs=-1, metavar="SOURCE...", type=click.Path(path_type=Path))

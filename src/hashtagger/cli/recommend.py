@@ -8,6 +8,7 @@ from hashtagger.cli._numbers import Probability
 from hashtagger.cli._photos import expand
 from hashtagger.errors import ImageError
 from hashtagger.i18n import _
+from hashtagger.images import matches
 
 if TYPE_CHECKING:
     from hashtagger.recommend import Recommendation
@@ -56,6 +57,8 @@ def command(
     for path, found in recommender.recommend_each(paths, top_k=top_k, threshold=threshold):
         if isinstance(found, ImageError):
             failed += 1
+            if not matches(path):
+                found = ImageError(_("{place}: no photo matches").format(place=path))
             click.echo(_("Error: {message}").format(message=found), err=True)
         if as_json:
             documents.append(_document(path, found))
@@ -63,8 +66,9 @@ def command(
             _show(path, found)
     if as_json:
         click.echo(json.dumps(documents, ensure_ascii=False, indent=2))
-    if failed:
+    if failed and len(paths) > 1:
         click.echo(_("{failed} of {n} photos could not be read").format(failed=failed, n=len(paths)), err=True)
+    if failed:
         sys.exit(1)
 
 

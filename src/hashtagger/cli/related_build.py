@@ -5,7 +5,9 @@ import click
 from hashtagger.i18n import _
 
 
-@click.command(help=_("Learn which tags go together from posts: a .jsonl or .jsonl.gz file, a post's tags a line."))
+@click.command(
+    help=_("Learn which tags go together from posts. POSTS is a .jsonl or .jsonl.gz file, a post's tags a line.")
+)
 @click.argument("posts", type=click.Path(path_type=Path))
 @click.option(
     "--output",

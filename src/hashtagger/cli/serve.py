@@ -6,7 +6,7 @@ from hashtagger.errors import HashtaggerError, MissingExtraError
 from hashtagger.i18n import _
 
 
-@click.command(help=_("Serve the web page: tags for photos, your posts to browse and sort. Ctrl-C stops it."))
+@click.command(help=_("Serve the web page. It finds tags for photos, and shows and sorts your posts. Ctrl-C stops it."))
 @click.option("--host", default="127.0.0.1", show_default=True, help=_("Address to listen at."))
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help=_("Port to listen at."))
 @click.option("--no-browser", is_flag=True, help=_("Do not open the browser."))

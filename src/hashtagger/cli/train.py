@@ -47,7 +47,7 @@ def adapt(
     )
 
 
-@click.command(help=_("Train a network on the photos of DATA: class folders, or a manifest (JSON lines)."))
+@click.command(help=_("Train a network on the photos of DATA. DATA is class folders, or a manifest (JSON lines)."))
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option(
     "--recipe",

@@ -13,8 +13,8 @@ from hashtagger.organize import undo
 
 @click.command(
     help=_(
-        "Put DEST, and the sources of moved files, back to what they were before organizing: all runs into DEST are "
-        "taken back."
+        "Take back what organize did. DEST, and the sources of moved files, are put back to what they were "
+        "before organizing: all runs into DEST are taken back."
     )
 )
 @click.argument("dest", type=click.Path(exists=True, file_okay=False, path_type=Path))

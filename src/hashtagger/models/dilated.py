@@ -319,6 +319,83 @@ class DRN(nn.Module):
             x = level(x)
         return x
 
+    def forward_intermediates(
+        self,
+        x: Tensor,
+        indices: int | Sequence[int] | None = None,
+        norm: bool = False,
+        stop_early: bool = False,
+        output_fmt: str = "NCHW",
+        intermediates_only: bool = False,
+    ) -> list[Tensor] | tuple[Tensor, list[Tensor]]:
+        """Compute the maps of several levels at once, as timm's networks do.
+
+        Args:
+            x: (batch, in_chans, h, w).
+            indices: Levels by their number in ``feature_info``, negative ones from the end; an int takes the last so
+                many, None all.
+            norm: For timm's sake; the levels end in their own norms.
+            stop_early: Compute no level after the last one taken.
+            output_fmt: ``"NCHW"`` is all there is.
+            intermediates_only: Return the maps alone.
+
+        Returns:
+            The last level computed, and the maps of the levels taken, from the first to the last.
+
+        Raises:
+            IndexError: There is no such level.
+            ValueError: ``output_fmt`` is another one.
+        """
+        if output_fmt != "NCHW":
+            raise ValueError(f"output_fmt {output_fmt} is not NCHW")
+        wanted = [self.feature_info[i]["module"] for i in self._taken(indices)]
+        found: list[Tensor] = []
+        for name in [*self._stem, *self._levels]:
+            if stop_early and len(found) == len(wanted):
+                break
+            if self.grad_checkpointing and name in self._levels:
+                from timm.models import checkpoint_seq
+
+                x = checkpoint_seq([getattr(self, name)], x)
+            else:
+                x = getattr(self, name)(x)
+            if name in wanted:
+                found.append(x)
+        return found if intermediates_only else (x, found)
+
+    def prune_intermediate_layers(
+        self, indices: int | Sequence[int] = 1, prune_norm: bool = False, prune_head: bool = True
+    ) -> list[int]:
+        """Remove what :meth:`forward_intermediates` does not need for some levels: those after them, and the head.
+
+        Args:
+            indices: As there.
+            prune_norm: For timm's sake.
+            prune_head: Remove the head even where no level goes.
+
+        Returns:
+            The levels by their number in ``feature_info``.
+
+        Raises:
+            IndexError: There is no such level.
+        """
+        taken = self._taken(indices)
+        last = self.feature_info[max(taken)]
+        names = [*self._stem, *self._levels]
+        removed = names[names.index(last["module"]) + 1 :]
+        for name in removed:
+            setattr(self, name, nn.Identity())
+        self.num_features = self.head_hidden_size = int(last["num_chs"])
+        if prune_head or removed:
+            self.reset_classifier(0, "")
+        return taken
+
+    def _taken(self, indices: int | Sequence[int] | None) -> list[int]:
+        levels = range(len(self.feature_info))
+        if indices is None:
+            return list(levels)
+        return [levels[i] for i in (range(-indices, 0) if isinstance(indices, int) else indices)]
+
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Pool the features of :meth:`forward_features` and classify them: (batch, num_classes).
 

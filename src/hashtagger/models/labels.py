@@ -20,7 +20,7 @@ def labels_of(config: ModelConfig, path: "str | os.PathLike[str]", vocabulary: V
         config: What the weights file says of itself.
         path: The file, for the error.
         vocabulary: Has the labels; by default it is the bundled one that the file names. If that does not exist or
-            lacks one of the keys, labels are made of the keys and tags in the file.
+            lacks one of the keys, they are those in the file, or made of its keys.
 
     Raises:
         WeightsError: The network has classes that the given ``vocabulary`` lacks.
@@ -30,8 +30,7 @@ def labels_of(config: ModelConfig, path: "str | os.PathLike[str]", vocabulary: V
             return labels_of(config, path, load_vocabulary(config.vocabulary))
         except (VocabularyError, WeightsError):
             # Keys are names of folders, which may hold blanks; a hashtag may not.
-            tags = config.tags or ["_".join(key.split()) for key in config.keys]
-            labels = tuple(Label(key, tag, name=key) for key, tag in zip(config.keys, tags, strict=True))
+            labels = config.labels or tuple(Label(key, "_".join(key.split()), name=key) for key in config.keys)
             return Vocabulary(config.vocabulary, config.vocabulary, labels)
     known = {label.key: label for label in vocabulary}
     if not known.keys() >= set(config.keys):

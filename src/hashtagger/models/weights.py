@@ -9,13 +9,14 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hashtagger.digest import digest_at
 from hashtagger.errors import WeightsError
 from hashtagger.i18n import _
+from hashtagger.vocabulary import Label
 
 if TYPE_CHECKING:
     import torch
@@ -44,8 +45,8 @@ class ModelConfig:
         threshold: Calibrated probability in 0..1 below which a label is not recommended.
         model_args: Further arguments of the network's constructor.
         figures: What was measured, by the name of the data: for the model card and ``hashtagger info``.
-        tags: The labels' hashtags in the order of the outputs, so that the file says them even where its
-            vocabulary is not at hand; may be empty.
+        labels: The labels whole, in the order of the outputs, so that the file says them even where its vocabulary is
+            not at hand; may be empty.
     """
 
     architecture: str
@@ -58,28 +59,45 @@ class ModelConfig:
     threshold: float = 0.0
     model_args: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
-    tags: tuple[str, ...] = ()
+    labels: tuple[Label, ...] = ()
 
     def to_json(self) -> str:
-        """Write the config as JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False)
+        """Write the config as JSON, with the labels' ``tags`` for programs that need no more of them.
+
+        Dates and times among the labels' details become text.
+        """
+        tags = [label.tag for label in self.labels]
+        return json.dumps({**asdict(self), "tags": tags}, ensure_ascii=False, default=str)
 
     @classmethod
     def from_json(cls, text: str) -> "ModelConfig":
         """Read what :meth:`to_json` wrote; fields that this version does not know are ignored.
+
+        Of files from before there were ``labels``, labels are made of the keys and tags.
 
         Raises:
             ValueError: The text is not such a config.
         """
         values = json.loads(text)
         try:
-            known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
-            for name in ("keys", "mean", "std", "tags"):
+            known = _fields(cls, values)
+            for name in ("keys", "mean", "std"):
                 if name in known:
                     known[name] = tuple(known[name])
+            tagged = zip(known.get("keys", ()), values.get("tags", ()), strict=False)
+            labels = values.get("labels") or [{"key": key, "tag": tag, "name": key} for key, tag in tagged]
+            known["labels"] = tuple(map(_label, labels))
             return cls(**known)
-        except TypeError as error:
+        except (AttributeError, TypeError) as error:
             raise ValueError(str(error)) from error
+
+
+def _fields(dataclass: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {one.name: values[one.name] for one in fields(dataclass) if one.name in values}
+
+
+def _label(values: Mapping[str, Any]) -> Label:
+    return Label(**{**_fields(Label, values), "variants": tuple(values.get("variants", ()))})
 
 
 def cache_folder() -> Path:

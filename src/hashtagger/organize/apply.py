@@ -5,7 +5,6 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,6 +39,8 @@ def apply(
     Raises:
         OSError: The destination cannot be written (full, gone); running again goes on from there.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     stage = destination / FOLDER / STAGE
     interrupted = stage.exists()
     files.remove_tree(stage)

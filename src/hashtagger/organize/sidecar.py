@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
-from xml.sax.saxutils import escape
 
 _NAMESPACES = {
     "x": "adobe:ns:meta/",
@@ -85,17 +84,17 @@ def render(description: Description, existing: bytes | None = None) -> bytes:
 
 def _written(description: Description) -> bytes:
     """Write a packet of which nothing is there yet, several times faster than through a tree."""
-    tags = [escape(_clean(tag)) for tag in description.tags]
-    top = escape(description.top)
+    tags = [_escape(tag) for tag in description.tags]
+    top = _escape(description.top)
     body = [
         _items("dc:subject", "Bag", tags),
         _items("lr:hierarchicalSubject", "Bag", [f"{top}|{tag}" for tag in tags]),
         _items("digiKam:TagsList", "Seq", [f"{top}/{tag}" for tag in tags]),
     ]
     if description.caption:
-        words = f'<rdf:li xml:lang="x-default">{escape(_clean(description.caption))}</rdf:li>'
+        words = f'<rdf:li xml:lang="x-default">{_escape(description.caption)}</rdf:li>'
         body.append(f"<dc:description><rdf:Alt>{words}</rdf:Alt></dc:description>")
-    body += [f"<{name}>{escape(_clean(text))}</{name}>" for name, text in _texts(description) if text]
+    body += [f"<{name}>{_escape(text)}</{name}>" for name, text in _texts(description) if text]
     return (_HEAD + "".join(body) + _TAIL).encode()
 
 
@@ -127,6 +126,11 @@ def _list(parts: list[ET.Element], name: str, container: str, values: list[str])
 def _name(prefixed: str) -> str:
     prefix, _, local = prefixed.partition(":")
     return f"{{{_NAMESPACES[prefix]}}}{local}"
+
+
+def _escape(text: str) -> str:
+    # xml.sax.saxutils has a function for it, and imports the standard library's network code.
+    return _clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _clean(text: str) -> str:

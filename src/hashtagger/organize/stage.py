@@ -7,12 +7,11 @@ import sqlite3
 import stat
 from collections import defaultdict
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hashtagger.errors import cause_of
 from hashtagger.i18n import _
@@ -23,6 +22,9 @@ from hashtagger.organize.intake import media_of
 from hashtagger.organize.journal import Sidecar, State
 from hashtagger.organize.sidecar import Description, render
 from hashtagger.posts import sniff
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 SIDECAR = ".xmp"
 WORKERS = min(4, 2 * (os.cpu_count() or 1))
@@ -109,7 +111,7 @@ class Job:
 
 
 def staged_batches(
-    db: sqlite3.Connection, pool: ThreadPoolExecutor, destination: Path, stage: Path, top: str, with_xmp: bool
+    db: sqlite3.Connection, pool: "ThreadPoolExecutor", destination: Path, stage: Path, top: str, with_xmp: bool
 ) -> Iterator[list[Job]]:
     """Stage what a journal still plans, batch after batch, the next one while this one lands.
 

@@ -89,7 +89,7 @@ def open_photo(photo: str) -> Path | BinaryIO:
         fs, path = locate(photo)
         return _NamedBytes(fs.cat_file(path), photo)
     except FileNotFoundError as error:
-        raise ImageError(_("{name}: no such file").format(name=photo)) from error
+        raise ImageError(_("{path}: no such file or folder").format(path=photo)) from error
     # One photo must not stop the others.
     except Exception as error:
         raise ImageError(f"{photo}: {cause(error)}") from error

@@ -1,7 +1,6 @@
 """Whether a network in another runtime still says what the network says."""
 
 import os
-import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +45,7 @@ def measure_agreement(
     loader = reading_loader(photos, partial(preprocess, config=config), batch=32, shorter_side=config.image_size)
     expected, found, read = [], [], []
     with torch.inference_mode():
-        for pixels, numbers, _failed in tqdm(loader, desc=_("comparing"), unit="batch", file=sys.stderr):
+        for pixels, numbers, _failed in tqdm(loader, desc=_("comparing"), unit="batch", disable=None):
             if len(numbers):
                 expected.append(network(pixels).numpy())
                 found.append(runtime(pixels.numpy()))

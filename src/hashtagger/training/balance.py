@@ -17,8 +17,8 @@ _QUALITY = 95
 def write_variations(photos: Sequence[Photo], recipe: Recipe, folder: Path, *, anew: bool) -> list[Photo]:
     """Write, for each label of fewer than ``recipe.balance_to`` photos, variations until there are as many.
 
-    They vary as photos do in training by the recipe, at its largest size. Give photos of one side of a split
-    alone: a variation of a photo that validates tells what it is asked.
+    They vary as photos do in training by the recipe, at its largest size. Pass training photos alone: to learn from
+    variations of the validation photos would make validation too easy.
 
     Args:
         photos: Photos of key ``other`` are passed over.

@@ -2,9 +2,8 @@
 
 import json
 import os
-import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +15,12 @@ from hashtagger.i18n import _
 from hashtagger.images import load_image
 from hashtagger.models.weights import find_weights, load_weights
 from hashtagger.training import label_check
-from hashtagger.training.dataset import MANIFEST, Photo, photos_of, read_entries
+from hashtagger.training.dataset import MANIFEST, Photo, photos_of, read_entries, read_json_lines
 from hashtagger.training.duplicates import near_pairs, perceptual_hash
 from hashtagger.training.evaluate import run_network
 from hashtagger.training.extra import require
 from hashtagger.training.plots import draw_balance
+from hashtagger.training.review import write_page
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,8 +88,6 @@ def clean(
         WeightsError: The weights cannot be read.
         MissingExtraError: Matplotlib is not installed.
     """
-    from hashtagger.training.review import write_page
-
     require("matplotlib")
     out = Path(out)
     if (out / FINDINGS).exists():
@@ -135,9 +133,11 @@ def apply_findings(data: "str | os.PathLike[str]", out: "str | os.PathLike[str]"
     found: set[str] = set()
     dropped: set[str] = set()
     relabelled: dict[str, str] = {}
-    for number, finding in _read_findings(out / FINDINGS):
+    if not (out / FINDINGS).is_file():
+        raise TrainingError(_("{path}: no findings; run without --apply first").format(path=out / FINDINGS))
+    for number, finding in read_json_lines(out / FINDINGS):
         action, file, suggestion = (finding.get(name) for name in ("action", "file", "suggestion"))
-        if action not in ACTIONS or not file or (action == "relabel" and not suggestion):
+        if action not in ACTIONS or not isinstance(file, str) or (action == "relabel" and not suggestion):
             raise TrainingError(
                 _("{path}: line {number}: the action must be drop, keep, or relabel with a suggestion").format(
                     path=out / FINDINGS, number=number
@@ -158,20 +158,16 @@ def apply_findings(data: "str | os.PathLike[str]", out: "str | os.PathLike[str]"
                 path=out / FINDINGS, n=len(absent), data=data
             )
         )
-    kept = []
-    changed = 0
-    for entry in entries:
-        file = entry["file"]
-        if file not in dropped:
-            changed += file in relabelled
-            entry = {**entry, "key": relabelled.get(file, entry["key"])}
-            kept.append({**entry, "file": _relative(root / file, out)})
-    lines = "".join(json.dumps(entry) + "\n" for entry in kept)
-    target.write_text(lines, encoding="utf-8")
+    kept = [entry for entry in entries if entry["file"] not in dropped]
+    written = (
+        {**entry, "key": relabelled.get(entry["file"], entry["key"]), "file": _relative(root / entry["file"], out)}
+        for entry in kept
+    )
+    target.write_text("".join(json.dumps(entry) + "\n" for entry in written), encoding="utf-8")
     return {
         "kept": len(kept),
         "dropped": len(entries) - len(kept),
-        "relabelled": changed,
+        "relabelled": sum(entry["file"] in relabelled for entry in kept),
         "manifest": str(target),
     }
 
@@ -183,27 +179,14 @@ def _relative(path: Path, folder: Path) -> str:
         return path.absolute().as_posix()
 
 
-def _read_findings(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    if not path.is_file():
-        raise TrainingError(_("{path}: no findings; run without --apply first").format(path=path))
-    # Names of files may hold what str.splitlines takes for the end of a line.
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), start=1):
-        if line.strip():
-            try:
-                finding = json.loads(line)
-            except ValueError:
-                finding = {}
-            yield number, finding if isinstance(finding, dict) else {}
-
-
 def _look(photos: Sequence[Photo], files: Sequence[str]) -> tuple[list[Finding], list[int]]:
-    """What shows without knowing labels; and the numbers of the photos that are neither broken nor doubled."""
+    """Find what shows without a network, and the positions of the photos that are neither broken nor duplicates."""
     from tqdm import tqdm
 
     findings: list[Finding] = []
     hashes: list[int | None] = []
     contents: list[str] = []
-    for photo, file in zip(tqdm(photos, desc=_("photos"), file=sys.stderr), files, strict=True):
+    for photo, file in zip(tqdm(photos, desc=_("photos"), disable=None), files, strict=True):
         try:
             image = load_image(photo.path, shorter_side=160)
         except ImageError as error:

@@ -7,13 +7,13 @@ import random
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hashtagger.errors import ImageError, TrainingError
+from hashtagger.errors import ImageError, TrainingError, cause_of
 from hashtagger.groups import merge
 from hashtagger.i18n import _
 from hashtagger.images import find_photos, load_image
@@ -131,7 +131,8 @@ def _list_class_folders(data: Path) -> list[dict[str, Any]]:
     files = [file for file in found if written.isdisjoint(file.parents)]
     tops = {file.parts[0] for file in files if len(file.parts) > 1}
     splits = {top: _SPLITS[top.lower()] for top in tops if top.lower() in _SPLITS}
-    # A class may be called "test" and its photos lie in folders below; that all or several are is no accident.
+    # One class may be called "test" and have folders of its own; if several top folders, or all, are named like
+    # splits, they are splits.
     by_split = (len(splits) > 1 or len(splits) == len(tops)) and any(len(file.parts) > 2 for file in files)
     entries: list[dict[str, Any]] = []
     for file in files:
@@ -140,15 +141,11 @@ def _list_class_folders(data: Path) -> list[dict[str, Any]]:
             entries.append({"file": file.as_posix(), "key": above[1], "split": splits.get(above[0], above[0])})
         elif above and not by_split:
             entries.append({"file": file.as_posix(), "key": above[0]})
-    # Those behind a link are found empty too.
     places = [data / split for split in splits] if by_split else [data]
     below = {folder.relative_to(data) for place in places for folder in place.iterdir() if folder.is_dir()}
     empty = sorted(str(folder) for folder in below - folders if not folder.name.startswith("."))
     if entries and empty:
-        print(
-            _("no photos in these folders (links to folders are not followed): {names}").format(names=", ".join(empty)),
-            file=sys.stderr,
-        )
+        print(_("no photos in these folders: {names}").format(names=", ".join(empty)), file=sys.stderr)
     if entries and len(entries) < len(found):
         print(
             _("not used, as they lie in no class folder or in that of an earlier run: {n} photos").format(
@@ -159,20 +156,29 @@ def _list_class_folders(data: Path) -> list[dict[str, Any]]:
     return entries
 
 
-def _read_manifest(manifest: Path) -> Iterable[dict[str, Any]]:
+def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Give the number, from 1, and the object of each line that is not blank; ``{}`` where a line holds no object.
+
+    Raises:
+        TrainingError: The file cannot be read, or is not UTF-8.
+    """
     try:
         # Names of files may hold what str.splitlines takes for the end of a line.
-        lines = manifest.read_text(encoding="utf-8-sig").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise TrainingError(f"{manifest}: {error}") from error
+        raise TrainingError(f"{path}: {cause_of(error)}") from error
     for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            entry = None
-        if not isinstance(entry, dict) or not all(isinstance(entry.get(name), str) for name in ("file", "key")):
+        if line.strip():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                entry = {}
+            yield number, entry if isinstance(entry, dict) else {}
+
+
+def _read_manifest(manifest: Path) -> Iterator[dict[str, Any]]:
+    for number, entry in read_json_lines(manifest):
+        if not all(isinstance(entry.get(name), str) for name in ("file", "key")):
             raise TrainingError(
                 _("{path}: line {number} is no JSON object with file and key").format(path=manifest, number=number)
             )
@@ -187,9 +193,9 @@ def _read_manifest(manifest: Path) -> Iterable[dict[str, Any]]:
 
 
 def choose_keys(photos: Sequence[Photo], vocabulary: str, *, found_only: bool = False) -> tuple[str, ...]:
-    """Tell a network's outputs: the vocabulary's keys, or without one those of the photos, sorted.
+    """Choose the labels of a network's outputs, in order: the vocabulary's keys; without one the photos' own, sorted.
 
-    With ``found_only`` keys of the vocabulary that no photo has are left out.
+    With ``found_only``, keys that no photo has are left out.
 
     Raises:
         TrainingError: A photo's key is not in the vocabulary.
@@ -258,7 +264,8 @@ def split_photos(photos: Sequence[Photo], val_share: float, *, seed: int, group_
         if gain > 0:
             for index in group_members:
                 splits[index] = "val"
-            wanted = {key: value - counts[key] for key, value in wanted.items()}
+            for key, count in counts.items():
+                wanted[key] -= count
     return [replace(photo, split=split) for photo, split in zip(photos, splits, strict=True)]
 
 
@@ -348,15 +355,20 @@ def training_loader(
     batch: int,
     balance: float,
     seed: int,
+    rank: int = 0,
     shorter_side: int | None = None,
 ) -> "DataLoader[Any]":
-    """Load one epoch in a random, class-balanced order that depends on ``seed`` alone; so does the transform."""
+    """Load one epoch in a random, class-balanced order.
+
+    The order depends on ``seed`` alone, so that several devices can share it out; what the transform draws, on the
+    device's ``rank`` too.
+    """
     import torch
     from torch.utils.data import DataLoader
 
     batch = min(batch, len(photos))
     weights = torch.tensor(sampling_weights(photos, balance), dtype=torch.double)
-    # Drawn here and now, not by the loader: whoever iterates over it twice shall get the same twice.
+    # Drawn here and not by the loader, so that iterating over it twice gives the same photos twice.
     order = torch.multinomial(
         weights,
         steps_per_epoch(len(photos), batch) * batch,
@@ -370,19 +382,21 @@ def training_loader(
         sampler=order.tolist(),
         num_workers=workers(),
         collate_fn=collate,
-        worker_init_fn=partial(_seed_worker, seed),
-        # One of its own, since a loader otherwise takes a draw from the generator that MixUp uses.
+        worker_init_fn=partial(_seed_worker, seed, rank),
+        # Otherwise the loader would draw from the global generator, which MixUp uses.
         generator=torch.Generator(),
         pin_memory=torch.cuda.is_available(),
         prefetch_factor=4,
     )
 
 
-def _seed_worker(seed: int, worker: int) -> None:
+def _seed_worker(seed: int, rank: int, worker: int) -> None:
     import torch
 
-    random.seed(seed * 64 + worker)
-    torch.manual_seed(seed * 64 + worker)
+    # No two epochs, devices and workers of a run share a seed: an epoch has fewer than 64 workers.
+    own = (rank << 32) + seed * 64 + worker
+    random.seed(own)
+    torch.manual_seed(own)
 
 
 def steps_per_epoch(photos: int, batch: int, devices: int = 1) -> int:

@@ -1,6 +1,5 @@
 """Near-duplicate photos, found by perceptual hash."""
 
-import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -69,8 +68,8 @@ def near_pairs(hashes: Sequence[int | None], near: int = NEAR) -> list[tuple[int
 
 
 def duplicate_groups(paths: Sequence[Path]) -> list[int]:
-    """Give each photo the number of its group of near-duplicates: the position of the first; progress to stderr."""
+    """Give each photo the number of its group of near-duplicates: the position of the first."""
     from tqdm import tqdm
 
-    hashes = [_hash_file(path) for path in tqdm(paths, desc=_("photos compared"), file=sys.stderr)]
+    hashes = [_hash_file(path) for path in tqdm(paths, desc=_("photos compared"), disable=None)]
     return merge(len(paths), near_pairs(hashes))

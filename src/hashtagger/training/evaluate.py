@@ -152,7 +152,12 @@ def _photos_to_measure(data: "str | os.PathLike[str]", weights: Path, config: Mo
     photos = [photo for photo in read_photos(data) if photo.split != "train"]
     unknown = sorted({photo.key for photo in photos} - {*config.keys, OTHER})
     if unknown:
-        raise TrainingError(_("{path}: does not know the labels {keys}").format(path=weights, keys=", ".join(unknown)))
+        raise TrainingError(
+            _(
+                "{path}: does not know the labels {keys}; measure on the photos.jsonl of its run, or on a manifest "
+                "where photos that fit no label have the key other"
+            ).format(path=weights, keys=", ".join(unknown))
+        )
     if all(photo.key == OTHER for photo in photos):
         raise TrainingError(_("{path}: no labelled photos outside the split train").format(path=data))
     return photos
@@ -175,7 +180,7 @@ def _float_type(path: Path) -> "torch.dtype":
 
 
 def predict(network: "nn.Module", config: ModelConfig, photos: Sequence[Photo]) -> tuple[Answers, list[str]]:
-    """Ask a network about photos, on the GPU where there is one; progress goes to stderr.
+    """Ask a network about photos, on the GPU where there is one; a terminal shows how far it is.
 
     Returns:
         The answers for the photos that can be read, and a line for each of the others.
@@ -207,7 +212,7 @@ def run_network(
     index: list[int] = []
     problems: list[str] = []
     with torch.inference_mode():
-        for pixels, numbers, failed in tqdm(loader, desc=_("photos"), unit="batch", file=sys.stderr):
+        for pixels, numbers, failed in tqdm(loader, desc=_("photos"), unit="batch", disable=None):
             problems += failed
             if len(numbers):
                 answer = network(pixels.to(device, memory_format=torch.channels_last))
@@ -262,7 +267,7 @@ def _abstention(answers: Answers, other: Answers, config: ModelConfig) -> dict[s
     import numpy as np
 
     confidence = answers.confidence(config.temperature)
-    of_other = other.confidence(config.temperature) if other.photos else np.zeros(0)
+    of_other = other.confidence(config.temperature)
     everything = np.concatenate([confidence, of_other])
     hits = np.concatenate([answers.hits(), np.zeros(len(of_other), bool)])
 
@@ -286,7 +291,7 @@ def _abstention(answers: Answers, other: Answers, config: ModelConfig) -> dict[s
 
 
 def _by_label(truth: "Array", said: "Array", keys: Sequence[str]) -> dict[str, Any]:
-    """Measure each label: its photos, and its rates with 95% intervals, which a label without photos has none of."""
+    """Count each label's photos and measure its rates with 95% intervals; a label without photos has no rates."""
     import numpy as np
 
     found = np.unique(truth)
@@ -330,8 +335,6 @@ def _by_source(answers: Answers) -> dict[str, Any]:
 
 def measure_other(other: Answers, config: ModelConfig) -> dict[str, Any]:
     """What is said about photos that no label fits: how many, and which labels most."""
-    if not other.photos:
-        return {"photos": 0, "said": 0, "labels": {}}
     spoken = other.confidence(config.temperature) >= config.threshold
     labels = Counter(config.keys[number] for number in other.logits.argmax(axis=1)[spoken])
     return {"photos": len(other.photos), "said": int(spoken.sum()), "labels": dict(labels.most_common())}

@@ -58,12 +58,9 @@ def calibration_bins(confidence: "Array", hit: "Array", bins: int = 15) -> "list
     import numpy as np
 
     bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    return [
-        (int(inside.sum()), float(confidence[inside].mean()), float(hit[inside].mean()))
-        if inside.any()
-        else (0, 0.0, 0.0)
-        for inside in (bin_of == number for number in range(bins))
-    ]
+    photos, sure, right = (np.bincount(bin_of, weights, bins) for weights in (None, confidence, hit))
+    some = np.maximum(photos, 1)
+    return list(zip(photos.tolist(), (sure / some).tolist(), (right / some).tolist(), strict=True))
 
 
 def calibration_error(confidence: "Array", hit: "Array", bins: int = 15) -> float:

@@ -31,7 +31,7 @@ class Tagger(L.LightningModule):
     Args:
         network: Gives one logit for each label.
         recipe: How to train.
-        config: What the trained weights shall say of themselves.
+        config: Metadata of the trained weights.
         train: Photos to learn from.
         val: Photos to validate on, each of a label that the network has.
         teachers: Networks, each with its config, whose answers are part of the targets.
@@ -88,6 +88,7 @@ class Tagger(L.LightningModule):
             batch=self.recipe.batch,
             balance=self.recipe.balance,
             seed=self.epoch_seed,
+            rank=self.global_rank,
             shorter_side=2 * size,
         )
 
@@ -102,7 +103,7 @@ class Tagger(L.LightningModule):
         return self.recipe.seed * 100_000 + self.current_epoch
 
     def on_fit_start(self) -> None:
-        """Bring the teachers to where the network is."""
+        """Move the teachers to the network's device."""
         for teacher, _config in self.teachers:
             teacher.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -117,7 +118,7 @@ class Tagger(L.LightningModule):
         """Loss of a batch; one of fewer than two readable photos, which batch norm cannot take, is passed over."""
         pixels, index, problems = batch
         self.problems.update(dict.fromkeys(problems))
-        # Read here: once the step is done, it is the next step's.
+        # Read before the step; after it, the rate is the next step's.
         self.learning_rate: float = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
         if len(index) < 2:
             return None
@@ -174,7 +175,7 @@ class Tagger(L.LightningModule):
             pixels = pixels.contiguous(memory_format=torch.channels_last)
             self.answers.append((self.result(pixels).float(), index))
         if problems:
-            # Several devices can only gather as many answers of each: those of no photo have the number -1.
+            # Devices can only gather tensors of one length, so an unreadable photo has an answer too, numbered -1.
             none = index.new_full((len(problems),), -1)
             self.answers.append((pixels.new_zeros(len(none), len(self.config.keys), dtype=torch.float32), none))
 
@@ -203,6 +204,11 @@ class Tagger(L.LightningModule):
         }
         self.history.append(row)
         self.log_dict({name: value for name, value in row.items() if name.startswith("val")}, prog_bar=True)
+        said = _(
+            "epoch {epoch} of {total}: loss {loss:.3f}, top-1 {val_top1:.3f}, top-3 {val_top3:.3f}, "
+            "macro-F1 {val_macro_f1:.3f}"
+        )
+        self.print(said.format(total=self.recipe.total_epochs, **row))
         if self.global_rank == 0:
             self.after_epoch(self)
 
@@ -230,11 +236,11 @@ class Tagger(L.LightningModule):
         return all(self.history[-1]["val_top1"] > row["val_top1"] for row in self.history[:-1])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep beside the weights what the run has to say of itself."""
+        """Save the run's records beside the weights."""
         checkpoint.update(history=self.history, problems=self.problems, init=self.init, data=self.data)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take it up again; older checkpoints have the history alone."""
+        """Restore the records; older checkpoints hold the history alone."""
         self.history = checkpoint["history"]
         self.problems = checkpoint.get("problems", {})
         self.init = checkpoint.get("init", self.init)

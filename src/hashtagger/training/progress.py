@@ -1,5 +1,6 @@
 """The progress bar of a training."""
 
+import sys
 import time
 from typing import Any
 
@@ -11,10 +12,12 @@ _SECONDS = 1.0
 
 
 class ProgressBar(TQDMProgressBar):
-    """Lightning's bar, with the measures read once a second: each reading waits until the GPU has done all its work."""
+    """Lightning's bar, on terminals alone, with measures at most a second old: reading them waits for the GPU."""
 
     def __init__(self) -> None:
         super().__init__()
+        if not sys.stderr.isatty():
+            self.disable()
         self._measures: dict[str, Any] = {}
         self._read_at = -_SECONDS
 
@@ -26,7 +29,7 @@ class ProgressBar(TQDMProgressBar):
         self.train_progress_bar.set_description(_("epoch {n} of {total}").format(**number))
 
     def get_metrics(self, *arguments: Any) -> dict[str, Any]:
-        """Give what stands behind the bar."""
+        """Give the measures that stand behind the bar."""
         now = time.monotonic()
         if now - self._read_at >= _SECONDS:
             self._measures, self._read_at = super().get_metrics(*arguments), now

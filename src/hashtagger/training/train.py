@@ -9,6 +9,7 @@ import logging
 import os
 import platform
 import sys
+import time
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -78,7 +79,8 @@ def train(
         strategy: How the devices share the work, one of Lightning's names: ``"ddp"``.
 
     Returns:
-        What ``run.json`` says: the data, the recipe, the best epoch's measures, unreadable photos.
+        What ``run.json`` says: the data, the recipe, the epochs and their seconds (those since it was resumed), the
+        best epoch's measures, unreadable photos.
 
     Raises:
         TrainingError: The photos, the recipe or the run's folder cannot be used, or another process trains there.
@@ -113,12 +115,14 @@ def train(
         with contextlib.redirect_stdout(sys.stderr):
             tagger = _make_tagger(sides, recipe, keys, out, None if begun else init)
             tagger.data = str(data)
+            start = time.perf_counter()
             _fit(trainer, tagger, last if begun else None)
+            seconds = time.perf_counter() - start
         if tagger.global_rank:
             # With several devices Lightning runs the same command once more for each; one of them reports.
             sys.exit()
         draw_curves(tagger.history, out / "curves.png")
-        run = _describe(tagger, sides, out)
+        run = _describe(tagger, sides, out, seconds)
         (out / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
     return run
 
@@ -131,14 +135,16 @@ def _begin(out: Path, recipe: Recipe, photos: Sequence[Photo]) -> None:
     write_manifest(photos, out / PHOTOS)
 
 
-def _describe(tagger: "Tagger", sides: Mapping[str, Sequence[Photo]], out: Path) -> dict[str, Any]:
-    """Tell all that a run was."""
+def _describe(tagger: "Tagger", sides: Mapping[str, Sequence[Photo]], out: Path, seconds: float) -> dict[str, Any]:
+    """Tell all that a run was; ``seconds`` is what its epochs took, of a resumed run those since."""
     return {
         "data": tagger.data,
         "init": tagger.init,
         "photos": {name: dict(Counter(photo.key for photo in side)) for name, side in sides.items()},
         "recipe": dataclasses.asdict(tagger.recipe),
         "versions": _versions(),
+        "epochs": len(tagger.history),
+        "seconds": seconds,
         "best": max(tagger.history, key=lambda row: row["val_top1"]),
         "weights": str(out / WEIGHTS),
         "problems": list(tagger.problems),
@@ -182,7 +188,7 @@ def _learnable(photos: Sequence[Photo], recipe: Recipe, data: "str | os.PathLike
 
 
 def _sides(photos: Sequence[Photo], keys: Sequence[str], data: "str | os.PathLike[str]") -> dict[str, list[Photo]]:
-    """Give the photos that train and those that validate; say what is learned from how many, and what is not.
+    """Tell the photos that train from those that validate; report which labels have how many, and which have none.
 
     Raises:
         TrainingError: A side has no photos.
@@ -229,7 +235,8 @@ def _make_tagger(
     network = make_network(recipe, len(keys))
     if init:
         fresh = init_weights(network, Path(init), keys)
-        print(_("{n} tensors take nothing from {path} and start fresh").format(n=len(fresh), path=init))
+        said = _("{n} tensors take nothing from {path} and start fresh")
+        print(said.format(n=len(fresh), path=init), file=sys.stderr)
     vocabulary = load_vocabulary(recipe.vocabulary) if recipe.vocabulary else None
     config = ModelConfig(
         architecture=recipe.model,
@@ -239,7 +246,7 @@ def _make_tagger(
         mean=recipe.mean,
         std=recipe.std,
         model_args=dict(recipe.model_options),
-        tags=tuple(vocabulary[key].tag for key in keys) if vocabulary else (),
+        labels=tuple(vocabulary[key] for key in keys) if vocabulary else (),
     )
     teachers = [_load_teacher(path, config) for path in recipe.teachers]
     tagger = Tagger(network, recipe, config, sides["train"], sides["val"], teachers, lambda module: _keep(module, out))
