@@ -29,6 +29,7 @@ from PIL import Image
 
 from hashtagger.models.weights import find_weights
 from hashtagger.recommend import Recommender
+from hashtagger.serving import recommend
 from hashtagger.serving.app import create_app
 from hashtagger.serving.settings import Settings
 from hashtagger.serving.store import open_database
@@ -115,6 +116,13 @@ def quick_passwords(monkeypatch) -> None:
     """Hashes of argon2id that take a millisecond rather than the tenths of a second that make guessing dear."""
     quick = PasswordHasher(time_cost=1, memory_cost=64)
     monkeypatch.setattr("hashtagger.serving.accounts._hasher", lambda: quick)
+
+
+@pytest.fixture
+def sure_of_places(monkeypatch) -> None:
+    """Takes the best landmark for sure, whatever its score: no photo here is of one."""
+    sure = recommend._sure
+    monkeypatch.setattr(recommend, "_sure", lambda name: 0.0 if name == "landmarks_world" else sure(name))
 
 
 @cache

@@ -54,7 +54,24 @@ def test_a_day_is_searched_for_as_it_is_in_seoul(client, site, export):
     for day in ("2021-04-02", "2021.4.2", "2021. 4. 2.", "2021/04/02", "2021년 4월 2일", "강아지, 2021년4월2일"):
         assert posts_at(client, q=day) == [2], day
     assert posts_at(client, q="2021-04-01") == posts_at(client, q="2021. 4. 1. #카페") == [1]
-    for none in ("2021-04-03", "2021-02-30", "2021-13-01", "2021년 4월 2일 카페", "1999-12-31"):
+    with site.app.state.services.sessions.begin() as db:
+        db.get(Post, 5).taken_at = datetime(2020, 2, 29, 14, 59, tzinfo=timezone.utc)
+        db.get(Post, 5).month = "2020-02"
+        db.get(Post, 4).taken_at = datetime(2019, 4, 2, tzinfo=timezone.utc)
+        db.get(Post, 4).month = "2019-04"
+    assert posts_at(client, q="4월 2일") == posts_at(client, q="04월02일") == [2, 4]
+    assert posts_at(client, q="4월 2일 강아지") == [2]
+    assert posts_at(client, q="2월 29일") == [5]
+    for none in (
+        "4월 31일",
+        "4월 2일 카페",
+        "13월 1일",
+        "2021-04-03",
+        "2021-02-30",
+        "2021-13-01",
+        "2021년 4월 2일 카페",
+        "1999-12-31",
+    ):
         assert posts_at(client, q=none) == [], none
 
 
@@ -479,14 +496,17 @@ class TestBrowser:
         page.locator(".refused[role=alert]", has_text="whole path").wait_for()
         assert page.get_by_label("by its path").input_value() == "relative/path"
 
-    def test_arrow_keys_are_a_videos_own(self, browse, site, tmp_path):
+    def test_a_video_is_known_by_its_mark_and_name_and_arrow_keys_are_its_own(self, browse, site, tmp_path):
         (tmp_path / "videos").mkdir()
         for day in ("04", "05"):
             film = tmp_path / "videos" / f"2021-03-{day}.mp4"
             film.write_bytes(b"\0\0\0 ftypisom\0\0\2\0isomiso2avc1mp41" + day.encode())
         with site.client() as client:
             add(client, tmp_path / "videos")
-        page = browse("/library/posts/1")
+        page = browse("/library")
+        tile = page.locator(".tile a", has_text="2021-03-04.mp4")
+        assert "▶" in tile.evaluate("tile => getComputedStyle(tile, '::after').content")
+        tile.click()
         page.evaluate(
             "document.getElementById('newer').addEventListener('click',"
             " event => { event.preventDefault(); document.title = 'left'; })"

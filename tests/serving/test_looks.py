@@ -34,6 +34,7 @@ def check(page, axe: str) -> None:
     assert bad == [], page.url
 
 
+@pytest.mark.usefixtures("sure_of_places")
 @pytest.mark.parametrize(
     ("width", "scheme", "locale"), [(360, "light", "ko-KR"), (1440, "dark", "en-US"), (360, "dark", "en-US")]
 )

@@ -1,13 +1,18 @@
+import errno
 import io
 import json
+import os
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from PIL import Image
 from sqlalchemy import select
 
+from hashtagger.serving import recommend
+from hashtagger.serving.photos import Photos
 from hashtagger.serving.store import Recommended
 from hashtagger.vocabulary import load_vocabulary
 
@@ -101,8 +106,6 @@ def test_deleting_takes_the_photo_with_its_last_entry(client, site, sample_photo
 
 @pytest.mark.parametrize("found", [True, False])
 def test_deleted_while_it_is_looked_at_it_is_gone(client, site, sample_photos, monkeypatch, found):
-    from hashtagger.serving import recommend
-
     headers = {"X-CSRF-Token": client.csrf}
     recommend_file = recommend.recommend_file
 
@@ -131,6 +134,24 @@ def test_deleted_while_it_is_made_smaller_it_leaves_no_copy(client, site, sample
     monkeypatch.setattr(photos, "decode", delete_meanwhile)
     assert client.get("/history/1/photo/large").status_code == 415
     assert not [path for path in (site.settings.data_dir / "users").rglob("*") if path.is_file()]
+
+
+def test_a_full_drive_leaves_no_piece_of_a_smaller_copy(sample_photos, tmp_path, monkeypatch):
+    photos = Photos(tmp_path, 1)
+    with sample_photos["flower"].open("rb") as stream:
+        kept = photos.keep(stream, 1 << 20)
+
+    def fill(image, file, **options):
+        Path(file).write_bytes(b"a piece")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as full:
+        full.setattr(Image.Image, "save", fill)
+        with pytest.raises(OSError, match="space"):
+            photos.smaller(kept.digest, kept.suffix, "thumb")
+    assert [path.name for path in tmp_path.rglob("*.jpg")] == [f"{kept.digest}.jpg"]
+    photos.smaller(kept.digest, kept.suffix, "thumb")
+    assert len(list(tmp_path.rglob("*.jpg"))) == 2
 
 
 def test_photos_that_are_made_smaller_keep_no_page_waiting(client, sample_photos, monkeypatch):
@@ -257,13 +278,20 @@ class TestOtherVocabularies:
             sure = read_config(find_weights(entry["vocabulary"])).threshold
             assert entry["chosen"] == [one["tag"] for one in entry["tags"] if one["score"] >= sure]
 
-    def test_landmarks_say_where_they_are(self, client, sample_photos):
+    def test_landmarks_say_where_they_are(self, client, sample_photos, sure_of_places):
         text = client.ask(sample_photos["palace"], "landmarks_world").text
         assert "https://www.openstreetmap.org/?mlat=" in text
         assert "https://map.naver.com/" in text
         assert re.search(r'<h3>\w+ <small lang="en">[\w ]+</small></h3>', text)
         assert 'class="map"' in text
         assert "Show streets" not in text
+        assert 'class="map"' in client.get("/?entry=1").text
+
+    def test_a_landmark_that_it_is_not_sure_of_is_a_guess_alone(self, client, sample_photos):
+        text = client.ask(sample_photos["flower"], "landmarks_world").text
+        assert "It is not sure of this one." in text
+        assert 'class="place"' not in text + client.get("/?entry=1").text
+        assert "openstreetmap" not in text
 
     def test_unknown_ones_are_refused(self, client, sample_photos):
         assert client.ask(sample_photos["flower"], "../../x").status_code == 422
@@ -278,6 +306,7 @@ def wait_until_loaded(image):
 TILES = "https://tiles.example"
 
 
+@pytest.mark.usefixtures("sure_of_places")
 class TestMap:
     """No request leaves for a map: the fixture ``browse`` fails the test otherwise."""
 

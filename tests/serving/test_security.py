@@ -1,3 +1,5 @@
+import errno
+import os
 import re
 import socket
 
@@ -7,6 +9,7 @@ from click.testing import CliRunner
 from hashtagger.cli import group
 from hashtagger.serving.language import choose
 from hashtagger.serving.settings import is_loopback
+from hashtagger.serving.work import Worker
 
 from .conftest import running
 
@@ -205,6 +208,20 @@ def test_a_database_that_cannot_be_used_is_one_line(monkeypatch, tmp_path):
         assert result.exit_code == 1
         assert result.stderr.startswith("Error: HASHTAGGER_DATABASE_URL: ")
         assert result.stderr.count("\n") == 1
+
+
+def test_a_server_that_does_not_come_up_fails(monkeypatch, tmp_path):
+    def fail(worker):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Worker, "start", fail)
+    monkeypatch.setenv("HASHTAGGER_DATA_DIR", str(tmp_path))
+    monkeypatch.delenv("HASHTAGGER_DATABASE_URL", raising=False)
+    result = CliRunner().invoke(group, ["serve", "--no-browser", "--port", "0"])
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert os.strerror(errno.ENOSPC) in result.stderr
+    assert result.stderr.endswith("\nError: the server could not start; the lines above tell why\n")
 
 
 def test_a_data_folder_that_is_none_is_one_line(monkeypatch, tmp_path):

@@ -98,3 +98,5 @@ def test_the_secret_stays_and_is_ones_own(make_settings):
     assert len(first) == 32
     assert secret(settings) == first
     assert (settings.data_dir / "secret").stat().st_mode & 0o077 == 0
+    (settings.data_dir / "secret").write_bytes(b"")  # the server was killed as it made it
+    assert len(secret(settings)) == 32

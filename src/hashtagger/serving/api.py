@@ -12,9 +12,9 @@ from hashtagger.errors import ImageError
 from hashtagger.i18n import _
 from hashtagger.normalize import normalize as normalize_tag
 from hashtagger.recommend import Recommendation
-from hashtagger.related import related
+from hashtagger.related import KEPT, related
 from hashtagger.serving.asking import on_disk, recommend_file
-from hashtagger.serving.engine import vocabularies
+from hashtagger.serving.engine import Question, vocabularies
 from hashtagger.serving.problems import RESPONSES
 from hashtagger.serving.services import Parts, Services, Someone
 from hashtagger.serving.store import storable
@@ -51,7 +51,7 @@ class Answer(BaseModel):
     """What one photo is recommended, or why it could not be read."""
 
     photo: str = Field(description="The file's name as sent.", examples=["photo.jpg"])
-    tags: list[Tag] = Field(description="Best first; empty where nothing is sure.")
+    tags: list[Tag] = Field(description="Best first; empty where none reaches the threshold.")
     error: str | None = Field(None, examples=[None])
 
 
@@ -93,15 +93,26 @@ async def recommend(
     user: Someone,
     files: Annotated[list[UploadFile], File(min_length=1, max_length=PHOTOS_AT_ONCE, description="One photo or many.")],
     vocabulary: Annotated[str, Query(max_length=80)] = "hashtags_ko",
+    top_k: Annotated[int, Query(ge=1, description="At most this many tags for a photo.")] = 5,
+    threshold: Annotated[
+        float | None, Query(ge=0, le=1, description="Least score of a tag; by default that of the weights.")
+    ] = None,
 ) -> list[Answer]:
-    """Recommend hashtags for photos; one that cannot be read says why, and the others are done. Nothing is kept."""
+    """Recommend hashtags for photos; one that cannot be read says why, and the others are done. Nothing is kept.
+
+    Where none can be read, that is an error which names each with its cause.
+    """
     known = [one.name for one in vocabularies()]
     if vocabulary not in known:
         raise HTTPException(
             404,
             _("no vocabulary {name!r}; there are: {known}").format(name=vocabulary, known=", ".join(known)),
         )
-    return [await services.heavily(_answer, services, file, vocabulary) for file in files]
+    question = Question(vocabulary, top_k, threshold)
+    answers = [await services.heavily(_answer, services, file, question) for file in files]
+    if all(answer.error for answer in answers):
+        raise ImageError("; ".join(f"{answer.photo}: {answer.error}" for answer in answers))
+    return answers
 
 
 @router.get("/tags/normalize")
@@ -111,10 +122,9 @@ def normalize(user: Someone, tag: TagText) -> Meaning:
 
 
 @router.get("/tags/related")
-def tags_related(user: Someone, tag: TagText, k: Annotated[int, Query(ge=1, le=50)] = 10) -> Related:
+def tags_related(user: Someone, tag: TagText, k: Annotated[int, Query(ge=1, le=KEPT)] = 10) -> Related:
     """Name tags that people use beside a tag."""
-    meant = normalize_tag(tag).tag
-    return Related(tag=meant, related=related(meant, k))
+    return Related(tag=normalize_tag(tag).tag, related=related(tag, k))
 
 
 @router.get("/health")
@@ -123,11 +133,11 @@ def health() -> Health:
     return Health(version=version("hashtagger"), vocabularies=[one.name for one in vocabularies()])
 
 
-def _answer(services: Services, file: UploadFile, vocabulary: str) -> Answer:
+def _answer(services: Services, file: UploadFile, question: Question) -> Answer:
     name = storable(file.filename or "")
     try:
         with on_disk(file.file, services.settings.photo_bytes) as path:
-            found = recommend_file(services, path, vocabulary)
+            found = recommend_file(services, path, question)
     except ImageError as error:
         return Answer(photo=name, tags=[], error=str(error))
     return Answer(photo=name, tags=as_tags(found), error=None)

@@ -11,27 +11,25 @@ from urllib.request import url2pathname
 from fastapi import HTTPException
 
 from hashtagger.errors import ImageError, cause_of
-from hashtagger.history import History
 from hashtagger.i18n import _
 from hashtagger.recommend import Recommendation
+from hashtagger.serving.engine import Question
 from hashtagger.serving.photos import decode
 from hashtagger.serving.services import Services
 
 
-def recommend_file(
-    services: Services, path: Path, vocabulary: str, history: History | None = None
-) -> list[Recommendation]:
+def recommend_file(services: Services, path: Path, question: Question) -> list[Recommendation]:
     """Recommend tags for a photo that came from outside.
 
     Raises:
         ImageError: It is not a readable photo, or of too many pixels.
         HashtaggerError: There are no weights for the vocabulary.
     """
-    side = services.engine.recommender(vocabulary).image_size
+    side = services.engine.recommender(question.vocabulary).image_size
     image = decode(path, shorter_side=side, most_pixels=services.settings.photo_pixels)
     # What the network does not need is let go before waiting for it.
     image.thumbnail((4 * side, 4 * side))
-    return services.engine.recommend(vocabulary, image, history)
+    return services.engine.recommend(question, image)
 
 
 @contextmanager

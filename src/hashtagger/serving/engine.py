@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
-TOP_K = 5
-
 
 class Choice(NamedTuple):
     """A vocabulary to choose: its name and its title."""
@@ -27,10 +25,18 @@ class Choice(NamedTuple):
     title: str
 
 
-class _Job(NamedTuple):
+class Question(NamedTuple):
+    """What is asked of a photo: its tags of a vocabulary, with the options of :meth:`Recommender.recommend`."""
+
     vocabulary: str
+    top_k: int = 5
+    threshold: float | None = None
+    history: History | None = None
+
+
+class _Job(NamedTuple):
+    question: Question
     image: "Image"
-    history: History | None
     answer: "Future[list[Recommendation]]"
 
 
@@ -67,15 +73,15 @@ class Engine:
                     self._recommenders[vocabulary] = Recommender(vocabulary)
         return self._recommenders[vocabulary]
 
-    def recommend(self, vocabulary: str, image: "Image", history: History | None = None) -> list[Recommendation]:
-        """Recommend tags for one decoded photo, shifted by a user's history where one is given.
+    def recommend(self, question: Question, image: "Image") -> list[Recommendation]:
+        """Recommend tags for one decoded photo.
 
         Raises:
             HashtaggerError: There is no such vocabulary, or there are no weights for it.
         """
-        self.recommender(vocabulary)
+        self.recommender(question.vocabulary)
         answer: Future[list[Recommendation]] = Future()
-        self._jobs.put(_Job(vocabulary, image, history, answer))
+        self._jobs.put(_Job(question, image, answer))
         return answer.result()
 
     def heatmap(self, vocabulary: str, image: "Image", key: str) -> "np.ndarray[Any, Any]":
@@ -88,18 +94,16 @@ class Engine:
             while not self._jobs.empty():  # few: the server lets only so many photos be under way
                 jobs.append(self._jobs.get())
             asked = [job for job in jobs if job is not None]
-            for kind in {(job.vocabulary, job.history) for job in asked}:
-                self._answer([job for job in asked if (job.vocabulary, job.history) == kind])
+            for question in {job.question for job in asked}:
+                self._answer(question, [job for job in asked if job.question == question])
             if len(asked) < len(jobs):
                 return
 
-    def _answer(self, jobs: list[_Job]) -> None:
+    def _answer(self, question: Question, jobs: list[_Job]) -> None:
+        vocabulary, top_k, threshold, history = question
         try:
-            recommender = self.recommender(jobs[0].vocabulary)
             images = [job.image for job in jobs]
-            # The person decides, so guesses are offered too, with their scores.
-            count = len(recommender.vocabulary) if compares(recommender.vocabulary) else TOP_K
-            found = recommender.recommend(images, top_k=count, threshold=0.0, history=jobs[0].history)
+            found = self.recommender(vocabulary).recommend(images, top_k=top_k, threshold=threshold, history=history)
         except Exception as error:
             for job in jobs:
                 job.answer.set_exception(error)

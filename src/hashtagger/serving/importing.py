@@ -18,6 +18,7 @@ from hashtagger.posts.post import Media as SourceMedia
 from hashtagger.posts.post import Post as SourcePost
 from hashtagger.posts.post import Problem
 from hashtagger.serving.asking import recommend_file
+from hashtagger.serving.engine import Question
 from hashtagger.serving.history import forget_photo
 from hashtagger.serving.photos import Kept
 from hashtagger.serving.services import Services
@@ -190,9 +191,8 @@ def _by_model(services: Services, user: int, kept: list[Kept]) -> list[PostTag]:
         return []
     with suppress(HashtaggerError):
         path = services.photos(user).path(photo.digest, photo.suffix)
-        sure = services.engine.recommender("hashtags_ko").config.threshold
-        best = recommend_file(services, path, "hashtags_ko")[:1]
-        return tag_rows(user, [one.tag for one in best if one.score >= sure], by_model=True)
+        best = recommend_file(services, path, Question("hashtags_ko", top_k=1))
+        return tag_rows(user, [one.tag for one in best], by_model=True)
     return []
 
 

@@ -18,7 +18,7 @@ from hashtagger.serving.pages import page, say
 from hashtagger.serving.photos import Size
 from hashtagger.serving.services import Db, Id, Parts, Someone, mine
 from hashtagger.serving.settings import ZONE
-from hashtagger.serving.store import Correction, Media, Post, PostTag, User, storable
+from hashtagger.serving.store import Correction, Media, Post, PostTag, User, now, storable
 from hashtagger.serving.uploads import recent
 from hashtagger.tagtext import clean, extract_tags
 
@@ -26,10 +26,11 @@ router = APIRouter(prefix="/library")
 _PAGE = 60
 _FREQUENT = 2  # a tag of fewer posts is among the others, as in sorted folders
 _TAGS_SHOWN = 200
-# A year, a month of one or a day of that (2021-04-05, 2021. 4. 5., 2021년 4월 5일), or a month of any year.
+_FIRST_YEAR = 1970  # where a day of any year is looked for; no clock of a camera or a phone shows an earlier one
+# A year, a month of one or a day of that (2021-04-05, 2021. 4. 5., 2021년 4월 5일), or a month or a day of any year.
 _DATE = re.compile(
     r"(?P<year>(?:19|20)\d\d)(?:(?:년|[-./])\s*(?P<month>\d\d?)(?:(?:월|[-./])\s*(?P<day>\d\d?)[일.]?|[월.])?|년)?"
-    r"|(?P<any>\d\d?)월"
+    r"|(?P<any_month>\d\d?)월(?:\s*(?P<any_day>\d\d?)일)?"
 )
 _WORD = re.compile(rf"(?:{_DATE.pattern})(?![^\s,#＃])|[^\s,#＃]+")
 _VIDEO = {"mp4": "video/mp4", "mov": "video/quicktime", "webm": "video/webm", "avi": "video/x-msvideo"}
@@ -205,12 +206,19 @@ def _found(word: str) -> ColumnElement[bool]:
 
 
 def _of(date: re.Match[str]) -> ColumnElement[bool]:
-    """Whether a post is of the day, or of the months, that a date names."""
-    year, month, day = date["year"], date["month"] or date["any"], date["day"]
+    """Whether a post is of the days, or of the months, that a date names."""
+    year, month, day = date["year"], date["month"] or date["any_month"], date["day"] or date["any_day"]
+    months = Post.month.like(f"{year or '____'}-{month or '__':0>2}")
     if not day:
-        return Post.month.like(f"{year or '____'}-{month or '__':0>2}")
+        return months
+    years = [int(year)] if year else range(_FIRST_YEAR, now().year + 1)
+    return and_(months, or_(false(), *(_on(one, int(month), int(day)) for one in years)))
+
+
+def _on(year: int, month: int, day: int) -> ColumnElement[bool]:
+    """Whether a post is of a day, as it is in Seoul."""
     try:
-        begin = datetime(int(year), int(month), int(day), tzinfo=ZONE)
+        begin = datetime(year, month, day, tzinfo=ZONE)
     except ValueError:  # a 30th of February
         return false()
     return and_(Post.taken_at >= begin, Post.taken_at < begin + timedelta(days=1))

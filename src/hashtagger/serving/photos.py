@@ -104,9 +104,14 @@ class Photos:
         if not path.exists():
             image = make()
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, suffix=path.suffix, delete=False) as file:
-                image.save(file, quality=85)
-            Path(file.name).replace(path)
+            descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
+            os.close(descriptor)
+            made = Path(name)
+            try:
+                image.save(made, quality=85)
+                made.replace(path)
+            finally:
+                made.unlink(missing_ok=True)
             if not source.exists():  # then forget() may have passed here already
                 path.unlink(missing_ok=True)
                 raise ImageError(_("there is nothing here"))

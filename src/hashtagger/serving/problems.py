@@ -37,6 +37,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         (403, "Sent by another site"),
         (404, "No such thing, or no weights for this vocabulary"),
         (413, "Too large"),
+        (415, "No readable photo"),
         (422, "Not usable"),
         (429, "Too often"),
     )

@@ -11,7 +11,7 @@ from hashtagger.landmarks import map_links
 from hashtagger.models.weights import find_weights, read_config
 from hashtagger.serving.api import as_tags
 from hashtagger.serving.asking import recommend_file
-from hashtagger.serving.engine import compares, locates, vocabularies
+from hashtagger.serving.engine import Question, compares, locates, vocabularies
 from hashtagger.serving.history import forget_photo
 from hashtagger.serving.pages import page
 from hashtagger.serving.services import Db, Id, Parts, Services, Someone
@@ -20,6 +20,7 @@ from hashtagger.vocabulary import Label, Vocabulary, load_vocabulary
 
 router = APIRouter()
 _LIKELY = 0.25  # a hashtag that is right this often is taken until its chip is toggled; the others are offered
+_MOST_OFFERED = 5
 _MOST_SHOWN = 60
 
 
@@ -31,7 +32,7 @@ class Shown(NamedTuple):
         labels: The vocabulary it is from.
         compared: Whether all labels are shown, with how much the photo is like each.
         sure: The score from which a label is shown without reservation.
-        place: The best label, where labels are places.
+        place: The best label, where labels are places and it is sure.
         links: Addresses of maps of that place, by the map's name.
     """
 
@@ -80,9 +81,10 @@ async def recommend(
 
 
 def _shown(entry: Recommended) -> Shown:
-    labels = load_vocabulary(entry.vocabulary)
-    place = labels[entry.tags[0]["key"]] if entry.tags and locates(labels) else None
-    return Shown(entry, labels, compares(labels), _sure(entry.vocabulary), place, map_links(place) if place else {})
+    labels, sure = load_vocabulary(entry.vocabulary), _sure(entry.vocabulary)
+    found = locates(labels) and entry.tags and entry.tags[0]["score"] >= sure
+    place = labels[entry.tags[0]["key"]] if found else None
+    return Shown(entry, labels, compares(labels), sure, place, map_links(place) if place else {})
 
 
 def _sure(vocabulary: str) -> float:
@@ -100,7 +102,14 @@ def _recommend(services: Services, db: Session, user: User, file: UploadFile, vo
         suffix=kept.suffix,
         vocabulary=vocabulary,
     )
-    history = services.habits.of(db, user.id) if vocabulary == "hashtags_ko" else None
+    labels = load_vocabulary(vocabulary)
+    # The person decides, so guesses are offered too, with their scores.
+    question = Question(
+        vocabulary,
+        top_k=len(labels) if compares(labels) else _MOST_OFFERED,
+        threshold=0.0,
+        history=services.habits.of(db, user.id) if vocabulary == "hashtags_ko" else None,
+    )
     path = photos.path(kept.digest, kept.suffix)
     with services.changing(user.id):
         if not path.exists():  # deleted since, with all else that showed it
@@ -110,7 +119,7 @@ def _recommend(services: Services, db: Session, user: User, file: UploadFile, vo
         db.add(entry)
         db.commit()
     try:
-        found = recommend_file(services, path, vocabulary, history)
+        found = recommend_file(services, path, question)
     except BaseException:
         db.execute(delete(Recommended).where(Recommended.id == entry.id))
         db.commit()

@@ -33,7 +33,8 @@ def serve(settings: Settings, host: str, port: int, *, open_browser: bool, start
         started: Called with the page's address once it is there.
 
     Raises:
-        HashtaggerError: The address is taken, the database cannot be used, or another server is on the data folder.
+        HashtaggerError: The address is taken, the database cannot be used, another server is on the data folder, or
+            it cannot start for another reason, which is logged.
         OSError: The data folder cannot be used.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -76,21 +77,30 @@ def _listen(host: str, port: int) -> socket.socket:
 def _run(
     app: FastAPI, listener: socket.socket, address: str, open_browser: bool, started: Callable[[str], object]
 ) -> None:
+    def tell() -> None:
+        started(address)
+        if open_browser:
+            # A text browser is waited for until it is closed.
+            threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
+
     # Slow uploads and downloads do not keep it from stopping.
     config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=5)
+    server = _Server(config, tell)
+    # uvicorn hands Ctrl-C on once all is closed, and exits where the start failed.
+    with suppress(KeyboardInterrupt, SystemExit):
+        asyncio.run(server.serve(sockets=[listener]))
+    if not server.started:
+        raise HashtaggerError(_("the server could not start; the lines above tell why"))
 
-    async def run() -> None:
-        server = uvicorn.Server(config)
-        task = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started and not task.done():
-            await asyncio.sleep(0.05)
-        if server.started:
-            started(address)
-            if open_browser:
-                # A text browser is waited for until it is closed.
-                threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
-        await task
 
-    # uvicorn hands Ctrl-C on once all is closed.
-    with suppress(KeyboardInterrupt):
-        asyncio.run(run())
+class _Server(uvicorn.Server):
+    """Calls a function once it answers."""
+
+    def __init__(self, config: uvicorn.Config, answering: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._answering = answering
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._answering()

@@ -286,10 +286,9 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 def secret(settings: Settings) -> bytes:
     """The server's own secret, made at its first start and readable by its user only."""
     path = settings.data_dir / "secret"
-    try:
-        with path.open("xb") as file:
-            path.chmod(0o600)
-            file.write(secrets.token_bytes(32))
-    except FileExistsError:
-        pass
+    if not path.exists() or not path.stat().st_size:  # An earlier version, killed at its first start, left it empty.
+        new = path.with_name("secret.new")
+        new.touch(0o600)
+        new.write_bytes(secrets.token_bytes(32))
+        new.replace(path)
     return path.read_bytes()
