@@ -7,8 +7,9 @@ BIN := .venv/bin
 demo: .venv/core
 	@$(BIN)/python examples/demo.py
 
+# A file's tests stay together, as they share what is dear to make; a process takes a gigabyte or two.
 test: .venv/dev
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: .venv/dev
 	$(BIN)/ruff check
