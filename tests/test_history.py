@@ -13,7 +13,7 @@ DOG = VOCABULARY["dog"]
 
 
 def test_without_history_nothing_changes() -> None:
-    nobody = History.from_tags([])
+    nobody = History([])
     scores = np.random.default_rng(0).dirichlet(np.ones(len(VOCABULARY)), size=3)
     assert nobody.spelling(DOG) == "강아지"
     assert nobody.companions(DOG, 10) == related("강아지", 10)
@@ -21,15 +21,12 @@ def test_without_history_nothing_changes() -> None:
 
 
 def test_the_users_spelling_wins_once_it_is_a_habit() -> None:
-    assert History.from_tags([["#댕댕이"]]).spelling(DOG) == "강아지"
-    assert (
-        History.from_tags([["#댕댕이"], ["댕댕이", "멍스타그램"], ["멍스타그램"], ["멍스타그램"]]).spelling(DOG)
-        == "댕댕이"
-    )
-    assert History.from_tags([["댕댕이", "강아지"]] * 3).spelling(DOG) == "강아지"
-    assert History.from_tags([["제주강아지"]] * 3).spelling(DOG) == "강아지"
+    assert History([["#댕댕이"]]).spelling(DOG) == "강아지"
+    assert History([["#댕댕이"], ["댕댕이", "멍스타그램"], ["멍스타그램"], ["멍스타그램"]]).spelling(DOG) == "댕댕이"
+    assert History([["댕댕이", "강아지"]] * 3).spelling(DOG) == "강아지"
+    assert History([["제주강아지"]] * 3).spelling(DOG) == "강아지"
     spring = VOCABULARY["spring"]
-    assert History.from_tags([["봄나들이"]] * 3).spelling(spring) == "봄"
+    assert History([["봄나들이"]] * 3).spelling(spring) == "봄"
 
 
 @pytest.mark.parametrize(
@@ -43,13 +40,13 @@ def test_the_users_spelling_wins_once_it_is_a_habit() -> None:
     ],
 )
 def test_a_word_about_a_label_is_no_name_of_it(key: str, tag: str) -> None:
-    history = History.from_tags([[tag, "일상"]] * 5)
+    history = History([[tag, "일상"]] * 5)
     assert [history.spelling(label) for label in VOCABULARY] == [label.tag for label in VOCABULARY]
     assert tag in history.companions(VOCABULARY[key], 10)
 
 
 def test_companions_are_the_users_own_first_and_never_spam() -> None:
-    user = History.from_tags([["#댕댕이", "#콩이네", "#맞팔"]] * 4 + [["#카페", "#콩이네"]])
+    user = History([["#댕댕이", "#콩이네", "#맞팔"]] * 4 + [["#카페", "#콩이네"]])
     found = user.companions(DOG, 10)
     assert found[0] == "콩이네"
     assert "맞팔" not in found
@@ -59,7 +56,7 @@ def test_companions_are_the_users_own_first_and_never_spam() -> None:
 
 
 def test_a_favourite_tag_is_offered_only_beside_the_labels_it_was_used_with() -> None:
-    user = History.from_tags([["강아지", "콩이네"]] * 5 + [["카페", "우리동네라떼"]])
+    user = History([["강아지", "콩이네"]] * 5 + [["카페", "우리동네라떼"]])
     assert "콩이네" in user.companions(DOG)
     assert "우리동네라떼" in user.companions(VOCABULARY["cafe"])
     assert "콩이네" not in user.companions(VOCABULARY["cafe"], 1000)
@@ -67,7 +64,7 @@ def test_a_favourite_tag_is_offered_only_beside_the_labels_it_was_used_with() ->
 
 
 def test_companions_are_ranked_once_and_belong_to_the_caller(monkeypatch) -> None:
-    user = History.from_tags([["강아지", "콩이네"]])
+    user = History([["강아지", "콩이네"]])
     first = user.companions(DOG, 5)
     expected = list(first)
     first.clear()
@@ -76,7 +73,7 @@ def test_companions_are_ranked_once_and_belong_to_the_caller(monkeypatch) -> Non
 
 
 def test_newer_habits_come_before_older_ones() -> None:
-    user = History.from_tags([["강아지", "옛날태그"]] * 3 + [["강아지", "요즘태그"]] * 3)
+    user = History([["강아지", "옛날태그"]] * 3 + [["강아지", "요즘태그"]] * 3)
     found = user.companions(DOG, 10)
     assert found.index("요즘태그") < found.index("옛날태그")
 
@@ -85,10 +82,10 @@ def test_a_prior_shifts_probabilities_by_its_strength() -> None:
     posts = [["멍스타그램"]] * 8 + [["카페투어"]]
     scores = np.full((1, len(VOCABULARY)), 1 / len(VOCABULARY), dtype=np.float32)
     dog = VOCABULARY.index("dog")
-    shares = [float(History.from_tags(posts, strength=s).adjust(scores, VOCABULARY)[0, dog]) for s in (0, 0.5, 1)]
+    shares = [float(History(posts, strength=s).adjust(scores, VOCABULARY)[0, dog]) for s in (0, 0.5, 1)]
     assert shares[0] == pytest.approx(1 / len(VOCABULARY))
     assert shares[0] < shares[1] < shares[2] < 0.5
-    out = History.from_tags(posts).adjust(scores, VOCABULARY)
+    out = History(posts).adjust(scores, VOCABULARY)
     assert out.dtype == np.float32
     assert out.sum() == pytest.approx(1, abs=1e-5)
 
@@ -101,7 +98,7 @@ def test_a_strength_that_is_none_is_refused(strength: float) -> None:
 
 def test_a_single_row_and_impossible_scores_pass() -> None:
     zeros = np.zeros(len(VOCABULARY))
-    assert not History.from_tags([["강아지"]]).adjust(zeros, VOCABULARY).any()
+    assert not History([["강아지"]]).adjust(zeros, VOCABULARY).any()
 
 
 def test_from_posts_orders_by_time() -> None:
@@ -122,7 +119,7 @@ def test_history_of_tags_of_posts_and_of_posts_tags():
     label = load_vocabulary()["dog"]
     tags = [["댕댕이", "산책"], ["댕댕이"], ["카페"]]
     posts = [Post(datetime(2024, 1, day, tzinfo=timezone.utc), (), "", tuple(t)) for day, t in enumerate(tags, start=1)]
-    history = History.from_tags(tags)
+    history = History(tags)
     assert History.of(history) is history
     for past in (tags, tuple(tags), posts, posts[::-1]):
         assert len(History.of(past)) == 3
@@ -133,3 +130,8 @@ def test_history_of_tags_of_posts_and_of_posts_tags():
 
 def test_a_string_is_a_post_of_one_tag() -> None:
     assert History(["#댕댕이"] * 3).spelling(DOG) == History([["#댕댕이"]] * 3).spelling(DOG) == "댕댕이"
+
+
+def test_one_string_is_no_list_of_posts() -> None:
+    with pytest.raises(TypeError, match=r"give the tags of each post, \[\['댕댕이'\]\], not a string"):
+        History("댕댕이")

@@ -1,12 +1,16 @@
 """What a user installs: light imports, a wheel that works elsewhere, words in two languages."""
 
 import ast
+import inspect
 import subprocess
 import sys
+import typing
 import zipfile
 from pathlib import Path
 
 import pytest
+
+import hashtagger
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {
@@ -52,6 +56,19 @@ def test_public_names_survive_imports_of_their_modules():
 
     for name in ("recommend", "normalize", "organize", "related", "extract_tags"):
         assert callable(getattr(hashtagger, name)), name
+
+
+def test_type_hints_of_public_names_can_be_read():
+    public = [getattr(hashtagger, name) for name in hashtagger.__all__]
+    methods = [
+        method
+        for owner in public
+        if inspect.isclass(owner)
+        for _name, method in inspect.getmembers(owner)
+        if inspect.isfunction(method) or inspect.ismethod(method)
+    ]
+    for routine in public + methods:
+        typing.get_type_hints(routine)
 
 
 def test_wheel_works_outside_the_checkout(tmp_path, sample_photos):

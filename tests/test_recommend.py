@@ -86,7 +86,7 @@ def test_top_k_and_threshold(recommender, sample_photos):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             recommender.recommend(flower, **wrong)
         with pytest.raises(ValueError, match=next(iter(wrong))):
-            next(recommender.recommend_each([flower], **wrong))
+            recommender.recommend_each([flower], **wrong)
     assert len({*every, *every}) == len(every)
 
 

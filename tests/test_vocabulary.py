@@ -2,8 +2,8 @@ import unicodedata
 
 import pytest
 
-from hashtagger.errors import VocabularyError
-from hashtagger.vocabulary import available, load_vocabulary
+from hashtagger.errors import UnknownLabelError, VocabularyError
+from hashtagger.vocabulary import Label, available, load_vocabulary
 
 KEYS = (
     "birthday cafe camping cat chicken couple dog exercise fashion flower hiking nail_art parenting reading selfie "
@@ -43,6 +43,18 @@ def test_a_label_is_found_by_its_key_and_its_tag():
         assert vocabulary.index(text) == 6
     assert "댕댕이" not in vocabulary
     assert 6 not in vocabulary
+    assert all(label in vocabulary for label in vocabulary)
+    assert Label("dog", "댕댕이", "Dog") not in vocabulary
+
+
+def test_a_label_that_is_not_there_is_the_key_error_of_containers():
+    vocabulary = load_vocabulary("hashtags_ko")
+    with pytest.raises(KeyError) as caught:
+        vocabulary["없는것"]
+    assert isinstance(caught.value, UnknownLabelError)
+    assert str(caught.value).startswith("vocabulary hashtags_ko has no label '없는것'; it has: birthday, cafe")
+    with pytest.raises(TypeError, match=r"by its key or tag, not by int; for positions there is \.labels"):
+        vocabulary[0]
 
 
 def test_a_key_comes_before_a_tag_of_the_same_letters(tmp_path):

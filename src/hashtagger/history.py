@@ -3,8 +3,9 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TypeAlias, Union
 
+from hashtagger.arrays import Array
 from hashtagger.lexicon import fold, read_language
 from hashtagger.normalize import Normalizer, default_normalizer
 from hashtagger.posts.post import Post
@@ -12,10 +13,7 @@ from hashtagger.related import KEPT, bundled, is_spam
 from hashtagger.tagtext import parts
 from hashtagger.vocabulary import Label, Vocabulary
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    Past: TypeAlias = "History | Iterable[Post] | Iterable[Sequence[str]] | Iterable[str]"
+Past: TypeAlias = Union["History", Iterable[Post], Iterable[Sequence[str]], Iterable[str]]
 
 _NAMES = ("exact", "variant")  # rules that take a tag for a name of the label, not for a word about it
 _LEAST = 2  # uses that make a spelling a habit
@@ -32,13 +30,15 @@ class History:
     """A user's habits, learned from the tags of their posts.
 
     Args:
-        posts: The tags of each post, as typed, oldest first; a string is a post of that one tag.
+        posts: The tags of each post, as typed, oldest first. Among them, a string is a post of that one tag: a flat
+            list of tags is many posts here, and one post to :meth:`of`.
         normalizer: Tells which labels tags mean: one with your own words, ``Normalizer(user="mine.toml")``; by
             default that of the twenty hashtags.
         strength: How strongly :meth:`adjust` believes the user's past, 0 (not at all) or more; by default it takes
             the shares of their labels at their word.
 
     Raises:
+        TypeError: ``posts`` is a string.
         ValueError: ``strength`` is below 0 or not finite.
     """
 
@@ -47,6 +47,8 @@ class History:
     ) -> None:
         if not 0 <= strength < math.inf:
             raise ValueError(f"strength must be 0 or more, not {strength}")
+        if isinstance(posts, str):
+            raise TypeError(f"give the tags of each post, [[{posts!r}]], not a string")
         self.strength = strength
         self._normalizer = normalizer or default_normalizer()
         self._posts: list[tuple[frozenset[str], frozenset[str]]] = []
@@ -58,13 +60,6 @@ class History:
             self._add(tags)
 
     @classmethod
-    def from_tags(
-        cls, posts: Iterable[Sequence[str]], normalizer: Normalizer | None = None, *, strength: float = 1.0
-    ) -> "History":
-        """Learn from the tags of each post, oldest first."""
-        return cls(posts, normalizer, strength=strength)
-
-    @classmethod
     def from_posts(
         cls, posts: "Iterable[Post]", normalizer: Normalizer | None = None, *, strength: float = 1.0
     ) -> "History":
@@ -73,21 +68,22 @@ class History:
         return cls([post.tags for post in ordered], normalizer, strength=strength)
 
     @classmethod
-    def of(cls, past: "Past", normalizer: Normalizer | None = None) -> "History":
+    def of(cls, past: Past, normalizer: Normalizer | None = None) -> "History":
         """Take what a user wrote before in any of its forms; for many photos, make the History once.
 
         Args:
-            past: A History, posts, the tags of each post (oldest first), the tags alone, or a single tag.
+            past: A History, posts, the tags of each post (oldest first), or a single tag. A flat list of tags is what
+                the user wrote as a whole: one post, where the constructor takes each tag for a post.
             normalizer: As for a new History; one that is given as such keeps its own.
         """
         if isinstance(past, History):
             return past
         entries = [past] if isinstance(past, str) else list(past)
         if all(isinstance(entry, str) for entry in entries):
-            return cls.from_tags([entries], normalizer)  # type: ignore[list-item]
+            return cls([entries], normalizer)  # type: ignore[list-item]
         if all(isinstance(entry, Post) for entry in entries):
             return cls.from_posts(entries, normalizer)  # type: ignore[arg-type]
-        return cls.from_tags(entries, normalizer)  # type: ignore[arg-type]
+        return cls(entries, normalizer)  # type: ignore[arg-type]
 
     def __len__(self) -> int:
         return len(self._posts)
@@ -161,7 +157,7 @@ class History:
             scores.pop(fold(tag), None)
         return [shown[name] for name in sorted(scores, key=lambda name: (-scores[name], name))]
 
-    def adjust(self, scores: "np.ndarray[Any, Any]", vocabulary: Vocabulary) -> "np.ndarray[Any, Any]":
+    def adjust(self, scores: Array, vocabulary: Vocabulary) -> Array:
         """Shift a model's probabilities towards what the user posts.
 
         Bayes' rule with another prior: a probability is multiplied by how much more often than evenly the user
@@ -178,5 +174,5 @@ class History:
         prior = (counts + _UNSEEN) / (counts + _UNSEEN).mean()
         shifted = scores * prior**self.strength
         total = shifted.sum(axis=-1, keepdims=True)
-        kept: np.ndarray[Any, Any] = shifted * (scores.sum(axis=-1, keepdims=True) / np.where(total == 0, 1, total))
+        kept: Array = shifted * (scores.sum(axis=-1, keepdims=True) / np.where(total == 0, 1, total))
         return kept.astype(scores.dtype, copy=False)

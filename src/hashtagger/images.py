@@ -7,31 +7,22 @@ import inspect
 import io
 import os
 import sys
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeGuard, TypeVar, Union
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeGuard, TypeVar
 
+from hashtagger.arrays import Array
 from hashtagger.errors import ImageError, cause_of
 from hashtagger.i18n import _
 
 if TYPE_CHECKING:
-    import numpy as np
     from PIL.Image import Image
     from torch import Tensor
+else:
+    Image = Tensor = Any  # so that ImageLike can be read without importing them
 
 T = TypeVar("T")
-ImageLike: TypeAlias = Union[
-    str,
-    "os.PathLike[str]",
-    bytes,
-    bytearray,
-    memoryview,
-    BinaryIO,
-    "Image",
-    "np.ndarray[Any, Any]",
-    "Tensor",
-]
+ImageLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image | Array | Tensor
 
 SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .webp .gif .bmp .tif .tiff .mpo .avif .heic .heif".split()  # noqa: SIM905
@@ -120,7 +111,7 @@ def matches(place: str) -> list[str]:
 def find_photos(folder: Path) -> list[Path]:
     """List the photos below a folder, sorted by path; hidden files and folders are passed over.
 
-    Links to folders are not followed, as they may lead round in circles; which ones is said on stderr.
+    Links to folders are not followed, as they may lead round in circles; a warning is logged of them.
 
     Raises:
         ImageError: A folder cannot be listed.
@@ -137,8 +128,10 @@ def find_photos(folder: Path) -> list[Path]:
             Path(root, name) for name in files if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
         ]
     if links:
+        import logging
+
         message = _("links to folders are not followed: {names}").format(names=", ".join(sorted(links)))
-        print(message, file=sys.stderr)
+        logging.getLogger(__name__).warning(message)
     return sorted(found)
 
 
@@ -149,11 +142,7 @@ def _decode(file: Path | Any, name: str, shorter_side: int | None) -> "Image":
     try:
         if isinstance(file, Image.Image):
             return _to_rgb(file, name)
-        with warnings.catch_warnings():
-            # Between one and two times its bound Pillow only warns; below, the bound itself refuses.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            opened = Image.open(file)
-        with opened:
+        with Image.open(file) as opened:
             if opened.format == "EPS":  # a program, not pixels: decoding it runs Ghostscript
                 raise UnidentifiedImageError
             _check_size(opened.size, name)
@@ -186,7 +175,7 @@ def _why_unidentified(file: Path | Any) -> str:
     if not head:
         return _("empty")
     if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1"):
-        return _("a HEIC photo; reading it takes: pip install 'hashtagger[heic]'")
+        return _("a HEIC photo; reading it takes: pip install '.[heic]' in a clone of hashtagger")
     return _("not a photo")
 
 
@@ -284,7 +273,7 @@ def _from_tensor(tensor: "Tensor") -> "Image":
     return _from_array(array, name)
 
 
-def _from_array(array: "np.ndarray[Any, Any]", name: str) -> "Image":
+def _from_array(array: Array, name: str) -> "Image":
     import numpy as np
     from PIL import Image
 

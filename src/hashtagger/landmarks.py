@@ -138,7 +138,7 @@ def write_map(labels: Sequence[Label], taken: Position | None, path: Path) -> No
     try:
         import folium
     except ImportError as error:
-        raise MissingExtraError(_("maps take folium: pip install 'hashtagger[map]'")) from error
+        raise MissingExtraError(_("maps take folium: pip install '.[map]' in a clone of hashtagger")) from error
     marks = [(label.tag, position, "red") for label in labels if (position := position_of(label)) is not None]
     if taken is not None:
         marks.append((_("the photo's GPS"), taken, "blue"))

@@ -32,7 +32,7 @@ class Normalized(NamedTuple):
         tag: The canonical tag of the best label; where none is known, the cleaned tag, the first of glued ones.
         canonical: Keys of the labels meant, best first; empty where none is known.
         rule: Name of the rule that decided, one of :data:`RULES`.
-        score: How sure that rule is, 0..1; 0 where nothing is known.
+        score: Rank of the rule in 0..1, set by hand, not a probability; 0 where nothing is known.
     """
 
     original: str
@@ -46,8 +46,8 @@ RULES = {
     "exact": 1.0,
     "variant": 0.99,
     "family": 0.97,
-    "compound": 0.94,
     "jamo": 0.95,
+    "compound": 0.94,
     "drawl": 0.92,
     "keyboard": 0.9,
     "romanized": 0.85,
@@ -55,7 +55,7 @@ RULES = {
     "excluded": 0.0,
     "unknown": 0.0,
 }
-"""Every rule and how sure it is: an order set by hand, from what is certain to what is guessed."""
+"""Every rule and its rank, set by hand, from what is certain to what is guessed."""
 
 _Verdict = tuple[Keys, str]
 _NOTHING: _Verdict = ((), "unknown")

@@ -62,7 +62,9 @@ def korean_font() -> str:
     for name in _KNOWN:
         if name in installed:
             return name
-    raise MissingExtraError(_("no Korean font on this system; get one: pip install 'hashtagger[explain]'"))
+    raise MissingExtraError(
+        _("no Korean font on this system; get one: pip install '.[explain]' in a clone of hashtagger")
+    )
 
 
 @contextmanager
@@ -75,7 +77,9 @@ def house_style() -> Iterator[None]:
     try:
         import matplotlib.style
     except ImportError as error:
-        raise MissingExtraError(_("pictures take matplotlib: pip install 'hashtagger[explain]'")) from error
+        raise MissingExtraError(
+            _("pictures take matplotlib: pip install '.[explain]' in a clone of hashtagger")
+        ) from error
     with matplotlib.style.context([_SETTINGS, {"font.family": [korean_font(), "DejaVu Sans"]}]):
         yield
 
@@ -86,8 +90,8 @@ def panels(columns: int, rows: int = 1, width: float = 4.5, height: float = 4.0)
     Args:
         columns: Panels beside each other.
         rows: Panels above each other.
-        width: Of one panel, in inches.
-        height: Of one panel, in inches.
+        width: Width of one panel, in inches.
+        height: Height of one panel, in inches.
 
     Returns:
         The figure, and its axes row by row.

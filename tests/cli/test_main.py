@@ -1,4 +1,5 @@
 import os
+import sqlite3
 import subprocess
 import sys
 import unicodedata
@@ -6,7 +7,7 @@ import unicodedata
 import pytest
 from click.testing import CliRunner
 
-from hashtagger.cli import group
+from hashtagger.cli import group, related
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])
@@ -34,3 +35,22 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path, output):
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
     assert str(tmp_path / output) in line
+
+
+def test_a_data_folder_that_cannot_be_used_is_one_line(tmp_path, monkeypatch):
+    pytest.importorskip("fastapi")
+    monkeypatch.setenv("HASHTAGGER_DATA_DIR", str(tmp_path))
+    (tmp_path / "lock").mkdir()
+    result = CliRunner().invoke(group, ["serve", "--no-browser", "--port", "0"])
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: {tmp_path}: unable to open database file\n"
+
+
+def test_an_error_of_sqlite_is_one_line(monkeypatch):
+    def fail(**_options):
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(related.command, "callback", fail)
+    result = CliRunner().invoke(group, ["related", "봄"])
+    assert result.exit_code == 1
+    assert result.stderr == "Error: disk I/O error\n"

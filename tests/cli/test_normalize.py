@@ -18,7 +18,7 @@ def test_tags_are_told() -> None:
 
 def test_explaining_names_the_rule() -> None:
     line = CliRunner().invoke(normalize, ["멍스타그렘", "--explain"]).stdout
-    assert line.split("\t")[:4] == ["멍스타그렘", "#강아지", "dog", "97%"]
+    assert line.split("\t")[:4] == ["멍스타그렘", "#강아지", "dog", "0.97"]
     assert "family" in line
 
 

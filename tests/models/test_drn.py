@@ -1,5 +1,6 @@
 import json
 import math
+import pickle
 from pathlib import Path
 
 import pytest
@@ -208,6 +209,13 @@ def test_levels_7_and_8_of_c_add_nothing():
     # In the authors' checkpoints, so in ours, though it takes no part.
     assert "layer7.0.downsample.0.weight" in model.state_dict()
     assert all(block.residual for block in model.layer6)
+
+
+def test_the_module_has_a_function_for_each_network():
+    for name in hashtagger.models.drn.__all__:
+        assert hasattr(hashtagger.models.drn, name)
+    create = pickle.loads(pickle.dumps(hashtagger.models.drn.drn_d_22))
+    assert create(**narrow("drn_d_22")).num_classes == 1000
 
 
 def test_official_checkpoints_are_known():

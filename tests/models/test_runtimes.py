@@ -241,23 +241,32 @@ def test_auto_takes_int8_of_these_very_weights_where_it_agrees(files, tmp_path):
     int8.write_bytes((folder / "x.int8.onnx").read_bytes())
     assert choose(weights, "cpu") == Choice("onnx", int8, "int8 is the fastest here and agrees on 99.0% of photos")
     # A file that the user named is used itself, and other devices are faster.
-    assert choose(weights, "cpu", bundled=False).runtime == "torch"
+    named = "the weights were named; runtime onnx takes the ONNX file beside them"
+    assert choose(weights, "cpu", bundled=False) == Choice("torch", weights, named)
+    assert choose(weights, "cpu", "torch", bundled=False) == Choice("torch", weights, "as asked")
     assert choose(weights, "cuda") == Choice("torch", weights, "the device is cuda")
     write_int8(int8, {"agreement": 0.9, "made_from": fingerprint(weights)})
     assert choose(weights, "cpu") == Choice("torch", weights, "x.int8.onnx agrees on 90.0% of photos only")
     write_int8(int8, {"made_from": fingerprint(weights)})
-    assert choose(weights, "cpu").runtime == "torch"
+    unmeasured = "how x.int8.onnx agrees was not measured: export it with --check"
+    assert choose(weights, "cpu") == Choice("torch", weights, unmeasured)
     write_int8(int8, {"agreement": 0.99, "made_from": fingerprint(weights)})
     assert choose(weights, "cpu").runtime == "onnx"
     save_weights(weights, trained_looking(seed=1), CONFIG)
     assert choose(weights, "cpu") == Choice("torch", weights, "x.int8.onnx was made from other weights")
 
 
+def test_the_cpu_by_any_name_is_the_cpu():
+    assert device.find_device("cpu:0") == "cpu"
+    with pytest.raises(HashtaggerError, match="no device 'cpu:x' here"):
+        device.find_device("cpu:x")
+
+
 def test_auto_without_onnxruntime_is_torch(files, monkeypatch):
     monkeypatch.setattr("hashtagger.models.runtimes.find_spec", lambda name: None)
     choice = choose(files[0] / "x.safetensors", "cpu")
     assert choice.runtime == "torch"
-    assert "pip install 'hashtagger[onnx]'" in choice.why
+    assert "pip install '.[onnx]' in a clone of hashtagger" in choice.why
 
 
 def test_the_bundled_int8_file_takes_the_place_of_the_bundled_weights():

@@ -179,6 +179,17 @@ def test_other_architecture_or_class_count_says_expected_and_found(saved):
         load_weights(path)
 
 
+@pytest.mark.parametrize(
+    "reserved",
+    [{"pretrained": True, "pretrained_cfg": {"file": "x.pth"}}, {"checkpoint_path": "x.pth"}, {"num_classes": 5}],
+)
+def test_metadata_may_not_name_other_files(saved, reserved):
+    model, path = saved
+    save_weights(path, model, replace(CONFIG, model_args={**NARROW, **reserved}))
+    with pytest.raises(WeightsError, match=rf"abc\.safetensors: its metadata may not set {', '.join(reserved)}$"):
+        load_weights(path)
+
+
 def test_reading_the_config_does_not_import_torch():
     code = (
         "import sys; from hashtagger.models.weights import find_weights, read_config;"

@@ -421,10 +421,23 @@ def test_only_what_was_brought_is_counted(album, tmp_path):
 def test_another_time_zone_than_the_trees_is_refused(album, tmp_path, dry_run, picture):
     run(album, tmp_path / "sorted", timezone="UTC")
     before = picture(tmp_path / "sorted")
-    with pytest.raises(OrganizeError, match="--timezone UTC"):
+    with pytest.raises(OrganizeError, match=r"sorted by the time of UTC; give that time zone$"):
         run(album, tmp_path / "sorted", dry_run=dry_run)
     assert run(album, tmp_path / "sorted", timezone="UTC").new_files == 0
     assert picture(tmp_path / "sorted") == before
+
+
+@pytest.mark.parametrize(
+    ("options", "cause"),
+    [
+        ({"embed": True, "mode": "move"}, "embed writes into copies: it takes mode copy"),
+        ({"min_count": 0}, "min_count must be 1 or more, not 0"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused_by_their_names(album, tmp_path, options, cause):
+    with pytest.raises(OrganizeError, match=f"^{cause}$"):
+        run(album, tmp_path / "sorted", **options)
+    assert not (tmp_path / "sorted").exists()
 
 
 def test_new_posts_are_added_without_redoing_the_old(album, tmp_path, photo, picture):
@@ -1236,7 +1249,7 @@ def test_a_destination_name_of_any_bytes(album, tmp_path, name):
 
 
 def test_folders_are_named_as_the_user_spells(album, tmp_path):
-    history = History.from_tags([["댕댕이", "산책"]] * 3)
+    history = History([["댕댕이", "산책"]] * 3)
     organize(album, tmp_path / "sorted", tag_untagged=False, lang="ko", history=history)
     names = {path.name for path in (tmp_path / "sorted" / "해시태그").iterdir()}
     assert "댕댕이" in names

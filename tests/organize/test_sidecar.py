@@ -147,6 +147,8 @@ def test_what_cannot_be_tagged_comes_back_as_it_is(damaged):
         b'<?xml version="1.0" encoding="euc-kr"?><x/>',
         b'<?xml version="1.0" encoding="nonesuch"?><x/>',
         b"<a>" * 9000 + b"</a>" * 9000,
+        b'<!DOCTYPE x [<!ENTITY a "aaaa">]><x>&a;</x>',
+        '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa">]><x>&a;</x>'.encode("utf-16"),
     ],
 )
 def test_xmp_that_cannot_be_read_stays(photo, existing):

@@ -26,6 +26,12 @@ def test_member_is_read_in_place_and_media_opens_it(packed):
         assert first.read() == b"one" * 999
 
 
+def test_media_lies_on_disk_or_in_an_archive(packed):
+    for where in ({}, {"archive": packed}, {"member": "media/a.jpg"}):
+        with pytest.raises(ValueError, match=r"^a\.jpg: give a path, or an archive and its member$"):
+            Media("a.jpg", "a.jpg", **where)
+
+
 def test_archive_stays_open_until_it_changes(packed):
     assert archive.open_archive(packed) is archive.open_archive(packed)
     with zipfile.ZipFile(packed, "a") as out:

@@ -271,9 +271,10 @@ def test_damaged_photos_are_named_and_still_carried_along(tmp_path):
     assert posts[0].taken_at.isoformat() == "2023-04-20T23:13:20+09:00"
 
 
-def test_sidecar_with_entities_is_not_expanded(tmp_path):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_sidecar_with_entities_is_not_expanded(tmp_path, encoding):
     photo(tmp_path / "a.jpg")
-    file(tmp_path / "a.xmp", b'<!DOCTYPE x [<!ENTITY a "aaaa">]><x>&a;</x>')
+    file(tmp_path / "a.xmp", '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa">]><x>&a;</x>'.encode(encoding))
     posts, problems = read(tmp_path)
     assert len(posts) == 1
     assert "damaged" in problems[0].cause

@@ -221,5 +221,5 @@ def test_no_cluster_and_no_ray_are_one_line(pile, weights, tmp_path, monkeypatch
     assert "Traceback" not in stderr
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'hashtagger\[ray\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install '\.\[ray\]' in a clone"):
         tag_photos([str(pile)], tmp_path / "tags.jsonl", weights=weights, engine="ray")

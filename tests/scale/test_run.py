@@ -256,7 +256,7 @@ def test_users_mistakes(pile, weights, tmp_path, monkeypatch):
         tag_photos([str(pile)], tmp_path / "tags.csv", weights=weights)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "tags.csv.parts"]
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'hashtagger\[tag\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install '\.\[tag\]' in a clone"):
         tag_photos([str(pile)], tmp_path / "tags.parquet", weights=weights)
 
 

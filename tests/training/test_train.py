@@ -238,6 +238,13 @@ def test_learning_rate_rises_then_falls_to_nothing():
     assert course[4:] == sorted(course[4:], reverse=True)
 
 
+def test_weights_do_not_say_where_training_started(folders, tmp_path, recipe):
+    options = {**SMALLEST["model_options"], "pretrained": False}
+    recipe = dataclasses.replace(recipe, model="sequential_cnn", model_options=options, sizes=(24,), epochs=(1,))
+    train(folders, tmp_path, recipe, devices="cpu")
+    assert load_weights(tmp_path / "weights.safetensors")[1].model_args == SMALLEST["model_options"]
+
+
 def test_init_takes_over_what_fits(finished, tmp_path, recipe):
     _run, _recipe, out = finished
     network = create_model("drn_c_26", num_classes=3, **recipe.model_options)

@@ -4,6 +4,7 @@ import errno
 import importlib
 import os
 import pkgutil
+import sqlite3
 import sys
 import warnings
 from collections.abc import Sequence
@@ -42,7 +43,7 @@ class Commands(click.Group):
         except KeyboardInterrupt as stop:
             click.echo(str(stop) or _("stopped"), err=True)
             ctx.exit(130)
-        except HashtaggerError as error:
+        except (HashtaggerError, sqlite3.Error) as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader of our output has gone: click ends quietly

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -39,7 +40,7 @@ from hashtagger.i18n import _
 def command(
     photo: str,
     tag: str | None,
-    method: str,
+    method: Literal["map", "window"],
     threshold: float,
     out: Path | None,
     vocabulary: str | None,
@@ -59,7 +60,7 @@ def command(
         label = recommender.vocabulary.labels[int(recommender.scores([image])[0].argmax())]
     index = recommender.vocabulary.index(label.key)
     try:
-        found = detect(recommender.model, recommender.config, image, index, method, threshold)  # type: ignore[arg-type]
+        found = detect(recommender.model, recommender.config, image, index, method, threshold)
     except ImageError as error:
         raise ImageError(f"{photo}: {error}") from error
     path = out if out or as_json else Path(f"{Path(photo).stem}-detect.png")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hashtagger.arrays import Array
 from hashtagger.errors import ImageError, WeightsError
 from hashtagger.i18n import _
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import nn
 
     from hashtagger.models.weights import ModelConfig
@@ -106,7 +106,7 @@ def _export_int8(network: "nn.Module", config: "ModelConfig", out: Path, photos:
         quantize(exact, out, batches)
 
 
-def _calibration(folder: Path, config: "ModelConfig") -> "Iterator[np.ndarray[Any, Any]]":
+def _calibration(folder: Path, config: "ModelConfig") -> Iterator[Array]:
     """Pixels of photos spread evenly over a folder, in batches; those that cannot be read are left out."""
     import numpy as np
 

@@ -28,7 +28,7 @@ _WHY = {
 @click.argument("tags", nargs=-1, required=True, metavar="TAG...")
 @click.option("--vocabulary", default="hashtags_ko", show_default=True, help=_("Name or TOML file of the label set."))
 @click.option("--user", type=click.Path(path_type=Path), help=_("TOML file of your own variants and exclusions."))
-@click.option("--explain", is_flag=True, help=_("Say which rule decided, and how sure it is."))
+@click.option("--explain", is_flag=True, help=_("Say which rule decided, and how it ranks from 0 to 1."))
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))
 def command(tags: tuple[str, ...], vocabulary: str, user: Path | None, explain: bool, as_json: bool) -> None:
     """Print each tag and what it means, a tag a line."""
@@ -42,7 +42,7 @@ def command(tags: tuple[str, ...], vocabulary: str, user: Path | None, explain: 
     for n in found:
         line = f"{n.original}\t#{n.tag}"
         if explain:
-            line += f"\t{','.join(n.canonical) or '-'}\t{n.score:.0%}\t{n.rule}: {_WHY[n.rule]}"
+            line += f"\t{','.join(n.canonical) or '-'}\t{n.score:.2f}\t{n.rule}: {_WHY[n.rule]}"
         click.echo(line)
 
 

@@ -9,6 +9,7 @@ import click
 from hashtagger.cli._problems import echo_problems
 from hashtagger.i18n import _
 from hashtagger.organize import Report, organize
+from hashtagger.organize.run import Mode
 from hashtagger.posts.mojibake import printable
 
 
@@ -59,7 +60,7 @@ def command(
     source: tuple[Path, ...],
     dest: Path,
     by: str,
-    mode: str,
+    mode: Mode,
     min_count: int,
     tag_untagged: bool,
     timezone: str,
@@ -80,7 +81,7 @@ def command(
             source,
             dest,
             by=by,
-            mode=mode,  # type: ignore[arg-type]
+            mode=mode,
             min_count=min_count,
             timezone=timezone,
             tag_untagged=tag_untagged,

@@ -1,5 +1,7 @@
 """`hashtagger serve`: the web page."""
 
+import sqlite3
+
 import click
 
 from hashtagger.errors import HashtaggerError, MissingExtraError
@@ -17,7 +19,9 @@ def command(host: str, port: int, no_browser: bool, accounts: bool) -> None:
         from hashtagger.serving.server import serve
     except ImportError as error:
         raise MissingExtraError(
-            _("the web page needs more packages ({name}): pip install 'hashtagger[web]'").format(name=error.name)
+            _("the web page needs more packages ({name}): pip install '.[web]' in a clone of hashtagger").format(
+                name=error.name
+            )
         ) from error
     from hashtagger.serving.settings import is_loopback, read_settings
 
@@ -27,10 +31,16 @@ def command(host: str, port: int, no_browser: bool, accounts: bool) -> None:
                 host=host
             )
         )
-    serve(
-        read_settings(accounts=accounts),
-        host,
-        port,
-        open_browser=not no_browser,
-        started=lambda address: click.echo(_("hashtagger is at {address} (Ctrl-C stops it)").format(address=address)),
-    )
+    settings = read_settings(accounts=accounts)
+    try:
+        serve(
+            settings,
+            host,
+            port,
+            open_browser=not no_browser,
+            started=lambda address: click.echo(
+                _("hashtagger is at {address} (Ctrl-C stops it)").format(address=address)
+            ),
+        )
+    except sqlite3.Error as error:  # which does not name the file
+        raise HashtaggerError(f"{settings.data_dir}: {error}") from error

@@ -25,7 +25,7 @@ def class_map(model: "nn.Module", config: ModelConfig, image: "Image", scale: fl
 
     Args:
         model: A DRN (Yu, Koltun and Funkhouser, CVPR 2017), in eval mode.
-        config: Of its weights.
+        config: What the weights file says of the network.
         image: Upright, in mode RGB.
         scale: The photo's shorter side is resized to this times ``config.image_size``.
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from hashtagger.arrays import Array
 from hashtagger.errors import ImageError, ModelError
 from hashtagger.explain.classmap import LEAST_SIDE, class_map, network_input
 from hashtagger.i18n import _
@@ -58,8 +59,8 @@ def detect(
     overlap, the one with the most :func:`evidence` is kept.
 
     Args:
-        model: In eval mode; a DRN for the method ``"map"``.
-        config: Of its weights.
+        model: A network in eval mode; a DRN for the method ``"map"``.
+        config: What the weights file says of the network.
         image: Upright, in mode RGB.
         index: The label's place among the network's outputs.
         method: ``"map"`` or ``"window"``.
@@ -83,7 +84,7 @@ def detect(
     ]
 
 
-def _apart(boxes: "np.ndarray[Any, Any]", best_first: "np.ndarray[Any, Any]") -> Iterator[int]:
+def _apart(boxes: Array, best_first: Array) -> Iterator[int]:
     """Yield the numbers of boxes of which no better one covers too much, or is covered too much itself.
 
     Unlike non-maximum suppression by intersection over union, this drops a small box on a part of a large one.
@@ -98,7 +99,7 @@ def _apart(boxes: "np.ndarray[Any, Any]", best_first: "np.ndarray[Any, Any]") ->
             yield int(i)
 
 
-def windows(width: int, height: int) -> "np.ndarray[Any, Any]":
+def windows(width: int, height: int) -> Array:
     """List the square windows of a photo: float32 (n, 4), xyxy in pixels.
 
     Raises:
@@ -120,12 +121,12 @@ def windows(width: int, height: int) -> "np.ndarray[Any, Any]":
     return np.concatenate(found).astype(np.float32)
 
 
-def _starts(length: int, edge: float) -> "np.ndarray[Any, Any]":
+def _starts(length: int, edge: float) -> Array:
     room = length - edge
     return np.linspace(0, room, int(np.ceil(room / (_STEP * edge))) + 1)
 
 
-def evidence(scores: "np.ndarray[Any, Any]", boxes: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+def evidence(scores: Array, boxes: Array) -> Array:
     """Weigh how sure the network is of each window against how much of the photo the window takes in.
 
     The log-odds of a label against even odds among all, times the area: the sum over a box of the evidence in it,
@@ -145,9 +146,7 @@ def evidence(scores: "np.ndarray[Any, Any]", boxes: "np.ndarray[Any, Any]") -> "
     return (odds * area[:, None]).astype(np.float32)
 
 
-def map_scores(
-    model: "nn.Module", config: ModelConfig, image: "Image", boxes: "np.ndarray[Any, Any]"
-) -> "np.ndarray[Any, Any]":
+def map_scores(model: "nn.Module", config: ModelConfig, image: "Image", boxes: Array) -> Array:
     """Score windows by the means of class maps over them, with one pass of the network for each scale.
 
     In a network that averages its class map into logits, the map's mean over a part of the photo gives the logits of
@@ -173,7 +172,7 @@ def map_scores(
     return torch.stack(logits).mean(0).softmax(1).numpy()
 
 
-def _means(places: "Tensor", size: tuple[int, int], boxes: "np.ndarray[Any, Any]") -> "Tensor":
+def _means(places: "Tensor", size: tuple[int, int], boxes: Array) -> "Tensor":
     """Mean of (classes, rows, columns) over each box: (boxes, classes)."""
     import torch
 
@@ -186,17 +185,13 @@ def _means(places: "Tensor", size: tuple[int, int], boxes: "np.ndarray[Any, Any]
     return (total / torch.from_numpy((bottom - top) * (right - left))).T.float()
 
 
-def _span(
-    start: "np.ndarray[Any, Any]", end: "np.ndarray[Any, Any]", factor: float
-) -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]":
+def _span(start: Array, end: Array, factor: float) -> tuple[Array, Array]:
     first = np.rint(start * factor).astype(np.int64)
     last = np.rint(end * factor).astype(np.int64)
     return first, np.maximum(first, last) + 1
 
 
-def window_scores(
-    model: "nn.Module", config: ModelConfig, image: "Image", boxes: "np.ndarray[Any, Any]"
-) -> "np.ndarray[Any, Any]":
+def window_scores(model: "nn.Module", config: ModelConfig, image: "Image", boxes: Array) -> Array:
     """Score windows one by one: each is cut out, resized to the network's input and classified, in batches.
 
     Returns:

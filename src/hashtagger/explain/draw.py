@@ -6,8 +6,9 @@ of another ending, or one that cannot be written, is a HashtaggerError.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from hashtagger.arrays import Array
 from hashtagger.errors import HashtaggerError, cause_of
 from hashtagger.explain.detect import Detection
 from hashtagger.explain.features import Channel
@@ -15,7 +16,6 @@ from hashtagger.i18n import _
 from hashtagger.style import ACCENT, HEAT, house_style, panels
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from PIL.Image import Image
@@ -27,13 +27,13 @@ _SHOWN = 1200
 
 
 @house_style()
-def draw_heat(image: "Image", maps: "Sequence[tuple[str, np.ndarray[Any, Any]]]", path: Path) -> None:
+def draw_heat(image: "Image", maps: Sequence[tuple[str, Array]], path: Path) -> None:
     """Draw a photo and, beside it, the same photo under each heat map.
 
     Args:
         image: Upright, in mode RGB.
         maps: Pairs of a title and a heat map, float32 (height, width) in 0..1.
-        path: Of the picture.
+        path: Where the picture is written.
     """
     import matplotlib
     import numpy as np
@@ -51,7 +51,7 @@ def draw_heat(image: "Image", maps: "Sequence[tuple[str, np.ndarray[Any, Any]]]"
         cell.set_title(title)
     shade = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(0, 1), HEAT)
     bar = figure.colorbar(shade, ax=axes, fraction=0.03, pad=0.01, aspect=30, ticks=[0, 0.5, 1])
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.set_label(_("how much each place looks like the tag"))
     _save(figure, path)
 
@@ -62,9 +62,9 @@ def draw_detections(image: "Image", title: str, found: Sequence[Detection], path
 
     Args:
         image: Upright, in mode RGB.
-        title: Over the photo.
+        title: Written over the photo.
         found: The best is drawn over the others.
-        path: Of the picture.
+        path: Where the picture is written.
     """
     from matplotlib.patches import Rectangle
 
@@ -89,7 +89,7 @@ def draw_detections(image: "Image", title: str, found: Sequence[Detection], path
 
 
 @house_style()
-def draw_filters(filters: "np.ndarray[Any, Any]", title: str, path: Path) -> None:
+def draw_filters(filters: Array, title: str, path: Path) -> None:
     """Draw first-layer filters, (n, rows, columns, 3) in 0..1, as a numbered grid."""
     columns = _columns(len(filters))
     figure, axes = _bare_panels(columns, -(-len(filters) // columns), 0.8, 0.92)
@@ -150,7 +150,7 @@ def _shown(image: "Image") -> "Image":
     return image.resize(size, Resampling.LANCZOS, reducing_gap=3.0)
 
 
-def _resized(heat: "np.ndarray[Any, Any]", size: tuple[int, int]) -> "np.ndarray[Any, Any]":
+def _resized(heat: Array, size: tuple[int, int]) -> Array:
     import numpy as np
     from PIL import Image
 

@@ -1,15 +1,15 @@
 """What a network looks for and what it finds: the filters of its first layer, and the strongest channels of a level."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from hashtagger.arrays import Array
 from hashtagger.errors import ModelError
 from hashtagger.explain.classmap import as_map, whole_photo
 from hashtagger.i18n import _
 from hashtagger.models.weights import ModelConfig
 
 if TYPE_CHECKING:
-    import numpy as np
     from PIL.Image import Image
     from torch import Tensor, nn
 
@@ -26,10 +26,10 @@ class Channel:
 
     number: int
     strength: float
-    values: "np.ndarray[Any, Any]"
+    values: Array
 
 
-def first_filters(model: "nn.Module") -> "np.ndarray[Any, Any]":
+def first_filters(model: "nn.Module") -> Array:
     """Show the filters of the first convolution as small pictures.
 
     Returns:
@@ -60,10 +60,10 @@ def strongest_channels(
     """Run a network over the whole photo and keep a level's channels of highest mean, strongest first.
 
     Args:
-        model: In eval mode.
-        config: Of its weights.
+        model: A network in eval mode.
+        config: What the weights file says of the network.
         image: Upright, in mode RGB.
-        level: From 1.
+        level: Its number, from 1.
         count: At most this many channels.
 
     Raises:

@@ -2,18 +2,18 @@
 
 from typing import TYPE_CHECKING, Any
 
+from hashtagger.arrays import Array
 from hashtagger.errors import MissingExtraError, ModelError
 from hashtagger.explain.classmap import as_map, whole_photo
 from hashtagger.i18n import _
 from hashtagger.models.weights import ModelConfig
 
 if TYPE_CHECKING:
-    import numpy as np
     from PIL.Image import Image
     from torch import Tensor, nn
 
 
-def grad_cam(model: "nn.Module", config: ModelConfig, image: "Image", index: int) -> "np.ndarray[Any, Any]":
+def grad_cam(model: "nn.Module", config: ModelConfig, image: "Image", index: int) -> Array:
     """Weigh the last features by the label's gradient: Grad-CAM (Selvaraju et al., ICCV 2017).
 
     A convolutional network sees the whole photo in its aspect ratio, a transformer the photo squeezed to a square.
@@ -32,7 +32,10 @@ def grad_cam(model: "nn.Module", config: ModelConfig, image: "Image", index: int
         from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
     except ImportError as error:
         raise MissingExtraError(
-            _("a heat map of a network other than DRN takes grad-cam: pip install 'hashtagger[explain]'")
+            _(
+                "a heat map of a network other than DRN takes grad-cam: "
+                "pip install '.[explain]' in a clone of hashtagger"
+            )
         ) from error
     layer = target_layer(model)
     pixels = whole_photo(model, config, image).to(next(model.parameters()).device)

@@ -1,17 +1,17 @@
 """How much each place of a photo looks like a label, in 0..1, aligned to the upright photo."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from hashtagger.arrays import Array
 from hashtagger.explain.classmap import class_map
 from hashtagger.models.weights import ModelConfig
 
 if TYPE_CHECKING:
-    import numpy as np
     from PIL.Image import Image
     from torch import nn
 
 
-def heat_map(model: "nn.Module", config: ModelConfig, image: "Image", index: int) -> "np.ndarray[Any, Any]":
+def heat_map(model: "nn.Module", config: ModelConfig, image: "Image", index: int) -> Array:
     """Show where a network sees a label.
 
     A DRN tells by itself, in one pass without gradients: the value at a place is the calibrated probability of the
@@ -19,8 +19,8 @@ def heat_map(model: "nn.Module", config: ModelConfig, image: "Image", index: int
     highest value is 1, whatever the label's score.
 
     Args:
-        model: In eval mode.
-        config: Of its weights.
+        model: A network in eval mode.
+        config: What the weights file says of the network.
         image: Upright, in mode RGB.
         index: The label's place among the network's outputs.
 

@@ -33,7 +33,7 @@ def find_device(name: str = "auto") -> str:
         raise HashtaggerError(
             _("no device {name!r} here ({cause})").format(name=name, cause=str(error).splitlines()[0])
         ) from error
-    return name
+    return "cpu" if name.partition(":")[0] == "cpu" else name
 
 
 def computes_bfloat16(device: str) -> bool:

@@ -60,8 +60,8 @@ def _register(name: str) -> None:
         )
         return drn
 
-    create.__name__ = name  # timm registers it by this name
-    register_model(create)
+    create.__name__ = create.__qualname__ = name  # timm registers it, and adds it to __all__, by this name
+    globals()[name] = register_model(create)
 
 
 for _name in VARIANTS:

@@ -24,14 +24,14 @@ def require_onnx() -> None:
         MissingExtraError: One of them is not.
     """
     if not all(find_spec(package) for package in ("onnx", "onnxruntime", "onnxscript")):
-        raise MissingExtraError(_("making ONNX files takes: pip install 'hashtagger[onnx]'"))
+        raise MissingExtraError(_("making ONNX files takes: pip install '.[onnx]' in a clone of hashtagger"))
 
 
 def export_onnx(network: "nn.Module", config: ModelConfig, out: "str | os.PathLike[str]") -> None:
     """Write an ONNX file in float32, batch norms folded: any number of photos of the config's size in, logits out.
 
     Args:
-        network: In eval mode, on the CPU.
+        network: The network, in eval mode and on the CPU.
         config: Goes into the file's metadata.
         out: Ends in ``.onnx``, in a folder that exists.
 
@@ -67,7 +67,7 @@ def export_program(network: "nn.Module", config: ModelConfig, out: "str | os.Pat
     config as JSON.
 
     Args:
-        network: In eval mode, on the CPU.
+        network: The network, in eval mode and on the CPU.
         config: Goes into the extra file.
         out: Ends in ``.pt2``, in a folder that exists.
     """

@@ -1,15 +1,15 @@
 """From an upright RGB photo to the pixels that a network sees."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from hashtagger.arrays import Array
 from hashtagger.models.weights import ModelConfig
 
 if TYPE_CHECKING:
-    import numpy as np
     from PIL.Image import Image
 
 
-def preprocess(image: "Image", config: ModelConfig) -> "np.ndarray[Any, Any]":
+def preprocess(image: "Image", config: ModelConfig) -> Array:
     """Crop the central square, resize it to the network's size and normalize it.
 
     Args:
@@ -26,7 +26,7 @@ def preprocess(image: "Image", config: ModelConfig) -> "np.ndarray[Any, Any]":
 
 def network_pixels(
     image: "Image", config: ModelConfig, width: int, height: int, box: tuple[float, float, float, float] | None = None
-) -> "np.ndarray[Any, Any]":
+) -> Array:
     """Resize a photo, or the part of it in ``box`` (xyxy, pixels), and normalize it: float32 (3, height, width)."""
     import numpy as np
     from PIL.Image import Resampling

@@ -11,13 +11,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hashtagger.arrays import Array
 from hashtagger.models.export import require_onnx
 from hashtagger.models.weights import METADATA_KEY, ModelConfig, replacing
 
 if TYPE_CHECKING:
     import numpy as np
-
-    Array = np.ndarray[Any, Any]
 
 _SAMPLES = 400
 """Values kept of each tensor and photo."""
@@ -25,7 +24,7 @@ _SHARES = 60
 """Ranges that are tried, from a fiftieth of a tensor's extremes to the whole."""
 
 
-def quantize(network: Path, out: Path, batches: Sequence["Array"]) -> None:
+def quantize(network: Path, out: Path, batches: Sequence[Array]) -> None:
     """Write a float ONNX network in int8.
 
     The last layer and what follows it stay in float: they take hardly any time, and they decide.
@@ -64,7 +63,7 @@ def quantize(network: Path, out: Path, batches: Sequence["Array"]) -> None:
         quantizer.model.save_model_to_file(str(partial), False)
 
 
-def fit_ranges(model: Any, batches: Iterable["Array"]) -> dict[str, tuple["np.float32", "np.float32"]]:
+def fit_ranges(model: Any, batches: Iterable[Array]) -> dict[str, tuple["np.float32", "np.float32"]]:
     """Find the range of each tensor of a network: the lowest and the highest value that int8 will represent."""
     import numpy as np
 
@@ -86,7 +85,7 @@ def write_config(path: Path, config: ModelConfig) -> None:
         onnx.save(model, partial)
 
 
-def _watch(model: Any, batches: Iterable["Array"]) -> tuple[dict[str, list["Array"]], dict[str, tuple[float, float]]]:
+def _watch(model: Any, batches: Iterable[Array]) -> tuple[dict[str, list[Array]], dict[str, tuple[float, float]]]:
     """Run a network and sample every tensor: some values of each photo, (photos, samples), and the extremes of all."""
     import numpy as np
     import onnx
@@ -118,7 +117,7 @@ def _watch(model: Any, batches: Iterable["Array"]) -> tuple[dict[str, list["Arra
     return samples, extremes
 
 
-def _least_error(values: "Array", low: float, high: float) -> tuple[float, float]:
+def _least_error(values: Array, low: float, high: float) -> tuple[float, float]:
     import numpy as np
 
     power = (values**2).mean(axis=1) + np.finfo(np.float32).tiny

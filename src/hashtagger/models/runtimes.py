@@ -11,16 +11,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from hashtagger.arrays import Array
 from hashtagger.errors import HashtaggerError, MissingExtraError, WeightsError
 from hashtagger.i18n import _
 from hashtagger.models.device import computes_bfloat16, sums_int8_exactly
 from hashtagger.models.weights import fingerprint, load_weights, read_config, verify
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import nn
 
-    Array: TypeAlias = np.ndarray[Any, Any]
     Runtime: TypeAlias = Callable[[Array], Array]
 
 RUNTIMES = ("auto", "torch", "onnx")
@@ -67,7 +66,12 @@ def choose(weights: Path, device: str, runtime: str = "auto", *, bundled: bool =
     if runtime == "torch" or (runtime == "auto" and not own):
         if own:
             raise WeightsError(_("{path}: the torch runtime takes a .safetensors file").format(path=weights))
-        file, why = _faster(weights, device) if runtime == "auto" and bundled else (None, _("as asked"))
+        if runtime == "torch":
+            return Choice("torch", weights, _("as asked"))
+        if not bundled:
+            why = _("the weights were named; runtime onnx takes the ONNX file beside them")
+            return Choice("torch", weights, why)
+        file, why = _faster(weights, device)
         return Choice("onnx", file, why) if file else Choice("torch", weights, why)
     if device != "cpu":
         raise HashtaggerError(_("the onnx runtime computes on the CPU only, not on {device}").format(device=device))
@@ -104,7 +108,7 @@ def torch_runtime(network: "nn.Module", device: str) -> "Runtime":
     layout: Any = {"device": device, "dtype": dtype, "memory_format": torch.channels_last}
     folded = fold(network).to(**layout)
 
-    def compute(pixels: "Array") -> "Array":
+    def compute(pixels: Array) -> Array:
         with torch.inference_mode():
             logits: Array = folded(torch.from_numpy(pixels).to(**layout)).float().cpu().numpy()
         return logits
@@ -135,7 +139,7 @@ def onnx_runtime(path: Path) -> "Runtime":
     try:
         import onnxruntime
     except ImportError as error:
-        raise MissingExtraError(_("the onnx runtime takes: pip install 'hashtagger[onnx]'")) from error
+        raise MissingExtraError(_("the onnx runtime takes: pip install '.[onnx]' in a clone of hashtagger")) from error
     verify(path)
     options = onnxruntime.SessionOptions()
     threads = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
@@ -174,11 +178,13 @@ def _faster(weights: Path, device: str) -> tuple[Path | None, str]:
     if not file.is_file():
         return None, _("there is no {name}").format(name=file.name)
     if find_spec("onnxruntime") is None:
-        return None, _("onnxruntime is not installed; int8 is faster: pip install 'hashtagger[onnx]'")
+        return None, _("onnxruntime is not installed; int8 is faster: pip install '.[onnx]' in a clone of hashtagger")
     cost = _cost(file)
     if cost.get("made_from") != fingerprint(weights):
         return None, _("{name} was made from other weights").format(name=file.name)
-    agreement = cost.get("agreement", 0.0)
+    agreement = cost.get("agreement")
+    if agreement is None:
+        return None, _("how {name} agrees was not measured: export it with --check").format(name=file.name)
     if agreement < LEAST_AGREEMENT:
         return None, _("{name} agrees on {agreement:.1%} of photos only").format(name=file.name, agreement=agreement)
     return file, _("int8 is the fastest here and agrees on {agreement:.1%} of photos").format(agreement=agreement)

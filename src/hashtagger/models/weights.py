@@ -28,6 +28,10 @@ _BUNDLED = Path(__file__).parents[1] / "weights"
 _CHECKOUT = Path(__file__).parents[3] / "weights"
 CHECKSUMS = "SHA256SUMS"
 """Name of the file beside weights that says what they must hash to, in sha256sum's format."""
+RESERVED = frozenset(
+    {"num_classes", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"}
+)
+"""Arguments of ``timm.create_model`` that no file's metadata may set: loading it would fetch or open other files."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class ModelConfig:
         std: Per channel; the input is divided by it.
         temperature: Logits are divided by it before the softmax, which calibrates the scores.
         threshold: Calibrated probability in 0..1 below which a label is not recommended.
-        model_args: Further arguments of the network's constructor.
+        model_args: Further arguments of the network's constructor, none of :data:`RESERVED`.
         figures: What was measured, by the name of the data: for the model card and ``hashtagger info``.
         labels: The labels whole, in the order of the outputs, so that the file says them even where its vocabulary is
             not at hand; may be empty.
@@ -242,7 +246,8 @@ def load_weights(path: "str | os.PathLike[str]") -> "tuple[nn.Module, ModelConfi
         The network in eval mode and float32 on the CPU, and its config.
 
     Raises:
-        WeightsError: The file is missing, damaged, an ONNX file, or does not fit the network it names.
+        WeightsError: The file is missing, damaged, an ONNX file, does not fit the network it names, or has
+            :data:`RESERVED` arguments.
         ModelError: It names a network that does not exist.
     """
     from safetensors.torch import load_file
@@ -256,6 +261,8 @@ def load_weights(path: "str | os.PathLike[str]") -> "tuple[nn.Module, ModelConfi
             _("{path}: an ONNX file only recommends; give the .safetensors it was made from").format(path=path)
         )
     verify(path)
+    if reserved := [name for name in config.model_args if name in RESERVED]:
+        raise WeightsError(_("{path}: its metadata may not set {names}").format(path=path, names=", ".join(reserved)))
     model = build_model(config.architecture, num_classes=len(config.keys), **config.model_args)
     load_state(model, load_file(path), f"{path} ({config.architecture})")
     return model.eval(), config

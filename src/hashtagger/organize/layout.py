@@ -32,7 +32,7 @@ class Layout:
         if self.lang not in LANGUAGES:
             raise OrganizeError(_("no folder names in {lang}; choose from: ko, en").format(lang=self.lang))
         if self.min_count < 1:
-            raise OrganizeError(_("min-count must be 1 or more, not {count}").format(count=self.min_count))
+            raise OrganizeError(_("min_count must be 1 or more, not {count}").format(count=self.min_count))
 
     def month(self, taken_at: datetime) -> str:
         """Folder of a month: ``날짜/2021/04``."""

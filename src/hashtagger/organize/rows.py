@@ -22,7 +22,7 @@ class Row:
         guess: Whether ``taken_at`` is only a guess.
         tags: Row and name of each of its tags.
         by_model: Names of those of them that only the model gave.
-        paths: Of each file its path in the month's folder, or else the first.
+        paths: For each file, its path in the month's folder, or else its first path.
     """
 
     taken_at: str

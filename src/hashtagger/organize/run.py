@@ -7,10 +7,10 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from hashtagger.errors import OrganizeError, SourceError
-from hashtagger.history import History
+from hashtagger.history import History, Past
 from hashtagger.i18n import _
 from hashtagger.normalize import Normalizer, default_normalizer
 from hashtagger.organize import files
@@ -37,9 +37,6 @@ from hashtagger.posts import open_source
 from hashtagger.posts.dates import find_zone
 from hashtagger.posts.post import Post, Problem, Source
 
-if TYPE_CHECKING:
-    from hashtagger.history import Past
-
 MODES = ("copy", "hardlink", "symlink", "move")
 Mode = Literal["copy", "hardlink", "symlink", "move"]
 _BROUGHT = f"state != {State.PLANNED}"
@@ -60,7 +57,7 @@ def organize(
     reels: bool = True,
     stories: bool = False,
     other: bool = False,
-    history: "Past | None" = None,
+    history: Past | None = None,
     user: "str | os.PathLike[str] | None" = None,
     progress: bool = False,
 ) -> Report:
@@ -110,11 +107,11 @@ def organize(
     if mode not in MODES:
         raise OrganizeError(_("no mode {mode}; choose from: {modes}").format(mode=mode, modes=", ".join(MODES)))
     if embed and mode != "copy":
-        raise OrganizeError(_("--embed writes into copies, so it goes with --mode copy only"))
+        raise OrganizeError(_("embed writes into copies: it takes mode copy"))
     there = _remembered(root)
     if (known := there.get("timezone", timezone)) != timezone:
         raise OrganizeError(
-            _("{path} is sorted by the time of {zone}; give --timezone {zone}").format(path=root, zone=known)
+            _("{path} is sorted by the time of {zone}; give that time zone").format(path=root, zone=known)
         )
     kinds = tuple(kind.strip() for kind in (by.split(",") if isinstance(by, str) else by))
     layout = Layout(kinds, lang or there.get("lang", "ko"), min_count)
@@ -207,7 +204,7 @@ def _files(db: sqlite3.Connection, places: str = "1") -> int:
 def _not_embedded(db: sqlite3.Connection, root: Path) -> list[Problem]:
     """Tell how many copies are the same as their sources, as embedding left them or an earlier run made them."""
     found = db.execute("SELECT COUNT(*) FROM file WHERE content = digest AND sidecar IS NOT NULL").fetchone()[0]
-    cause = _("{count} files have their tags only in the .xmp beside them; --embed writes into new JPEG, PNG and WebP")
+    cause = _("{count} files have their tags only in the .xmp beside them; embed writes into new JPEG, PNG and WebP")
     return [Problem(str(root), cause.format(count=found))] if found else []
 
 

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
+from hashtagger.posts.metadata import parse_xmp
+
 _NAMESPACES = {
     "x": "adobe:ns:meta/",
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
@@ -58,10 +60,11 @@ def render(description: Description, existing: bytes | None = None) -> bytes:
 
     Raises:
         xml.etree.ElementTree.ParseError: ``existing`` is not XML.
+        ValueError: ``existing`` has a document type.
     """
     if not existing:
         return _written(description)
-    root = ET.fromstring(existing)
+    root = parse_xmp(existing)
     rdf = root if root.tag == _name("rdf:RDF") else root.find(_name("rdf:RDF"))
     if rdf is None:
         rdf = ET.SubElement(root, _name("rdf:RDF"))

@@ -92,7 +92,7 @@ def collect_profile(
         profile: Its name, with or without ``@``, or its address.
         destination: The folder above.
         login: Who asks; without it Instagram shows public profiles only, and those not always.
-        wanted: Which of its posts.
+        wanted: Which of its posts are taken.
 
     Raises:
         CollectError: Instagram refuses, now or at all; the message says what to do.
@@ -118,7 +118,7 @@ def collect_hashtag(
         destination: The folder of classes.
         folder: The class's name.
         login: Who asks; Instagram shows hashtags to nobody else.
-        wanted: Which of its posts.
+        wanted: Which of its posts are taken.
 
     Raises:
         CollectError: Instagram refuses, now or at all; the message says what to do.

@@ -35,7 +35,7 @@ class Member:
     """One file of an archive, as the table of contents has it.
 
     Attributes:
-        name: With slashes, decoded.
+        name: Its path, decoded, with slashes.
         flags: General purpose bits; bit 0 is encryption.
         method: How it is packed: 0 stored, 8 deflated, ...
         clock: When it was changed: time and date as DOS packs them, two 16-bit numbers.

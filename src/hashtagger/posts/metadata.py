@@ -4,7 +4,6 @@ import io
 import mmap
 import re
 import struct
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -101,6 +100,21 @@ def read_sidecar(path: Path, zone: tzinfo) -> Metadata:
         return Metadata(damage=str(error))
 
 
+def parse_xmp(data: bytes) -> ElementTree.Element:
+    """Parse XMP.
+
+    Raises:
+        xml.etree.ElementTree.ParseError: It is not XML.
+        ValueError: It has a document type, whose entities can make a short file very long.
+    """
+    return ElementTree.fromstring(data, ElementTree.XMLParser(target=_WithoutDocumentType()))
+
+
+class _WithoutDocumentType(ElementTree.TreeBuilder):
+    def doctype(self, *_names: str | None) -> None:
+        raise ValueError("XMP with a document type is not read")
+
+
 def merged(parts: Iterable[Metadata]) -> Metadata:
     """Put together what the files of one post say: the first time and caption, and all keywords."""
     known = list(parts)
@@ -116,27 +130,20 @@ def _read_image(path: Path, zone: tzinfo) -> Metadata:
     from PIL import Image
     from PIL.IptcImagePlugin import getiptcinfo
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd tags
-        with Image.open(path) as image:
-            # Pillow would decode all of a PNG to look for EXIF behind the picture, where hardly a program puts it.
-            exif = image.getexif() if image.format != "PNG" or "exif" in image.info else Image.Exif()
-            iptc: dict[tuple[int, int], Any] = getiptcinfo(image) or {}
-            xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or exif.get(_XMP_TAG)
-            described = _from_xmp(xmp.encode() if isinstance(xmp, str) else xmp, zone) if xmp else Metadata()
-            own = Metadata(_exif_time(exif, zone), None, tuple(_plain(_exif_keywords(exif))))
-            return merged([own, described, _from_iptc(iptc)])
+    with Image.open(path) as image:
+        # Pillow would decode all of a PNG to look for EXIF behind the picture, where hardly a program puts it.
+        exif = image.getexif() if image.format != "PNG" or "exif" in image.info else Image.Exif()
+        iptc: dict[tuple[int, int], Any] = getiptcinfo(image) or {}
+        xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or exif.get(_XMP_TAG)
+        described = _from_xmp(xmp.encode() if isinstance(xmp, str) else xmp, zone) if xmp else Metadata()
+        own = Metadata(_exif_time(exif, zone), None, tuple(_plain(_exif_keywords(exif))))
+        return merged([own, described, _from_iptc(iptc)])
 
 
 def _read_container(path: Path, zone: tzinfo) -> Metadata:
     """Read a file that Pillow may not know, by the EXIF and XMP blocks that stand in it."""
     xmp = Metadata()
-    with (
-        warnings.catch_warnings(),
-        path.open("rb") as stream,
-        mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data,
-    ):
-        warnings.simplefilter("ignore")
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         taken = next((moment for exif in _exif_blocks(data, stream) if (moment := _exif_time(exif, zone))), None)
         if (start := data.find(b"<x:xmpmeta")) >= 0 and (end := data.find(b"</x:xmpmeta>", start)) >= 0:
             xmp = _from_xmp(data[start : end + 12], zone)
@@ -198,9 +205,7 @@ def _decode(raw: bytes) -> str:
 
 
 def _from_xmp(data: bytes, zone: tzinfo) -> Metadata:
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
-        raise ValueError("XMP with a document type is not read")
-    root = ElementTree.fromstring(data.strip(b" \t\r\n\0"))
+    root = parse_xmp(data.strip(b" \t\r\n\0"))
     keywords = list(_listed(root, _DC + "subject"))
     for name, separator in _HIERARCHIES:
         keywords += [] if keywords else [path.rsplit(separator, 1)[-1] for path in _listed(root, name)]

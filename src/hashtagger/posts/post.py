@@ -24,6 +24,9 @@ class Media:
         archive: The archive's path, and
         member: the name within it, where it lies inside one.
         size: Bytes, where known without opening it.
+
+    Raises:
+        ValueError: Neither a path is given nor an archive and its member.
     """
 
     name: str
@@ -33,6 +36,10 @@ class Media:
     archive: Path | None = None
     member: str | None = None
     size: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.path is None and (self.archive is None or self.member is None):
+            raise ValueError(f"{self.location}: give a path, or an archive and its member")
 
     def open(self) -> BinaryIO:
         """Open the bytes for reading; an OSError or zipfile.BadZipFile says why they cannot be had."""

@@ -34,7 +34,7 @@ def connected(address: str | None) -> "Iterator[None]":
         TaggingError: There is no cluster.
     """
     if importlib.util.find_spec("ray") is None:
-        raise MissingExtraError(_("the engine ray takes Ray: pip install 'hashtagger[ray]'"))
+        raise MissingExtraError(_("the engine ray takes Ray: pip install '.[ray]' in a clone of hashtagger"))
     # Read while Ray is imported and started: no reports home, and of its remarks only what ends it.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")

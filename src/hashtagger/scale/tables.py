@@ -36,7 +36,9 @@ def check_ending(path: str) -> None:
     if _ending(path) not in _WRITERS:
         raise TaggingError(_("{path}: tags are written to .parquet, .jsonl or .csv").format(path=path))
     if _ending(path) == "parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise MissingExtraError(_("{path}: Parquet takes pyarrow: pip install 'hashtagger[tag]'").format(path=path))
+        raise MissingExtraError(
+            _("{path}: Parquet takes pyarrow: pip install '.[tag]' in a clone of hashtagger").format(path=path)
+        )
 
 
 def write_table(rows: Iterable[Row], file: IO[bytes], path: str) -> None:

@@ -6,13 +6,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from hashtagger.arrays import Array
 from hashtagger.errors import ImageError
 from hashtagger.posts.mojibake import escaped
 from hashtagger.scale.storage import open_photo
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from hashtagger.recommend import Recommender
 
 Row = dict[str, Any]
@@ -44,7 +43,7 @@ def tag(recommender: "Recommender", photos: Iterable[str], *, batch: int, thread
         A row for each photo, in order.
     """
 
-    def prepare(photo: str) -> "np.ndarray[Any, Any] | ImageError":
+    def prepare(photo: str) -> Array | ImageError:
         try:
             return recommender.prepare(open_photo(photo))
         except ImageError as error:
@@ -77,7 +76,7 @@ def ahead(function: Callable[[A], B], items: Iterable[A], *, threads: int, windo
         pool.shutdown(cancel_futures=True)
 
 
-def _row(photo: str, scores: "np.ndarray[Any, Any]", recommender: "Recommender") -> Row:
+def _row(photo: str, scores: Array, recommender: "Recommender") -> Row:
     order = scores.argsort(kind="stable")[::-1][:_TOP_K]
     labels = [recommender.vocabulary.labels[i] for i in order]
     guesses = [

@@ -62,7 +62,7 @@ class Meaning(BaseModel):
     tag: str = Field(description="The canonical tag; the cleaned one where none is known.", examples=["강아지"])
     canonical: list[str] = Field(description="Keys of the labels meant, best first.", examples=[["dog"]])
     rule: str = Field(description="The rule that decided.", examples=["variant"])
-    score: float = Field(ge=0, le=1, examples=[0.99])
+    score: float = Field(ge=0, le=1, description="Rank of the rule, set by hand; not a probability.", examples=[0.99])
 
 
 class Related(BaseModel):

@@ -35,7 +35,7 @@ class Habits:
         typed = select(PostTag.post_id, PostTag.typed).join(Post).where(*own, Post.id.in_(newest))
         for post, tag in db.execute(typed.order_by(Post.taken_at, Post.id, PostTag.position)):
             posts.setdefault(post, []).append(tag)
-        history = History.from_tags(list(dict.fromkeys(tags)) for tags in posts.values()) if posts else None
+        history = History(list(dict.fromkeys(tags)) for tags in posts.values()) if posts else None
         with self._lock:
             self._known[user] = (state, history)
             if len(self._known) > _USERS:

@@ -177,5 +177,5 @@ def _check(services: Services, db: Session, work: Import) -> None:
 
 
 def _count(db: Session, work: Import, size: int) -> None:
-    work.files, work.received = Import.files + 1, Import.received + size  # type: ignore[assignment]
+    work.files, work.received = Import.files + 1, Import.received + size
     db.commit()

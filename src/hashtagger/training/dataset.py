@@ -1,10 +1,10 @@
 """Photos with their labels: class folders or a manifest, split into sides, and streamed to a network."""
 
 import json
+import logging
 import math
 import os
 import random
-import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hashtagger.arrays import Array
 from hashtagger.errors import ImageError, TrainingError, cause_of
 from hashtagger.groups import merge
 from hashtagger.i18n import _
@@ -21,9 +22,10 @@ from hashtagger.training.duplicates import duplicate_groups
 from hashtagger.vocabulary import load_vocabulary
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from torch.utils.data import DataLoader
+
+_log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.jsonl"
 OTHER = "other"
@@ -124,7 +126,7 @@ def read_entries(data: "str | os.PathLike[str]") -> tuple[Path, list[dict[str, A
 
 
 def _list_class_folders(data: Path) -> list[dict[str, Any]]:
-    """Make entries of the photos in class folders, or in class folders of splits; say how many lie elsewhere."""
+    """Make entries of the photos in class folders, or in class folders of splits; warn of those elsewhere."""
     found = [photo.relative_to(data) for photo in find_photos(data)]
     folders = {folder for file in found for folder in file.parents if folder.name}
     written = {folder for folder in folders if any((data / folder / name).is_file() for name in _WRITTEN)}
@@ -145,14 +147,10 @@ def _list_class_folders(data: Path) -> list[dict[str, Any]]:
     below = {folder.relative_to(data) for place in places for folder in place.iterdir() if folder.is_dir()}
     empty = sorted(str(folder) for folder in below - folders if not folder.name.startswith("."))
     if entries and empty:
-        print(_("no photos in these folders: {names}").format(names=", ".join(empty)), file=sys.stderr)
+        _log.warning(_("no photos in these folders: {names}").format(names=", ".join(empty)))
     if entries and len(entries) < len(found):
-        print(
-            _("not used, as they lie in no class folder or in that of an earlier run: {n} photos").format(
-                n=len(found) - len(entries)
-            ),
-            file=sys.stderr,
-        )
+        said = _("not used, as they lie in no class folder or in that of an earlier run: {n} photos")
+        _log.warning(said.format(n=len(found) - len(entries)))
     return entries
 
 
@@ -241,7 +239,7 @@ def split_photos(photos: Sequence[Photo], val_share: float, *, seed: int, group_
     Args:
         photos: If any of them has a split, all come back as they are.
         val_share: Part of each class that validates, 0..1, as near as the groups allow.
-        seed: Of the draw.
+        seed: Seeds the random draw.
         group_by_source: Keep all photos of one source on one side too.
     """
     if any(photo.split for photo in photos):
@@ -350,7 +348,7 @@ def workers() -> int:
 
 def training_loader(
     photos: Sequence[Photo],
-    transform: "Callable[[Any], np.ndarray[Any, Any]]",
+    transform: Callable[[Any], Array],
     *,
     batch: int,
     balance: float,
@@ -405,7 +403,7 @@ def steps_per_epoch(photos: int, batch: int, devices: int = 1) -> int:
 
 
 def reading_loader(
-    photos: Sequence[Photo], transform: "Callable[[Any], np.ndarray[Any, Any]]", *, batch: int, shorter_side: int
+    photos: Sequence[Photo], transform: Callable[[Any], Array], *, batch: int, shorter_side: int
 ) -> "DataLoader[Any]":
     """Load all photos once, in order."""
     from torch.utils.data import DataLoader

@@ -2,8 +2,8 @@
 
 import dataclasses
 import json
+import logging
 import os
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hashtagger.arrays import Array
 from hashtagger.errors import TrainingError
 from hashtagger.i18n import _
 from hashtagger.models.preprocess import preprocess
@@ -22,11 +23,8 @@ from hashtagger.training.report import write_report
 from hashtagger.vocabulary import load_vocabulary
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from torch import nn
-
-    Array = np.ndarray[Any, Any]
 
 PRECISION = 0.9
 """Part of what is said that the fitted threshold makes right."""
@@ -44,20 +42,20 @@ class Answers:
     """
 
     photos: list[Photo]
-    logits: "Array"
-    truth: "Array"
-    right: "Array"
+    logits: Array
+    truth: Array
+    right: Array
 
-    def __getitem__(self, chosen: "Array") -> "Answers":
+    def __getitem__(self, chosen: Array) -> "Answers":
         """Those photos alone whose entry in ``chosen``, bool (photos,), is true."""
         photos = [photo for photo, yes in zip(self.photos, chosen, strict=True) if yes]
         return Answers(photos, self.logits[chosen], self.truth[chosen], self.right[chosen])
 
-    def confidence(self, temperature: float) -> "Array":
+    def confidence(self, temperature: float) -> Array:
         """Probability, 0..1, of the label that each photo is given first."""
         return metrics.softmax(self.logits, temperature).max(axis=1)
 
-    def hits(self, k: int = 1) -> "Array":
+    def hits(self, k: int = 1) -> Array:
         """Whether a fitting label is among each photo's first ``k``."""
         return metrics.ranked_right(self.logits, self.right, k)
 
@@ -138,13 +136,11 @@ def evaluate(
         save_weights(path, network, config, dtype=_float_type(path))
         renew_checksum(path)
         if config.threshold == 1.0:
-            print(
-                _(
-                    "no threshold makes nine in ten right of what is said on {name}; {path} says nothing unless a "
-                    "lower threshold is given"
-                ).format(name=calibrate, path=path),
-                file=sys.stderr,
+            said = _(
+                "no threshold makes nine in ten right of what is said on {name}; {path} says nothing unless a "
+                "lower threshold is given"
             )
+            logging.getLogger(__name__).warning(said.format(name=calibrate, path=path))
     return report
 
 
@@ -199,7 +195,7 @@ def predict(network: "nn.Module", config: ModelConfig, photos: Sequence[Photo]) 
 
 def run_network(
     network: "nn.Module", config: ModelConfig, photos: Sequence[Photo]
-) -> "tuple[Array, list[int], list[str]]":
+) -> tuple[Array, list[int], list[str]]:
     """Collect a network's outputs, float (photos read, outputs), the numbers of those photos, and the problems."""
     import numpy as np
     import torch
@@ -256,7 +252,7 @@ def measure(answers: Answers, other: Answers, config: ModelConfig) -> dict[str, 
     }
 
 
-def with_interval(measure: Any, *arrays: "Array") -> dict[str, float]:
+def with_interval(measure: Any, *arrays: Array) -> dict[str, float]:
     """Value of a measure and its 95% bootstrap interval."""
     low, high = metrics.bootstrap(measure, arrays)
     return {"value": float(measure(*arrays)), "low": float(low), "high": float(high)}
@@ -290,13 +286,13 @@ def _abstention(answers: Answers, other: Answers, config: ModelConfig) -> dict[s
     }
 
 
-def _by_label(truth: "Array", said: "Array", keys: Sequence[str]) -> dict[str, Any]:
+def _by_label(truth: Array, said: Array, keys: Sequence[str]) -> dict[str, Any]:
     """Count each label's photos and measure its rates with 95% intervals; a label without photos has no rates."""
     import numpy as np
 
     found = np.unique(truth)
 
-    def rates(truth: "Array", said: "Array") -> "Array":
+    def rates(truth: Array, said: Array) -> Array:
         table = metrics.confusion(truth, said, len(keys))
         # A resample without a photo of the label says nothing of it.
         return np.where(table.sum(axis=1) > 0, metrics.precision_recall_f1(table), np.nan)[:, found]

@@ -14,4 +14,6 @@ def require(*packages: str) -> None:
     """
     for package in packages:
         if importlib.util.find_spec(package) is None:
-            raise MissingExtraError(_("{package} is missing: pip install 'hashtagger[train]'").format(package=package))
+            raise MissingExtraError(
+                _("{package} is missing: pip install '.[train]' in a clone of hashtagger").format(package=package)
+            )
