@@ -17,6 +17,12 @@ class VocabularyError(HashtaggerError, ValueError):
     """An unknown vocabulary or label, or a vocabulary file that does not say what it must."""
 
 
+class UnknownLabelError(VocabularyError, KeyError):
+    """A label that a vocabulary does not have."""
+
+    __str__ = Exception.__str__  # that of KeyError puts the message in quotes
+
+
 class ModelError(HashtaggerError, ValueError):
     """A network that does not exist, or cannot do what is asked of it."""
 

@@ -46,7 +46,7 @@ class Lexicon:
         exact: Whole folded tags and the keys they stand for; ``()`` where the user excluded them.
         words: Words of compounds; those without keys win over label words they overlap, unless more is left unknown.
         label_words: Those of them that speak for a label.
-        lengths: For a first character, how long the words are that start with it.
+        lengths: For each first character, the lengths of the words that start with it.
         label_lengths: The same of the label words.
         stems: What stands for a label only before a suffix.
         suffixes: What people hang behind tags (스타그램, 그램 ...).

@@ -8,8 +8,9 @@ from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from hashtagger.arrays import Array
 from hashtagger.errors import ImageError
-from hashtagger.history import History
+from hashtagger.history import History, Past
 from hashtagger.i18n import _
 from hashtagger.images import ImageLike, as_photos, is_one, load_image
 from hashtagger.once import once
@@ -17,10 +18,7 @@ from hashtagger.related import related
 from hashtagger.vocabulary import Label, Vocabulary, load_vocabulary
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import nn
-
-    from hashtagger.history import Past
 
 _BATCH = 32
 """Photos that the network sees at a time."""
@@ -135,7 +133,7 @@ class Recommender:
         """The side, in pixels, of the square that the network sees."""
         return self.config.image_size
 
-    def scores(self, images: ImageLike | Iterable[ImageLike]) -> "np.ndarray[Any, Any]":
+    def scores(self, images: ImageLike | Iterable[ImageLike]) -> Array:
         """Score every label for every photo.
 
         Args:
@@ -154,7 +152,7 @@ class Recommender:
         rows = [self.score_pixels(np.stack(batch)) for batch in _batches(prepared)]
         return np.concatenate(rows) if rows else np.empty((0, len(self.vocabulary)), np.float32)
 
-    def prepare(self, image: ImageLike) -> "np.ndarray[Any, Any]":
+    def prepare(self, image: ImageLike) -> Array:
         """Turn a photo into the pixels that the network sees. Several threads may call this at once.
 
         Returns:
@@ -167,7 +165,7 @@ class Recommender:
 
         return preprocess(load_image(image, shorter_side=self.image_size), self.config)
 
-    def score_pixels(self, pixels: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    def score_pixels(self, pixels: Array) -> Array:
         """Score every label for photos that went through :meth:`prepare`.
 
         Args:
@@ -179,12 +177,10 @@ class Recommender:
         import numpy as np
 
         scaled = self._compute(pixels) / np.float32(self.config.temperature)
-        powers: np.ndarray[Any, Any] = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        powers: Array = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
 
-    def score_readable(
-        self, prepared: "Iterable[np.ndarray[Any, Any] | ImageError]"
-    ) -> "Iterator[np.ndarray[Any, Any] | ImageError]":
+    def score_readable(self, prepared: Iterable[Array | ImageError]) -> Iterator[Array | ImageError]:
         """Score a batch of photos, some of which may have been unreadable.
 
         Args:
@@ -208,7 +204,7 @@ class Recommender:
         *,
         top_k: int = ...,
         threshold: float | None = ...,
-        history: "Past | None" = ...,
+        history: Past | None = ...,
     ) -> list[Recommendation]: ...
     @overload
     def recommend(
@@ -217,7 +213,7 @@ class Recommender:
         *,
         top_k: int = ...,
         threshold: float | None = ...,
-        history: "Past | None" = ...,
+        history: Past | None = ...,
     ) -> list[list[Recommendation]]: ...
     def recommend(
         self,
@@ -225,7 +221,7 @@ class Recommender:
         *,
         top_k: int = 5,
         threshold: float | None = None,
-        history: "Past | None" = None,
+        history: Past | None = None,
     ) -> list[Recommendation] | list[list[Recommendation]]:
         """Recommend hashtags for a photo, or for each of several.
 
@@ -247,13 +243,13 @@ class Recommender:
         return [choose(scores) for scores in self.scores(image)]
 
     @overload
-    def recommend_each(  # type: ignore[overload-overlap]
+    def recommend_each(
         self,
         images: ImageLike,
         *,
         top_k: int = ...,
         threshold: float | None = ...,
-        history: "Past | None" = ...,
+        history: Past | None = ...,
     ) -> Iterator[tuple[ImageLike, list[Recommendation] | ImageError]]: ...
     @overload
     def recommend_each(
@@ -262,7 +258,7 @@ class Recommender:
         *,
         top_k: int = ...,
         threshold: float | None = ...,
-        history: "Past | None" = ...,
+        history: Past | None = ...,
     ) -> Iterator[tuple[T, list[Recommendation] | ImageError]]: ...
     def recommend_each(
         self,
@@ -270,7 +266,7 @@ class Recommender:
         *,
         top_k: int = 5,
         threshold: float | None = None,
-        history: "Past | None" = None,
+        history: Past | None = None,
     ) -> Iterator[tuple[Any, list[Recommendation] | ImageError]]:
         """Recommend for a stream of photos; one that cannot be read yields its ImageError, and the rest go on.
 
@@ -280,18 +276,22 @@ class Recommender:
             threshold: As in :meth:`recommend`.
             history: As in :meth:`recommend`.
 
-        Yields:
-            Each input with its recommendations, in order.
+        Returns:
+            An iterator over each input with its recommendations, in order.
 
         Raises:
             ValueError: As :meth:`recommend`.
         """
-        choose = self._chooser(top_k, threshold, history)
-        for batch in _batches(as_photos(images)):
+        return self._each(as_photos(images), self._chooser(top_k, threshold, history))
+
+    def _each(
+        self, images: Iterable[T], choose: Callable[[Array], list[Recommendation]]
+    ) -> Iterator[tuple[T, list[Recommendation] | ImageError]]:
+        for batch in _batches(images):
             for image, scores in zip(batch, self.score_readable(map(self._try, batch)), strict=True):
                 yield image, scores if isinstance(scores, ImageError) else choose(scores)
 
-    def heatmap(self, image: ImageLike, key: str) -> "np.ndarray[Any, Any]":
+    def heatmap(self, image: ImageLike, key: str) -> Array:
         """Show how much each place of a photo looks like a label; see :func:`hashtagger.explain.heatmap.heat_map`.
 
         Args:
@@ -310,7 +310,7 @@ class Recommender:
 
         return heat_map(self.model, self.config, load_image(image), self.vocabulary.index(key))
 
-    def _prepare_numbered(self, number: int, image: ImageLike) -> "np.ndarray[Any, Any]":
+    def _prepare_numbered(self, number: int, image: ImageLike) -> Array:
         try:
             return self.prepare(image)
         except ImageError as error:
@@ -318,15 +318,15 @@ class Recommender:
                 raise
             raise ImageError(_("photo {number}: {cause}").format(number=number, cause=error)) from error
 
-    def _try(self, image: Any) -> "np.ndarray[Any, Any] | ImageError":
+    def _try(self, image: Any) -> Array | ImageError:
         try:
             return self.prepare(image)
         except ImageError as error:
             return error
 
     def _chooser(
-        self, top_k: int, threshold: float | None, history: "Past | None"
-    ) -> "Callable[[np.ndarray[Any, Any]], list[Recommendation]]":
+        self, top_k: int, threshold: float | None, history: Past | None
+    ) -> Callable[[Array], list[Recommendation]]:
         """Check the options of :meth:`recommend`, and return what turns a photo's scores into recommendations."""
         if top_k < 1:
             raise ValueError(f"top_k must be 1 or more, not {top_k}")
@@ -340,7 +340,7 @@ class Recommender:
                 return Recommendation(label.tag, score, label, related(label.tag, _RELATED))
             return Recommendation(habits.spelling(label), score, label, habits.companions(label, _RELATED))
 
-        def choose(scores: "np.ndarray[Any, Any]") -> list[Recommendation]:
+        def choose(scores: Array) -> list[Recommendation]:
             if habits is not None:
                 scores = habits.adjust(scores, self.vocabulary)
             best = scores.argsort(kind="stable")[::-1][:top_k]
@@ -366,7 +366,7 @@ def recommend(  # type: ignore[overload-overlap]  # text is a path, not its lett
     *,
     top_k: int = ...,
     threshold: float | None = ...,
-    history: "Past | None" = ...,
+    history: Past | None = ...,
     vocabulary: str | os.PathLike[str] | Vocabulary = ...,
 ) -> list[Recommendation]: ...
 @overload
@@ -375,7 +375,7 @@ def recommend(
     *,
     top_k: int = ...,
     threshold: float | None = ...,
-    history: "Past | None" = ...,
+    history: Past | None = ...,
     vocabulary: str | os.PathLike[str] | Vocabulary = ...,
 ) -> list[list[Recommendation]]: ...
 def recommend(
@@ -383,7 +383,7 @@ def recommend(
     *,
     top_k: int = 5,
     threshold: float | None = None,
-    history: "Past | None" = None,
+    history: Past | None = None,
     vocabulary: str | os.PathLike[str] | Vocabulary = "hashtags_ko",
 ) -> list[Recommendation] | list[list[Recommendation]]:
     """Recommend hashtags for a photo, or for each of several, with the bundled weights.

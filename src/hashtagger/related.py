@@ -81,7 +81,7 @@ class RelatedTable:
     """Related tags of many tags.
 
     Attributes:
-        card: From what and when it was built.
+        card: What it was built from, and when.
         rows: For each folded tag, its related tags, best first, with a space between.
     """
 

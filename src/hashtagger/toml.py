@@ -40,7 +40,7 @@ def find_toml(given: "str | os.PathLike[str]", folder: Path, error: type[Hashtag
         given: A path that ends in ``.toml``, which comes back as it is, or one of :func:`bundled`.
         folder: Holds the files that have names.
         error: Raised if there is no file of that name.
-        unknown: Its message, with the fields ``{name}`` and ``{known}``.
+        unknown: The error's message, with the fields ``{name}`` and ``{known}``.
     """
     path = Path(given)
     if path.suffix != ".toml":

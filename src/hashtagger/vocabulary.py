@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from hashtagger.errors import VocabularyError, cause_of
+from hashtagger.errors import UnknownLabelError, VocabularyError, cause_of
 from hashtagger.i18n import _
 from hashtagger.toml import bundled, find_toml, read_toml
 
@@ -43,7 +43,8 @@ class Vocabulary:
     """An ordered list of labels; a model's output ``i`` is ``labels[i]``.
 
     Iterating gives the labels, and ``vocabulary["dog"]`` the label with that key or tag (``"강아지"``, ``"#강아지"``);
-    ``"dog" in vocabulary`` tells whether there is one.
+    ``"dog" in vocabulary`` tells whether there is one. A label that is not there is an
+    :class:`~hashtagger.errors.UnknownLabelError`, which is a KeyError.
     """
 
     name: str
@@ -67,12 +68,15 @@ class Vocabulary:
         return iter(self.labels)
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and self._find(key) is not None
+        return key in self.labels if isinstance(key, Label) else isinstance(key, str) and self._find(key) is not None
 
     def __getitem__(self, key: str) -> Label:
+        if not isinstance(key, str):
+            found = type(key).__name__
+            raise TypeError(f"a label is found by its key or tag, not by {found}; for positions there is .labels")
         label = self._find(key)
         if label is None:
-            raise VocabularyError(
+            raise UnknownLabelError(
                 _("vocabulary {name} has no label {key!r}; it has: {known}").format(
                     name=self.name, key=key, known=", ".join(self.keys)
                 )
@@ -89,7 +93,7 @@ class Vocabulary:
         """Position of a label, given by its key or tag, among the model's outputs.
 
         Raises:
-            VocabularyError: There is no such label.
+            UnknownLabelError: There is no such label.
         """
         return self.labels.index(self[key])
 

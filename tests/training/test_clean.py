@@ -12,7 +12,7 @@ from hashtagger.errors import TrainingError
 from hashtagger.models import create_model
 from hashtagger.models.weights import ModelConfig, save_weights
 from hashtagger.training import label_check
-from hashtagger.training.clean import apply_findings, clean, text_and_flat
+from hashtagger.training.clean import FLAT, TEXT, apply_findings, clean, text_and_flat
 from hashtagger.training.dataset import read_photos
 
 
@@ -188,13 +188,37 @@ def test_outliers_are_found_and_small_labels_left_alone():
     assert label_check.wrong_labels(features, keys) == []
 
 
-def test_text_and_flat(sample_photos):
-    text, flat = text_and_flat(page_of_text())
-    assert text > 0.3
-    for path in sample_photos.values():
-        text, flat = text_and_flat(Image.open(path))
-        assert text < 0.05
-        assert flat < 0.6
+def drawn(size, lines, pitch, points, ground, ink):
+    picture = Image.new("RGB", size, ground)
+    draw = ImageDraw.Draw(picture)
+    for number in range(lines):
+        draw.text((40, 30 + number * pitch), "Alerts and sounds, 24", fill=ink, font=ImageFont.load_default(points))
+    return picture
+
+
+def bannered(photo):
+    """A photo with two strips of large letters over it."""
+    photo = Image.open(photo).resize((640, 640))
+    photo.paste(drawn((640, 160), 2, 70, 56, "white", "red"), (0, 0))
+    photo.paste(drawn((640, 160), 2, 70, 56, "yellow", "black"), (0, 480))
+    return photo
+
+
+def test_what_is_drawn_is_print_and_photos_are_not(sample_photos):
+    pictures = {
+        "page": page_of_text(),
+        "list": drawn((540, 960), 12, 75, 22, "white", "black"),
+        "dark list": drawn((540, 960), 12, 75, 22, (18, 18, 18), (235, 235, 235)),
+        "document": drawn((1000, 1400), 40, 33, 24, (245, 240, 230), (40, 40, 40)),
+        "poster": drawn((540, 540), 4, 120, 56, (250, 220, 225), (180, 20, 60)),
+        "banners": bannered(sample_photos["flower"]),
+    }
+    assert [name for name, picture in pictures.items() if text_and_flat(picture)[0] < TEXT] == []
+    stripes = Image.fromarray(np.tile(np.repeat(np.uint8([0, 255]), 2), (160, 40)))
+    for photo in (stripes, *map(Image.open, sample_photos.values())):
+        text, flat = text_and_flat(photo)
+        assert text < TEXT / 2
+        assert flat < FLAT
     assert text_and_flat(Image.new("RGB", (300, 20), "red")) == (0.0, 1.0)
 
 

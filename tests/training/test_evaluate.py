@@ -239,11 +239,23 @@ def test_a_label_without_photos_is_in_the_report(weights, folders, tmp_path):
 
 
 def test_class_folders_are_one_set(weights, folders, tmp_path):
-    report = evaluate(folders, tmp_path, weights)
+    alone = shutil.copy(weights, tmp_path / "alone.safetensors")
+    report = evaluate(folders, tmp_path, alone)
     assert list(report["sets"]) == ["all"]
     assert report["sets"]["all"]["photos"] == 30
     assert report["other"] == {"photos": 0, "said": 0, "labels": {}}
     assert "silent_on_other" not in report["sets"]["all"]["abstention"]["at_weights_threshold"]
+
+
+def test_photos_that_the_run_learned_from_are_left_out_unless_a_split_says_otherwise(
+    weights, folders, tmp_path, caplog
+):
+    report = evaluate(folders, tmp_path, weights)
+    assert report["sets"]["all"]["photos"] == 9
+    assert f"{weights.with_name('photos.jsonl')}: 21 of the photos were learned from and are left out" in caplog.text
+    photos = [dataclasses.replace(photo, split="seen") for photo in read_photos(folders)]
+    write_manifest(photos, tmp_path / "seen.jsonl")
+    assert evaluate(tmp_path / "seen.jsonl", tmp_path, weights)["sets"]["seen"]["photos"] == 30
 
 
 def test_labels_that_the_network_lacks_are_refused(weights, manifest, tmp_path):

@@ -35,6 +35,19 @@ class KilledError(Exception):
     pass
 
 
+def kill_at(monkeypatch, epoch):
+    """Let the next run end as that epoch, from 0, begins."""
+    start = Tagger.on_train_epoch_start
+
+    def killed(self):
+        if self.current_epoch == epoch:
+            monkeypatch.undo()
+            raise KilledError
+        start(self)
+
+    monkeypatch.setattr(Tagger, "on_train_epoch_start", killed)
+
+
 @pytest.fixture(scope="module")
 def finished(folders, tmp_path_factory, request):
     """One whole run, and its recipe."""
@@ -89,20 +102,12 @@ def test_weights_are_the_best_epochs_average(finished):
 
 def test_a_killed_run_resumes_exactly_and_the_seed_decides(finished, folders, tmp_path, monkeypatch):
     _run, recipe, out = finished
-    start = Tagger.on_train_epoch_start
-
-    def killed(self):
-        if self.current_epoch == 1:
-            raise KilledError
-        start(self)
-
-    monkeypatch.setattr(Tagger, "on_train_epoch_start", killed)
+    kill_at(monkeypatch, 1)
     data, run = tmp_path / "data", tmp_path / "run"
     shutil.copytree(folders, data)
     with pytest.raises(KilledError):
         train(data, run, recipe, devices="cpu")
     assert state(run)["epoch"] == 0
-    monkeypatch.setattr(Tagger, "on_train_epoch_start", start)
     with pytest.raises(TrainingError, match="--resume"):
         train(data, run, recipe, devices="cpu")
     # What came to the data since is no part of the run, and what the command line says is passed over.
@@ -115,6 +120,21 @@ def test_a_killed_run_resumes_exactly_and_the_seed_decides(finished, folders, tm
     ]
     assert differing == []
     assert (run / "metrics.csv").read_bytes() == (out / "metrics.csv").read_bytes()
+
+
+def test_a_killed_run_resumes_at_the_rate_that_its_plateau_had_come_to(folders, tmp_path, recipe, monkeypatch):
+    # So small a rate that nothing gets better.
+    recipe = dataclasses.replace(
+        recipe, **SMALLEST, sizes=(24,), epochs=(3,), schedule="plateau", patience=0, learning_rate=1e-6
+    )
+    train(folders, tmp_path / "whole", recipe, devices="cpu")
+    kill_at(monkeypatch, 2)
+    with pytest.raises(KilledError):
+        train(folders, tmp_path / "killed", recipe, devices="cpu")
+    train(folders, tmp_path / "killed", recipe, resume=True, devices="cpu")
+    whole, resumed = ((tmp_path / run / "metrics.csv").read_text("utf-8") for run in ("whole", "killed"))
+    assert resumed == whole
+    assert [row["learning_rate"] for row in csv.DictReader(whole.splitlines())] == ["1e-06", "1e-06", "5e-07"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM that can be caught")
@@ -178,7 +198,8 @@ def test_another_seed_gives_another_network(finished, folders, tmp_path):
     assert (tmp_path / "metrics.csv").read_text().splitlines()[1] != (out / "metrics.csv").read_text().splitlines()[1]
 
 
-def test_sigmoid_adamw_plateau_and_early_stopping(folders, tmp_path, recipe):
+def test_a_run_that_stopped_early_has_ended(folders, tmp_path, recipe, monkeypatch, capfd):
+    """With a sigmoid, AdamW and a plateau."""
     recipe = dataclasses.replace(
         recipe,
         # Without batch norm, whose statistics move at a learning rate of 0 too.
@@ -195,6 +216,23 @@ def test_sigmoid_adamw_plateau_and_early_stopping(folders, tmp_path, recipe):
     )
     run = train(folders, tmp_path, recipe, devices="cpu")
     assert (run["best"]["epoch"], run["epochs"]) == (1, 3)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    capfd.readouterr()
+    assert train(folders, tmp_path, recipe, resume=True, devices="cpu") == json.loads(json.dumps(run))
+    said = f"{tmp_path}: has ended after epoch 3; to train on, give another folder, and its weights to --init\n"
+    assert capfd.readouterr().err == said
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    # What went before does not make a run that was begun anew in the folder an ended one.
+    shutil.rmtree(tmp_path / "checkpoints")
+    kill_at(monkeypatch, 1)
+    with pytest.raises(KilledError):
+        train(folders, tmp_path, recipe, devices="cpu")
+    checkpoint = tmp_path / "checkpoints" / "last.ckpt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
+    with pytest.raises(TrainingError, match=r"last\.ckpt: damaged; copy best\.ckpt"):
+        train(folders, tmp_path, recipe, resume=True, devices="cpu")
+    shutil.copy(tmp_path / "checkpoints" / "best.ckpt", checkpoint)
+    assert train(folders, tmp_path, recipe, resume=True, devices="cpu")["epochs"] == 3
 
 
 def test_the_average_follows_the_weights(folders, recipe):
@@ -321,6 +359,8 @@ def test_a_resumed_run_knows_its_start_and_what_it_could_not_read(finished, fold
     recipe = dataclasses.replace(recipe, epochs=(1, 0), balance=0, batch=22, val_share=0.1)
     run = train(data, tmp_path / "run", recipe, init=init, devices="cpu")
     assert run["problems"] == [f"{data}/flower/broken-\udcb2.png: empty"]
+    # As if stopped just before its end.
+    (tmp_path / "run" / "run.json").unlink()
     resumed = train(folders, tmp_path / "run", recipe, resume=True, devices="cpu")
     assert f"{tmp_path / 'run'}: goes on with its own photos; {folders} is not read\n" in capfd.readouterr().err
     assert (resumed["data"], resumed["init"], resumed["problems"]) == (str(data), init, run["problems"])
@@ -370,12 +410,17 @@ def test_the_command_adapts_the_recipe():
     assert adapt(recipe, None, None, None) == recipe
     assert adapt(recipe, None, "9", None).epochs == (5, 4)
     assert adapt(recipe, None, "4,5", None).epochs == (4, 5)
+    one = adapt(recipe, None, "1", None)
+    assert (one.sizes, one.epochs, one.final_size) == ((64,), (1,), 64)
+    assert adapt(recipe, None, "2", "64,80,96").sizes == (64, 80)
     three = adapt(recipe, "resnet18", None, "64,96,128")
     assert (three.model, three.sizes, three.epochs, three.final_size) == ("resnet18", (64, 96, 128), (4, 4, 3), 128)
     with pytest.raises(TrainingError, match="--size 'big'"):
         adapt(recipe, None, None, "big")
     with pytest.raises(TrainingError, match="as many"):
         adapt(recipe, None, "4,5", "64,96,128")
+    with pytest.raises(TrainingError, match="positive"):
+        adapt(recipe, None, "0", None)
 
 
 def test_the_command_refuses_in_one_line(tmp_path, folders):

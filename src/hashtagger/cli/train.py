@@ -23,7 +23,7 @@ def _numbers(text: str, name: str) -> tuple[int, ...]:
 def adapt(
     recipe: Recipe, model: str | None, epochs: str | None, size: str | None, vocabulary: str | None = None
 ) -> Recipe:
-    """Change a recipe as the command line says; one number of epochs is shared out over the sizes.
+    """Change a recipe as the command line says; one number of epochs is shared out over the sizes, one each at least.
 
     Another network comes without the options of the recipe's own, and with its authors' mean and std.
 
@@ -34,6 +34,7 @@ def adapt(
     sizes = _numbers(size, "size") if size else recipe.sizes
     stages = _numbers(epochs, "epochs") if epochs else recipe.epochs
     if len(stages) == 1 or (not epochs and len(stages) != len(sizes)):
+        sizes = sizes[: max(1, sum(stages))]
         share, rest = divmod(sum(stages), len(sizes))
         stages = tuple(share + (stage < rest) for stage in range(len(sizes)))
     if model and model != recipe.model:
@@ -43,7 +44,7 @@ def adapt(
         vocabulary=recipe.vocabulary if vocabulary is None else vocabulary,
         sizes=sizes,
         epochs=stages,
-        image_size=sizes[-1] if size else recipe.image_size,
+        image_size=sizes[-1] if size or sizes != recipe.sizes else recipe.image_size,
     )
 
 

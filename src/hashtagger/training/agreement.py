@@ -23,9 +23,9 @@ def measure_agreement(
     """Ask a network in float32 and another runtime about the same labelled photos.
 
     Args:
-        network: In eval mode, on the CPU.
-        runtime: Pixels to logits.
-        config: Of the network.
+        network: The network, in eval mode and on the CPU.
+        runtime: Turns pixels into logits.
+        config: What the weights file says of the network.
         data: Class folders or a manifest; of one with splits the photos of ``val`` count.
 
     Returns:

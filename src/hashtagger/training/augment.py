@@ -2,12 +2,12 @@
 
 import math
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from hashtagger.arrays import Array
 from hashtagger.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    import numpy as np
     from PIL.Image import Image
     from torch import Tensor
 
@@ -19,7 +19,7 @@ class Augment:
     """
 
     def __init__(self, recipe: Recipe, size: int) -> None:
-        from torchvision.transforms import v2  # type: ignore[import-untyped]
+        from torchvision.transforms import v2
 
         strength = recipe.jitter
         self.recipe = recipe
@@ -27,7 +27,7 @@ class Augment:
         self.jitter = v2.ColorJitter(strength, strength, strength, strength / 4) if strength else None
         self.trivial = v2.TrivialAugmentWide() if recipe.trivial_augment else None
 
-    def __call__(self, image: "Image") -> "np.ndarray[Any, Any]":
+    def __call__(self, image: "Image") -> Array:
         """Vary ``image``, which is RGB and of any size."""
         import numpy as np
         from PIL.Image import Resampling, Transpose

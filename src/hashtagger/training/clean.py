@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hashtagger.digest import digest_at
 from hashtagger.errors import ImageError, TrainingError
@@ -22,17 +22,12 @@ from hashtagger.training.extra import require
 from hashtagger.training.plots import draw_balance
 from hashtagger.training.review import write_page
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
-
 FINDINGS = "findings.jsonl"
 ACTIONS = ("drop", "relabel", "keep")
 KINDS = ("unreadable", "duplicate", "near-duplicate", "text", "flat", "label", "outlier")
 
-TEXT = 0.2
-"""Part of a photo's area that looks like print from which on it counts as text-heavy."""
+TEXT = 0.01
+"""From how much print on even ground a photo counts as text-heavy, see :func:`text_and_flat`."""
 FLAT = 0.75
 """Part of a photo's area without any detail from which on it counts as flat."""
 
@@ -49,7 +44,7 @@ class Finding:
         action: What ``--apply`` does with it: ``"drop"``, ``"relabel"`` (to ``suggestion``) or ``"keep"``.
         suggestion: Another label that fits better; ``""`` where there is none.
         twin: The photo that it is a duplicate of; ``""`` where it is none.
-        reason: In words.
+        reason: Why, in words.
     """
 
     file: str
@@ -237,24 +232,28 @@ def _twins(photos: Sequence[Photo], hashes: Sequence[int | None], contents: Sequ
 
 
 def text_and_flat(image: Any) -> tuple[float, float]:
-    """Part of a photo's area that looks like print, and part that shows nothing, each 0..1.
+    """How much of a photo is print on even ground, and which part of it shows nothing, each 0..1.
 
     Blocks of 8x8 pixels (the shorter side being 160) are print when they have two tones, far apart, that
-    change places often; they show nothing when all their pixels are nearly of one tone.
+    change places often, along rows and along columns: letters do, stripes do not. They show nothing when all
+    their pixels are nearly of one tone. The part that is print is multiplied by the part of all pixels that have
+    the commonest of 32 shades of grey: screens, pages and posters have an even ground, photos have many shades.
     """
     import numpy as np
 
     scale = 160 / min(image.size)
     width, height = (max(8, round(side * scale)) // 8 * 8 for side in image.size)
-    grey = np.asarray(image.convert("L").resize((width, height)), dtype=np.float32)
-    blocks = grey.reshape(height // 8, 8, width // 8, 8).transpose(0, 2, 1, 3)
+    grey = np.asarray(image.convert("L").resize((width, height)))
+    ground = np.bincount(grey.ravel() // 8).max() / grey.size
+    blocks = grey.astype(np.float32).reshape(height // 8, 8, width // 8, 8).transpose(0, 2, 1, 3)
     low, high = blocks.min((2, 3), keepdims=True), blocks.max((2, 3), keepdims=True)
     contrast = high - low
     tone = (blocks - low) / np.maximum(contrast, 1)
     two_tones = ((tone < 0.25) | (tone > 0.75)).mean((2, 3)) >= 0.6
-    changes = np.diff(tone > 0.5, axis=3).sum((2, 3)) >= 12
+    changes = np.minimum(*(np.diff(tone > 0.5, axis=axis).sum((2, 3)) for axis in (2, 3)))
     contrast = contrast[:, :, 0, 0]
-    return float(((contrast >= 70) & two_tones & changes).mean()), float((contrast <= 6).mean())
+    text = ((contrast >= 70) & two_tones & (changes >= 10)).mean() * ground
+    return float(text), float((contrast <= 6).mean())
 
 
 def _label_findings(

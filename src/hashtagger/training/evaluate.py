@@ -20,11 +20,14 @@ from hashtagger.training import metrics
 from hashtagger.training.dataset import OTHER, Photo, read_photos, reading_loader, targets
 from hashtagger.training.extra import require
 from hashtagger.training.report import write_report
+from hashtagger.training.train import PHOTOS
 from hashtagger.vocabulary import load_vocabulary
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+_log = logging.getLogger(__name__)
 
 PRECISION = 0.9
 """Part of what is said that the fitted threshold makes right."""
@@ -72,7 +75,8 @@ def evaluate(
 
     Each split of the data but ``train`` is measured on its own (all photos where there are no splits), and
     with the photos of key ``other`` how often the network speaks where no label fits. A split of which no photo can
-    be read is left out and reported. Photos see the same preprocessing as in
+    be read is left out and reported; of photos without a split, so are those that the ``photos.jsonl`` beside the
+    weights says they were trained on. Photos see the same preprocessing as in
     :meth:`hashtagger.Recommender.recommend`.
 
     Args:
@@ -140,12 +144,20 @@ def evaluate(
                 "no threshold makes nine in ten right of what is said on {name}; {path} says nothing unless a "
                 "lower threshold is given"
             )
-            logging.getLogger(__name__).warning(said.format(name=calibrate, path=path))
+            _log.warning(said.format(name=calibrate, path=path))
     return report
 
 
 def _photos_to_measure(data: "str | os.PathLike[str]", weights: Path, config: ModelConfig) -> list[Photo]:
     photos = [photo for photo in read_photos(data) if photo.split != "train"]
+    manifest = weights.with_name(PHOTOS)
+    if manifest.is_file():
+        trained = {photo.path for photo in read_photos(manifest) if photo.split == "train"}
+        left = [photo for photo in photos if photo.split or photo.path.resolve() not in trained]
+        if len(left) < len(photos):
+            said = _("{path}: {n} of the photos were learned from and are left out")
+            _log.warning(said.format(path=manifest, n=len(photos) - len(left)))
+        photos = left
     unknown = sorted({photo.key for photo in photos} - {*config.keys, OTHER})
     if unknown:
         raise TrainingError(

@@ -2,18 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+from hashtagger.arrays import Array
 
 FEWEST = 10
 """Photos that a label needs for anything to be said about it."""
 
 
-def wrong_labels(features: "Array", keys: Sequence[str], seed: int = 0) -> list[tuple[int, str, float]]:
+def wrong_labels(features: Array, keys: Sequence[str], seed: int = 0) -> list[tuple[int, str, float]]:
     """Find photos whose label is likely wrong, by confident learning.
 
     A logistic regression on the features is asked about photos that it has not seen (five folds). A photo
@@ -23,7 +19,7 @@ def wrong_labels(features: "Array", keys: Sequence[str], seed: int = 0) -> list[
     Args:
         features: float (photos, features).
         keys: Label of each photo.
-        seed: Of the folds.
+        seed: Seeds the random draw of the folds.
 
     Returns:
         (number of the photo, likelier label, by how much more probable it is), surest first.
@@ -51,7 +47,7 @@ def wrong_labels(features: "Array", keys: Sequence[str], seed: int = 0) -> list[
     return [(int(chosen[i]), str(labels[likelier[i]]), float(margin[i])) for i in found[np.argsort(-margin[found])]]
 
 
-def outliers(features: "Array", keys: Sequence[str], limit: float = 4.0) -> list[tuple[int, float]]:
+def outliers(features: Array, keys: Sequence[str], limit: float = 4.0) -> list[tuple[int, float]]:
     """Find photos far from all others of their label.
 
     The distance is the mean cosine distance to the label's ten nearest other photos (as many as there are);
@@ -76,7 +72,7 @@ def outliers(features: "Array", keys: Sequence[str], limit: float = 4.0) -> list
     return sorted(((i, score) for i, score in found if score > limit), key=lambda pair: -pair[1])
 
 
-def _of_large_labels(keys: Sequence[str]) -> "Array":
+def _of_large_labels(keys: Sequence[str]) -> Array:
     import numpy as np
 
     counts = Counter(keys)

@@ -5,15 +5,12 @@ Everywhere ``right`` is bool (photos, labels): the labels that count as right fo
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array: TypeAlias = np.ndarray[Any, Any]
+from hashtagger.arrays import Array
 
 
-def softmax(logits: "Array", temperature: float = 1.0) -> "Array":
+def softmax(logits: Array, temperature: float = 1.0) -> Array:
     """Turn logits (photos, labels) into probabilities; rows sum to 1."""
     import numpy as np
 
@@ -23,7 +20,7 @@ def softmax(logits: "Array", temperature: float = 1.0) -> "Array":
     return probabilities
 
 
-def ranked_right(scores: "Array", right: "Array", k: int) -> "Array":
+def ranked_right(scores: Array, right: Array, k: int) -> Array:
     """Tell for each photo whether a right label is among the ``k`` of the highest scores: bool (photos,)."""
     import numpy as np
 
@@ -31,14 +28,14 @@ def ranked_right(scores: "Array", right: "Array", k: int) -> "Array":
     return np.asarray(np.take_along_axis(right, first, axis=1).any(axis=1))
 
 
-def confusion(truth: "Array", said: "Array", labels: int) -> "Array":
+def confusion(truth: Array, said: Array, labels: int) -> Array:
     """Count photos by true label (row) and said label (column)."""
     import numpy as np
 
     return np.bincount(truth * labels + said, minlength=labels * labels).reshape(labels, labels)
 
 
-def precision_recall_f1(table: "Array") -> "tuple[Array, Array, Array]":
+def precision_recall_f1(table: Array) -> tuple[Array, Array, Array]:
     """Precision, recall and F1 of each label, 0..1, from a confusion table; without photos they are 0."""
     import numpy as np
 
@@ -46,14 +43,14 @@ def precision_recall_f1(table: "Array") -> "tuple[Array, Array, Array]":
     return hit / np.maximum(said, 1), hit / np.maximum(true, 1), 2 * hit / np.maximum(said + true, 1)
 
 
-def macro_f1(truth: "Array", said: "Array", labels: int) -> float:
+def macro_f1(truth: Array, said: Array, labels: int) -> float:
     """Mean F1 of the labels that have photos, 0..1."""
     table = confusion(truth, said, labels)
     f1 = precision_recall_f1(table)[2]
     return float(f1[table.sum(axis=1) > 0].mean())
 
 
-def calibration_bins(confidence: "Array", hit: "Array", bins: int = 15) -> "list[tuple[int, float, float]]":
+def calibration_bins(confidence: Array, hit: Array, bins: int = 15) -> list[tuple[int, float, float]]:
     """Sort photos into ``bins`` equally wide bins of confidence: (photos, mean confidence, part right) of each."""
     import numpy as np
 
@@ -63,7 +60,7 @@ def calibration_bins(confidence: "Array", hit: "Array", bins: int = 15) -> "list
     return list(zip(photos.tolist(), (sure / some).tolist(), (right / some).tolist(), strict=True))
 
 
-def calibration_error(confidence: "Array", hit: "Array", bins: int = 15) -> float:
+def calibration_error(confidence: Array, hit: Array, bins: int = 15) -> float:
     """Expected calibration error, 0..1: mean distance of confidence and part right over equally wide bins.
 
     Guo et al., "On Calibration of Modern Neural Networks", ICML 2017 (arXiv:1706.04599).
@@ -72,7 +69,7 @@ def calibration_error(confidence: "Array", hit: "Array", bins: int = 15) -> floa
     return sum(count * abs(mean - part) for count, mean, part in table) / max(1, len(confidence))
 
 
-def fit_temperature(logits: "Array", truth: "Array") -> float:
+def fit_temperature(logits: Array, truth: Array) -> float:
     """Find the temperature, 0.05..20, that makes the truth likeliest (Guo et al. 2017)."""
     import numpy as np
 
@@ -89,7 +86,7 @@ def fit_temperature(logits: "Array", truth: "Array") -> float:
     return float(grid[best])
 
 
-def coverage_curve(confidence: "Array", hit: "Array") -> "tuple[Array, Array, Array]":
+def coverage_curve(confidence: Array, hit: Array) -> tuple[Array, Array, Array]:
     """What a threshold costs and gives: (thresholds falling, part of photos said, part of those right)."""
     import numpy as np
 
@@ -100,7 +97,7 @@ def coverage_curve(confidence: "Array", hit: "Array") -> "tuple[Array, Array, Ar
     return confidence[order][ends], (said / len(order))[ends], (np.cumsum(hit[order]) / said)[ends]
 
 
-def fit_threshold(confidence: "Array", hit: "Array", precision: float = 0.9) -> float:
+def fit_threshold(confidence: Array, hit: Array, precision: float = 0.9) -> float:
     """Find the lowest threshold at which ``precision`` of what is said is right; 1.0 where none does."""
     thresholds, _coverage, precisions = coverage_curve(confidence, hit)
     enough = precisions >= precision
@@ -108,15 +105,15 @@ def fit_threshold(confidence: "Array", hit: "Array", precision: float = 0.9) -> 
 
 
 def bootstrap(
-    measure: "Callable[..., Any]", arrays: "Sequence[Array]", *, draws: int = 1000, seed: int = 0
-) -> "tuple[Array, Array]":
+    measure: Callable[..., Any], arrays: Sequence[Array], *, draws: int = 1000, seed: int = 0
+) -> tuple[Array, Array]:
     """95% interval of a measure under resampling of the photos (percentile bootstrap; Efron 1979).
 
     Args:
         measure: Takes the arrays, gives a number or an array of them; NaN where a resample says nothing.
         arrays: Their first axis is the photos'; all are resampled alike.
-        draws: Resamplings.
-        seed: Of the draws.
+        draws: How many resamples.
+        seed: Seeds the random draws.
 
     Returns:
         The 2.5% and the 97.5% percentile, of the measure's shape.

@@ -261,12 +261,14 @@ class Tagger(L.LightningModule):
             optimizer = torch.optim.Adam(groups, recipe.learning_rate)
         else:
             optimizer = torch.optim.AdamW(groups, recipe.learning_rate)
+        per_epoch = steps_per_epoch(len(self.train_photos), recipe.batch, self.trainer.world_size)
         if recipe.schedule == "plateau":
             halving = torch.optim.lr_scheduler.ReduceLROnPlateau(
                 optimizer, "max", 0.5, recipe.patience, min_lr=recipe.floor
             )
-            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": halving, "monitor": "val_top1"}}
-        per_epoch = steps_per_epoch(len(self.train_photos), recipe.batch, self.trainer.world_size)
+            # Lightning steps a scheduler of interval "epoch" only after the checkpoint, which would lack that step.
+            each = {"scheduler": halving, "monitor": "val_top1", "interval": "step", "frequency": per_epoch}
+            return {"optimizer": optimizer, "lr_scheduler": each}
         course = partial(warmup_cosine, warmup=recipe.warmup * per_epoch, total=recipe.total_epochs * per_epoch)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, course)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -125,7 +125,7 @@ def draw_labels(sets: Mapping[str, Mapping[str, Any]], tags: Mapping[str, str], 
     """Draw the F1 of each label that has photos, with its interval, as bars, best first.
 
     Args:
-        sets: Of :func:`~hashtagger.training.evaluate.evaluate`'s report.
+        sets: The ``sets`` of :func:`~hashtagger.training.evaluate.evaluate`'s report.
         tags: What to call each label, by key.
         path: PNG file.
     """

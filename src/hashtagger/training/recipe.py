@@ -39,10 +39,10 @@ class Recipe:
         sizes: Sides in pixels that training goes through, one stage each.
         epochs: Epochs of each stage.
         image_size: Side in pixels for validation and use; 0 is the last of ``sizes``.
-        mean: Of the normalisation, a number a channel, on 0..1.
-        std: Of the normalisation.
+        mean: Subtracted from the input to normalize it: a number for each channel of RGB in 0..1.
+        std: The input is then divided by it, channel by channel.
         batch: Photos a step (on each device).
-        seed: Of everything random.
+        seed: Seeds everything random.
         precision: Lightning's name: ``"bf16-mixed"``, ``"32-true"``.
         val_share: Part of the photos that validates, 0..1, where the data has no split of its own.
         group_by_source: Keep the photos of one source on one side of that split.
@@ -54,9 +54,9 @@ class Recipe:
         balance: Power of the class balance: 0 draws photos as they are, 0.5 classes by the square root
             of their size, 1 all classes alike.
         optimizer: ``"sgd"`` (Nesterov), ``"adam"`` or ``"adamw"``.
-        learning_rate: Its peak.
-        momentum: Of SGD.
-        weight_decay: On weights of two and more dimensions; norms and biases have none.
+        learning_rate: The highest that the schedule reaches.
+        momentum: The momentum of SGD; the other optimizers ignore it.
+        weight_decay: Decay of the weights of two and more dimensions; norms and biases have none.
         schedule: ``"cosine"`` after a warm-up, or ``"plateau"``: halved when validation stops improving.
         warmup: Epochs of rising learning rate (may be a fraction).
         patience: Epochs without a better validation before a plateau halves the learning rate.

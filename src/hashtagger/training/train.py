@@ -11,6 +11,7 @@ import platform
 import sys
 import time
 import warnings
+import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from hashtagger.errors import TrainingError
 from hashtagger.i18n import _
 from hashtagger.locks import only_one
-from hashtagger.models.weights import ModelConfig, load_weights, save_weights
+from hashtagger.models.weights import RESERVED, ModelConfig, load_weights, save_weights
 from hashtagger.training.balance import write_variations
 from hashtagger.training.dataset import (
     OTHER,
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 WEIGHTS = "weights.safetensors"
 PHOTOS = "photos.jsonl"
 """A run's manifest: measured by :func:`~hashtagger.training.evaluate.evaluate`, it is what the run held out."""
+_RUN = "run.json"
+"""Written when a run ends, so a folder without it is that of a run to go on with."""
 _LISTED = 20
 """Labels that are named when a training starts; of more the rest is left out."""
 
@@ -72,7 +75,7 @@ def train(
         recipe: How to train.
         init: Weights file to start from; tensors that do not fit, and a classifier of other labels, start fresh.
         resume: Go on from the last checkpoint in ``out``, by the recipe and with the photos that lie there; a
-            folder without one starts anew.
+            folder without one starts anew, and a run that has ended stays as it is.
         devices: ``"auto"``, ``"cpu"``, a number of devices of each machine, or their numbers: ``"0,1"``. The recipe's
             batch is that of one device.
         nodes: Machines; the same command is started on each, as Lightning's documents on clusters say.
@@ -95,7 +98,16 @@ def train(
     begun = last.exists()
     if begun and not resume:
         raise TrainingError(_("{path}: holds a run already; add --resume to go on with it").format(path=out))
+    if begun and (out / _RUN).exists():
+        ended: dict[str, Any] = json.loads((out / _RUN).read_text(encoding="utf-8"))
+        said = _("{path}: has ended after epoch {n}; to train on, give another folder, and its weights to --init")
+        print(said.format(path=out, n=ended["epochs"]), file=sys.stderr)
+        return {**ended, "weights": str(out / WEIGHTS)}
     if begun:
+        if not zipfile.is_zipfile(last):
+            raise TrainingError(
+                _("{path}: damaged; copy best.ckpt over it to go on from the best epoch").format(path=last)
+            )
         recipe = load_recipe(out / "recipe.toml")
         print(_("{path}: goes on with its own photos; {data} is not read").format(path=out, data=data), file=sys.stderr)
     # Before the photos, which take long to read.
@@ -123,13 +135,14 @@ def train(
             sys.exit()
         draw_curves(tagger.history, out / "curves.png")
         run = _describe(tagger, sides, out, seconds)
-        (out / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
+        (out / _RUN).write_text(json.dumps(run, indent=1), encoding="utf-8")
     return run
 
 
 def _begin(out: Path, recipe: Recipe, photos: Sequence[Photo]) -> None:
     """Write down, in a run's folder, what it goes on with when it is resumed."""
     (out / "checkpoints").mkdir(exist_ok=True)
+    (out / _RUN).unlink(missing_ok=True)
     # A path in it may be of bytes that are no text.
     (out / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8", errors="surrogateescape")
     write_manifest(photos, out / PHOTOS)
@@ -245,7 +258,7 @@ def _make_tagger(
         image_size=recipe.final_size,
         mean=recipe.mean,
         std=recipe.std,
-        model_args=dict(recipe.model_options),
+        model_args={name: value for name, value in recipe.model_options.items() if name not in RESERVED},
         labels=tuple(vocabulary[key] for key in keys) if vocabulary else (),
     )
     teachers = [_load_teacher(path, config) for path in recipe.teachers]
