@@ -70,6 +70,8 @@ def test_planted_faults_are_found(planted, weights, tmp_path):
     page = (tmp_path / "out" / "review.html").read_text(encoding="utf-8")
     assert page.count("<figure>") == len(found)
     assert page.count("data:image/jpeg") >= len(found)
+    assert "same as flower/03.png (flower)" in page
+    assert doubled["reason"] == "same as flower/04.png (flower)"
     assert "$" not in page.split("<script>")[0].split("base64")[0]
 
 

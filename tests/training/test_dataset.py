@@ -182,6 +182,27 @@ def test_one_sources_photos_stay_on_one_side_on_demand(folders):
     assert {"val"} in sides.values()
 
 
+def test_sources_are_shared_out_near_to_what_is_wanted(folders):
+    """Of 20 flowers from sources of 10, 6 and 4 those 6, though taking the 10 is nearer than taking none."""
+    flowers = [photo for photo in read_photos(folders) if photo.key == "flower"]
+    photos = [
+        replace(photo, source=source) for photo, source in zip(flowers, "a" * 10 + "b" * 6 + "c" * 4, strict=True)
+    ]
+    for seed in range(3):
+        split = split_photos(photos, 0.3, seed=seed, group_by_source=True)
+        assert {photo.source for photo in split if photo.split == "val"} == {"b"}
+        assert split == split_photos(photos, 0.3, seed=seed, group_by_source=True)
+
+
+def test_where_no_photo_is_of_val_it_is_drawn_from_train_alone(folders):
+    photos = [replace(photo, split="" if n % 10 else "test") for n, photo in enumerate(read_photos(folders))]
+    drawn = split_photos([replace(photo, split=photo.split or "train") for photo in photos], 0.3, seed=0)
+    assert Counter(photo.split for photo in drawn) == {"train": 19, "val": 8, "test": 3}
+    assert [photo.split == "test" for photo in drawn] == [photo.split == "test" for photo in photos]
+    # Those without a split beside others with one are of no side.
+    assert split_photos(photos, 0.3, seed=0) == photos
+
+
 def test_photos_that_are_set_aside_go_to_a_further_label_that_stays():
     photos = [Photo(Path(str(number)), "dog") for number in range(3)]
     aside = [

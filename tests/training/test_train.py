@@ -379,8 +379,10 @@ def test_what_cannot_be_validated_or_learned_is_said(folders, tmp_path, recipe, 
     with pytest.raises(TrainingError, match=r"none of the photos can be read; the first: .*broken\.png: empty"):
         train(tmp_path, tmp_path / "run", recipe, devices="cpu")
     assert "no photos to learn these labels from: birthday, cafe, cat, chicken" in capfd.readouterr().err
-    (tmp_path / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines[:8])), encoding="utf-8")
-    with pytest.raises(TrainingError, match="no photos in split val"):
+    (tmp_path / "manifest.jsonl").write_text(
+        "\n".join(map(json.dumps, lines)).replace("train", "test"), encoding="utf-8"
+    )
+    with pytest.raises(TrainingError, match="no photos in split train"):
         train(tmp_path, tmp_path / "run", recipe, devices="cpu")
 
 

@@ -211,6 +211,7 @@ def _look(photos: Sequence[Photo], files: Sequence[str]) -> tuple[list[Finding],
                 "drop",
                 suggestion=other if other != photos[number].key else "",
                 twin=files[twin],
+                reason=_("same as {file} ({key})").format(file=files[twin], key=other),
             )
         )
     usable = [number for number, value in enumerate(hashes) if value is not None and number not in twins]

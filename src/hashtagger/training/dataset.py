@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,8 @@ _SPLITS = {
 _WRITTEN = ("recipe.toml", "report.json", "comparison.md", "findings.jsonl")
 """A folder with one of these was written by ``train``, ``evaluate``, ``compare`` or ``clean``."""
 
+_ORDERS = 100
+"""Random orders in which sources are shared out, of which the most even result counts."""
 _OPTIONAL: dict[str, Callable[[Any], bool]] = {
     # A report has files of each split's name.
     "split": lambda value: isinstance(value, str) and Path(value).name == value,
@@ -237,34 +240,52 @@ def split_photos(photos: Sequence[Photo], val_share: float, *, seed: int, group_
     Near-duplicates always stay on one side.
 
     Args:
-        photos: If any of them has a split, all come back as they are.
+        photos: If any of them is of ``"val"``, all come back as they are. If none is but others have a split,
+            ``"val"`` is drawn from those of ``"train"`` alone.
         val_share: Part of each class that validates, 0..1, as near as the groups allow.
         seed: Seeds the random draw.
         group_by_source: Keep all photos of one source on one side too.
     """
-    if any(photo.split for photo in photos):
+    given = {photo.split for photo in photos}
+    if "val" in given:
         return list(photos)
-    groups = duplicate_groups([photo.path for photo in photos])
+    side = "train" if any(given) else ""
+    pool = [photo for photo in photos if photo.split == side]
+    groups = duplicate_groups([photo.path for photo in pool])
     if group_by_source:
-        groups = _join(groups, [photo.source or str(photo.path) for photo in photos])
+        groups = _join(groups, [photo.source or str(photo.path) for photo in pool])
     members: dict[int, list[int]] = {}
     for index, group in enumerate(groups):
         members.setdefault(group, []).append(index)
     order = list(members.values())
-    random.Random(seed).shuffle(order)
+    draw = random.Random(seed)
+    draw.shuffle(order)
     # Large groups first: the small ones then even out what the large ones left uneven.
     order.sort(key=len, reverse=True)
-    wanted = {key: count * val_share for key, count in Counter(photo.key for photo in photos).items()}
-    splits = ["train"] * len(photos)
-    for group_members in order:
-        counts = Counter(photos[index].key for index in group_members)
+    # Sources are so large and so few that this may come out far from even; other orders may do better.
+    others = (draw.sample(order, len(order)) for _try in range(_ORDERS if group_by_source else 0))
+    keys = [photo.key for photo in pool]
+    _off, val = min((_choose(tried, keys, val_share) for tried in (order, *others)), key=itemgetter(0))
+    sides = iter(["val" if index in val else "train" for index in range(len(pool))])
+    return [replace(photo, split=next(sides)) if photo.split == side else photo for photo in photos]
+
+
+def _choose(order: Iterable[Sequence[int]], keys: Sequence[str], val_share: float) -> tuple[float, set[int]]:
+    """Take each group of photos, in order, that brings the classes nearer to their share.
+
+    Returns:
+        By how many photos the classes miss their share in all, and the numbers of the photos taken.
+    """
+    wanted = {key: count * val_share for key, count in Counter(keys).items()}
+    taken: set[int] = set()
+    for group in order:
+        counts = Counter(keys[index] for index in group)
         gain = sum(abs(wanted[key]) - abs(wanted[key] - count) for key, count in counts.items())
         if gain > 0:
-            for index in group_members:
-                splits[index] = "val"
+            taken.update(group)
             for key, count in counts.items():
                 wanted[key] -= count
-    return [replace(photo, split=split) for photo, split in zip(photos, splits, strict=True)]
+    return sum(map(abs, wanted.values())), taken
 
 
 def _join(groups: Sequence[int], names: Sequence[str]) -> list[int]:

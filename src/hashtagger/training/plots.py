@@ -33,7 +33,10 @@ def draw_curves(history: Sequence[Mapping[str, float]], path: Path) -> None:
 
 @house_style()
 def draw_reliability(sets: Mapping[str, Mapping[str, Any]], path: Path) -> None:
-    """Draw how often the network is right against how sure it is, before and after calibration."""
+    """Draw how often the network is right against how sure it is, before and after calibration.
+
+    The area of a dot is its bin's part of the photos: what few photos say sways much.
+    """
     figure, columns = panels(len(sets))
     for axes, (name, chosen) in zip(columns, sets.items(), strict=True):
         axes.plot([0, 1], [0, 1], color="grey", linestyle=":")
@@ -41,10 +44,12 @@ def draw_reliability(sets: Mapping[str, Mapping[str, Any]], path: Path) -> None:
             ("bins_before", "calibration_error_before", _("as trained")),
             ("bins", "calibration_error", _("calibrated")),
         ):
-            filled = [(mean, part) for count, mean, part in chosen[bins] if count]
-            axes.plot(*zip(*filled, strict=True), marker="o", label=f"{label}: {chosen[error]['value']:.3f}")
+            counts, means, parts = zip(*(row for row in chosen[bins] if row[0]), strict=True)
+            (line,) = axes.plot(means, parts, linewidth=0.8, label=f"{label}: {chosen[error]['value']:.3f}")
+            areas = [400 * count / sum(counts) for count in counts]
+            axes.scatter(means, parts, areas, color=line.get_color(), alpha=0.7)
         axes.set(title=name, xlabel=_("score"), ylabel=_("part that is right"), xlim=(0, 1), ylim=(0, 1))
-        axes.legend(loc="upper left", title=_("calibration error"))
+        axes.legend(loc="upper left", title=_("calibration error (larger dot: more photos)"))
     figure.savefig(path)
 
 
@@ -73,6 +78,8 @@ def draw_confusion(sets: Mapping[str, Mapping[str, Any]], tags: Sequence[str], p
 def draw_coverage(curves: Mapping[str, Any], threshold: float, path: Path) -> None:
     """Draw the part of what is said that is right, against the part of the photos that anything is said about.
 
+    Photos of no label (``other``) are no part of either, and the axis says so.
+
     Args:
         curves: :func:`~hashtagger.training.metrics.coverage_curve` of each set.
         threshold: Marked on each curve.
@@ -86,7 +93,7 @@ def draw_coverage(curves: Mapping[str, Any], threshold: float, path: Path) -> No
             axes.plot(coverage[said[-1]], precision[said[-1]], marker="o", color=line.get_color())
     axes.set(
         xlabel=_("part of the photos spoken of"),
-        ylabel=_("part of that which is right"),
+        ylabel=_("part of that which is right, without `other`"),
         xlim=(0, 1),
         ylim=(None, 1.005),
     )

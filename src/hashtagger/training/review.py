@@ -53,24 +53,24 @@ def _figure(number: int, finding: "Finding", paths: Mapping[str, Path]) -> str:
     from hashtagger.training.clean import ACTIONS
 
     pictures = "".join(_picture(paths[file]) for file in (finding.file, finding.twin) if file)
-    words = [f"<b>{escape(finding.key)}</b>"]
+    words = [f"{escape(finding.file)}<br><b>{escape(finding.key)}</b>"]
     if finding.suggestion:
         words.append(f"→ <b>{escape(finding.suggestion)}</b>")
-    words += [f"{finding.score:.2f}", escape(finding.reason), escape(finding.file)]
+    words += [f"{finding.score:.2f}", escape(finding.reason)]
     possible = [action for action in ACTIONS if action != "relabel" or finding.suggestion]
     options = "".join(f"<option{' selected' * (action == finding.action)}>{action}</option>" for action in possible)
     return (
-        f'<figure>{pictures}<figcaption>{" ".join(words)}<br><select data-number="{number}">{options}</select>'
-        "</figcaption></figure>"
+        f"<figure><div>{pictures}</div><figcaption>{' '.join(words)}<br>"
+        f'<select data-number="{number}">{options}</select></figcaption></figure>'
     )
 
 
-def _picture(path: Path, side: int = 144) -> str:
+def _picture(path: Path, side: int = 160) -> str:
     try:
         image = load_image(path, shorter_side=side)
     except ImageError:
         return '<img alt="">'
-    image.thumbnail((2 * side, side))
+    image.thumbnail((side, side))
     buffer = io.BytesIO()
     image.save(buffer, "jpeg", quality=70)
     return f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}">'

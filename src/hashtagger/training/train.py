@@ -214,8 +214,8 @@ def _sides(photos: Sequence[Photo], keys: Sequence[str], data: "str | os.PathLik
         if not side:
             raise TrainingError(
                 _(
-                    "{path}: no photos in split {split}; where photos have splits, some must be of train and some of "
-                    "val (without splits, as in the folder train alone, val is drawn)"
+                    "{path}: no photos in split {split}; where photos have splits, some must be of train (val is drawn "
+                    "from these where it is missing)"
                 ).format(path=data, split=name)
             )
     counts = Counter(photo.key for photo in sides["train"])
