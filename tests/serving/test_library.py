@@ -507,9 +507,8 @@ class TestBrowser:
         tile = page.locator(".tile a", has_text="2021-03-04.mp4")
         assert "▶" in tile.evaluate("tile => getComputedStyle(tile, '::after').content")
         tile.click()
-        page.evaluate(
-            "document.getElementById('newer').addEventListener('click',"
-            " event => { event.preventDefault(); document.title = 'left'; })"
+        page.locator("#newer").evaluate(  # waits for the page
+            "newer => newer.addEventListener('click', event => { event.preventDefault(); document.title = 'left'; })"
         )
         page.locator("video").focus()
         page.keyboard.press("ArrowLeft")
