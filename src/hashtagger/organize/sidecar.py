@@ -26,7 +26,7 @@ _HEAD = (
     + '><rdf:Description rdf:about="">'
 )
 _TAIL = "</rdf:Description></rdf:RDF></x:xmpmeta>\n"
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
