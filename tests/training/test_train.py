@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from hashtagger.cli import group
 from hashtagger.cli.train import adapt
 from hashtagger.errors import HashtaggerError, TrainingError, WeightsError
-from hashtagger.models import create_model
+from hashtagger.models import create_model, device
 from hashtagger.models.weights import load_weights, save_weights
 from hashtagger.training.dataset import read_photos, write_manifest
 from hashtagger.training.module import Tagger, warmup_cosine
@@ -349,6 +349,15 @@ def test_bf16_on_a_manifest_with_unreadable_photos(folders, tmp_path, recipe):
     assert run["problems"] == [f"{tmp_path / 'broken.png'}: empty"]
     assert run["photos"]["train"]["other"] == 1
     assert load_weights(run["weights"])[1].keys == ("flower", "palace")
+
+
+@pytest.mark.parametrize(("flags", "precision"), [({"avx2"}, "32-true"), ({"avx2", "avx512_bf16"}, "bf16-mixed")])
+def test_a_device_without_bfloat16_trains_in_float32(folders, tmp_path, recipe, monkeypatch, flags, precision):
+    monkeypatch.setattr(device, "cpu_flags", lambda: frozenset(flags))
+    recipe = dataclasses.replace(recipe, sizes=(24,), epochs=(1,), precision="auto")
+    run = train(folders, tmp_path / "run", recipe, devices="cpu")
+    assert run["recipe"]["precision"] == precision
+    assert load_recipe(tmp_path / "run" / "recipe.toml").precision == precision
 
 
 def test_a_resumed_run_knows_its_start_and_what_it_could_not_read(finished, folders, tmp_path, capfd):

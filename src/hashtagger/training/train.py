@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from hashtagger.errors import TrainingError
 from hashtagger.i18n import _
 from hashtagger.locks import only_one
+from hashtagger.models.device import computes_bfloat16, find_device
 from hashtagger.models.weights import RESERVED, ModelConfig, load_weights, save_weights
 from hashtagger.training.balance import write_variations
 from hashtagger.training.dataset import (
@@ -110,6 +111,9 @@ def train(
             )
         recipe = load_recipe(out / "recipe.toml")
         print(_("{path}: goes on with its own photos; {data} is not read").format(path=out, data=data), file=sys.stderr)
+    elif recipe.precision == "auto":
+        # Written down with the recipe, so that the run is resumed in the precision that it began in.
+        recipe = dataclasses.replace(recipe, precision=_precision(devices))
     # Before the photos, which take long to read.
     check_network(recipe, None if begun else init)
     with contextlib.redirect_stdout(sys.stderr):
@@ -360,6 +364,10 @@ def _hardware(devices: str, nodes: int, strategy: str) -> dict[str, Any]:
         "strategy": strategy,
         "sync_batchnorm": torch.cuda.is_available(),
     }
+
+
+def _precision(devices: str) -> str:
+    return "bf16-mixed" if computes_bfloat16("cpu" if devices == "cpu" else find_device()) else "32-true"
 
 
 def _tensorboard(out: Path) -> Any:
