@@ -1,4 +1,4 @@
-"""Real photos, cut small from scikit-learn's two, as posts; and a picture of a whole tree to compare."""
+"""Posts with small pieces of scikit-learn's two sample photos, and a picture of a whole tree for comparison."""
 
 import io
 import os
@@ -20,7 +20,7 @@ SEOUL = timezone(timedelta(hours=9))
 
 @dataclass
 class Album:
-    """A source over real files: each row is (file, when, tags, caption)."""
+    """A source of real files; each row is (file, when, tags, caption)."""
 
     root: Path
     rows: list[tuple[str, str, tuple[str, ...], str]] = field(default_factory=list)
@@ -46,7 +46,7 @@ class _Unsynced(sqlite3.Connection):
 
 @pytest.fixture(autouse=True)
 def no_waiting_for_the_drive(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A killed process loses nothing that the system has; only a power cut would, and no test makes one."""
+    """Skip flushing: a killed process loses nothing already written; only a power cut would."""
     monkeypatch.setattr(files, "sync", lambda: None)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     monkeypatch.setattr(journal, "open_database", partial(journal.open_database, factory=_Unsynced))
@@ -54,7 +54,7 @@ def no_waiting_for_the_drive(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def photo(sample_photos: dict[str, Path]) -> Callable[[int], bytes]:
-    """JPEG number n: a 64-pixel piece of a real photo."""
+    """Return JPEG number n: a 64-pixel piece of a real photo."""
     from PIL import Image
 
     images = [Image.open(sample_photos[name]).convert("RGB") for name in ("palace", "flower")]
@@ -70,7 +70,7 @@ def photo(sample_photos: dict[str, Path]) -> Callable[[int], bytes]:
 
 @pytest.fixture
 def album(tmp_path: Path, photo: Callable[[int], bytes]) -> Album:
-    """Twelve photos of three folders with clashing names, one of them twice, and a video."""
+    """Twelve photos in three folders with clashing names, two of them identical, and a video."""
     found = Album(tmp_path / "source")
     tags = [("강아지", "산책"), ("강아지",), ("고양이", "집"), (), ("꽃",), ("꽃", "강아지")]
     for number in range(12):
@@ -109,5 +109,5 @@ def _picture(root: Path) -> dict[str, object]:
 
 @pytest.fixture
 def picture() -> Callable[[Path], dict[str, object]]:
-    """Everything about a tree but our own folder: bytes, which files are one, times and permissions of photos."""
+    """Describe a tree except our own folder: bytes, hard links, and the times and permissions of photos."""
     return _picture

@@ -1,4 +1,4 @@
-"""SIGKILL at any instant and a full disk: a second run gives the same tree, undo gives the old one."""
+"""After SIGKILL at any instant or a full disk, a second run gives the same tree and undo the original one."""
 
 import errno
 import os
@@ -26,9 +26,9 @@ def run(album, destination, mode):
 
 
 def in_child(act, step=None, seconds=None):
-    """Run in a process of its own, killed before its n-th step on the file system, or after some time.
+    """Run in a child process that is killed before its n-th file system operation (``step``), or after some time.
 
-    Returns the signal that ended it, and how many steps it took when it was not killed.
+    Returns the signal that ended it, and how many operations it made if it was not killed.
     """
     counted, report = os.pipe()
     child = os.fork()
@@ -62,13 +62,13 @@ def in_child(act, step=None, seconds=None):
 
 
 def differences(one, other):
-    """Paths at which two pictures differ: an assertion that fails should not print whole photos."""
+    """Return the paths at which two pictures differ, so that a failed assertion does not print whole photos."""
     return sorted(name for a, b in zip(one, other, strict=True) for name in a | b if a.get(name) != b.get(name))
 
 
 @pytest.fixture
 def clean(album, tmp_path, picture):
-    """A source, a destination with a file of the user's, and what both look like before and after each mode."""
+    """A destination with a file of the user's, and pictures of source and destination before and after a run."""
     destination = tmp_path / "sorted"
     (destination / "날짜").mkdir(parents=True)
     (destination / "날짜/mine.txt").write_text("mine")
@@ -120,7 +120,7 @@ def test_killed_at_any_time_it_resumes_to_the_same_tree(album, picture, clean, m
 
 @pytest.mark.parametrize(("by", "lang"), [("date", "ko"), ("tag", "ko"), ("tag", "en")])
 def test_killed_anywhere_as_words_and_folders_change_it_resumes_to_the_same_tree(album, tmp_path, picture, by, lang):
-    """Sidecars are written anew, others go, and so do places and folders."""
+    """Some sidecars are rewritten and others removed, as are places and folders."""
     destination, again = tmp_path / "sorted", tmp_path / "again"
     shutil.copytree(album.root, again)
     said = album.rows
@@ -225,7 +225,7 @@ def test_a_write_that_fails_anywhere_loses_nothing(album, picture, clean, monkey
 
 @pytest.fixture
 def drive(tmp_path):
-    """A drive in memory, and what mounts it anew with other options."""
+    """A tmpfs drive, and a function that remounts it with other options."""
     path = tmp_path / "drive"
     path.mkdir()
 
@@ -283,7 +283,7 @@ def test_a_read_only_drive_is_called_that(album, drive):
 @pytest.mark.parametrize("state", ["LANDED", "PLANNED"])
 @pytest.mark.parametrize(("begun", "zeros"), [(0, 0), (0, 300), (300, 0), (300, 300)])
 def test_what_a_power_cut_tore_is_made_again(album, tmp_path, picture, state, begun, zeros):
-    """The journal's last words may be lost with it: PLANNED is what it has then."""
+    """A power cut may also lose the last writes to the journal, which then still says PLANNED."""
     destination = tmp_path / "sorted"
     run(album, destination, "copy")
     whole = picture(destination)
@@ -305,7 +305,7 @@ def test_what_a_power_cut_tore_is_made_again(album, tmp_path, picture, state, be
 @pytest.mark.parametrize("state", ["LANDED", "PLANNED"])
 @pytest.mark.parametrize("mode", ["copy", "hardlink"])
 def test_what_was_edited_after_an_interruption_stays(album, tmp_path, photo, state, mode):
-    """Some editors keep a photo's time."""
+    """Some editors keep a photo's modification time."""
     destination = tmp_path / "sorted"
     run(album, destination, mode)
     edited = {"IMG_0 (2).jpg": photo(1) + b"edited", "IMG_1 (2).jpg": photo(1)[:-9] + b"edited"}

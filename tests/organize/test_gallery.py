@@ -38,7 +38,7 @@ def test_a_person_searches_the_gallery(album, tmp_path, page):
     assert found("2021.1") == found("2021.04.11") == found("2022.0") == []
     assert found("2022.1") == found("2022.1.1") == [""]
     assert found("#꽃#강아지") == found("#꽃 #강아지") == ["사진 11", "사진 5"]
-    # A tag too rare for a folder is found too.
+    # A tag too rare to have a folder is found too.
     assert found("sea_view") == found("boxing 12월 25일") == ["Boxing 올해12월"]
     page.get_by_role("searchbox").fill("")
     assert not page.locator("nav", has_text="Sea_View").count()
@@ -55,7 +55,7 @@ def test_what_cannot_be_shown_is_named_in_the_gallery(album, tmp_path, page):
 
 
 def test_the_menu_counts_what_a_click_shows(album, tmp_path, page):
-    # A post whose photo is missing counts for its tag's folder, but there is nothing of it to show.
+    # A post whose photo is missing counts for its tag's folder, but there is nothing to show.
     album.add("0/gone.jpg", "2021-04-02T08:00:00", "강아지", "집")
     organize(album, tmp_path / "sorted", tag_untagged=False, lang="ko")
     page.goto((tmp_path / "sorted" / "index.html").as_uri())
@@ -65,7 +65,7 @@ def test_the_menu_counts_what_a_click_shows(album, tmp_path, page):
     page.get_by_role("searchbox").fill("사진 11")
     entries.first.click()
     page.wait_for_function("document.querySelectorAll('#grid a').length == 7")
-    # What was searched for before is no longer in the way, also where the address stays the same.
+    # The click clears the previous search, even if the URL stays the same.
     page.get_by_role("searchbox").fill("사진 11")
     assert page.locator("#grid a").count() == 1
     entries.first.click()
@@ -121,7 +121,7 @@ def test_a_person_browses_the_gallery(album, tmp_path, page):
     page.keyboard.press("ArrowRight")
     assert page.locator("#words p").inner_text() == "사진 7"
     page.locator(".chips a").first.click()
-    # The page hears of its new address a moment later.
+    # The page is notified of its new URL a moment later.
     page.locator("dialog").wait_for(state="hidden")
     page.locator("nav a[aria-current]", has_text="#").wait_for()
     assert not failed

@@ -1,4 +1,4 @@
-"""Moving: a source goes only when the tree has its content for certain, and undo brings back exactly what went."""
+"""Moving: a source is deleted only once its content is verified in the tree, and undo restores exactly that."""
 
 import errno
 import os
@@ -33,7 +33,7 @@ def contents(root):
 
 
 def replace(path, data):
-    """Put another photo where one was, as a camera that counts from 1 again does."""
+    """Replace a photo by another one, like a camera that starts counting from 1 again."""
     path.unlink(missing_ok=True)
     path.write_bytes(data)
     os.utime(path, (1_700_000_000, 1_700_000_000))
@@ -95,7 +95,7 @@ def test_a_mode_that_comes_too_late_is_named(two, tmp_path, photo, picture):
     assert run(two, tmp_path / "sorted", mode="copy").problems == []
     for _again in range(2):
         (problem,) = run(two, tmp_path / "sorted", mode="move").problems
-        assert "2 files are here already" in problem.cause
+        assert "2 files are already here" in problem.cause
         assert picture(two.root) == before
     (two.root / "new.jpg").write_bytes(photo(9))
     two.add("new.jpg", "2022-01-01T12:00:00", "집")
@@ -184,7 +184,7 @@ def test_undo_waits_with_a_moved_photo_whose_path_is_taken(two, tmp_path, pictur
 
 @pytest.mark.parametrize("mode", ["move", "hardlink"])
 def test_another_photo_at_the_old_path_is_another_photo(two, tmp_path, mode):
-    """It has the size of the stored one, even."""
+    """Even if it has the same size as the stored one."""
     destination, old = tmp_path / "sorted", (two.root / "a.jpg").read_bytes()
     run(two, destination, mode=mode, min_count=3)
     new = old[:-1] + b"x"
@@ -194,7 +194,7 @@ def test_another_photo_at_the_old_path_is_another_photo(two, tmp_path, mode):
     two.rows = two.rows[2:]
     report = run(two, destination, mode=mode, min_count=3)
     assert (report.files, report.duplicates, report.problems) == (3, 0, [])
-    # The tag is frequent now, so that the stored photo gets a place more.
+    # The tag is frequent now, so the stored photo gets one more place.
     assert [(destination / f"해시태그/집/{name}").read_bytes() for name in ("a.jpg", "a (2).jpg")] == [old, new]
     assert verify(destination).problems == []
 
@@ -253,7 +253,7 @@ def test_a_source_that_cannot_be_deleted_is_named_and_stops_nothing(two, tmp_pat
 
 @pytest.mark.parametrize("mode", ["copy", "hardlink", "move"])
 def test_read_only_photos_where_such_are_not_removed(two, tmp_path, monkeypatch, picture, mode):
-    """As on Windows, where a link shares that with the file."""
+    """As on Windows, where all hard links to a file share the read-only attribute."""
 
     def unlink(path, *, dir_fd=None):
         if dir_fd is None and not os.lstat(path).st_mode & 0o200:

@@ -138,7 +138,7 @@ def test_a_photo_has_one_sidecar_beside_it_in_its_month_or_one_in_every_folder_o
 
 @pytest.mark.parametrize("name", ["{}.jpg", "{}/a.jpg"])
 def test_no_run_goes_through_a_folder_for_each_of_its_names(album, tmp_path, photo, name):
-    """Of many names in one folder, what is free, ours or foreign is told by a look-up."""
+    """With many names in one folder, whether one is free, ours or foreign is found by an index lookup."""
     number_of_files = 500
     for number in range(number_of_files):
         path = album.root / name.format(number)
@@ -191,7 +191,7 @@ def test_sidecars_of_the_users_stay_beside_their_photos(tmp_path, photo, picture
         "IMG_3.CR2.xmp": "b/IMG_3.CR2.xmp",
     }.items():
         assert whole[f"날짜/2020/09/{name}"][0] == before[theirs][0], name
-    # None of ours says something else.
+    # There is no sidecar of ours that contradicts them.
     assert {path.name for path in destination.rglob("*.xmp")} == {
         "IMG_1.jpg.xmp", "IMG_1 (2).xmp", "IMG_2.jpg.xmp", "IMG_3.CR2.xmp"
     }  # fmt: skip
@@ -205,7 +205,7 @@ def test_sidecars_of_the_users_stay_beside_their_photos(tmp_path, photo, picture
 
 @pytest.mark.parametrize("mode", ["copy", "move"])
 def test_sidecars_of_one_content_stay_beside_their_photos(tmp_path, photo, picture, mode):
-    """As where a whole folder was tagged at once."""
+    """They are equal if, for example, a whole folder was tagged at once."""
     source, again, destination = tmp_path / "source", tmp_path / "again", tmp_path / "sorted"
     source.mkdir()
     rated = "<x:xmpmeta xmlns:x='adobe:ns:meta/'><!-- five stars --></x:xmpmeta>"
@@ -258,7 +258,7 @@ def test_a_photo_its_film_and_its_edit_keep_one_name(tmp_path, photo, picture):
         for suffix in (".jpg", ".mov")
         if (folder, suffix) != ("a", ".mov")
     }
-    # What is added to a post that is there already takes its photo's number.
+    # A companion added to a known post takes the number of its photo.
     (source / "b/IMG_1.aae").write_text("edit")
     assert sort() == found | {"IMG_1 (2).aae": b"edit"}
 
@@ -288,7 +288,7 @@ def test_a_post_met_again_says_what_it_did_not_say_before(album, tmp_path, pictu
     edited = destination / "날짜/2021/04/IMG_0.jpg.xmp"
     edited.unlink()
     edited.write_text("rated")
-    cropped = destination / "날짜/2021/05/IMG_0 (2).jpg"  # a photo of which more will be said, too
+    cropped = destination / "날짜/2021/05/IMG_0 (2).jpg"  # this photo gets more tags later, too
     cropped.write_bytes(b"cropped")
     untouched = (destination / "날짜/2021/04/IMG_1.jpg.xmp").stat().st_mtime_ns
     shutil.copytree(album.root, tmp_path / "again")
@@ -351,7 +351,7 @@ def test_what_was_planned_last_counts(album, tmp_path, monkeypatch):
     def stop(*_arguments, **_options):
         raise KeyboardInterrupt
 
-    # As many places by month as by tag.
+    # The number of places by month equals that by tag.
     album.rows = [(file, when, ("꽃",), words) for file, when, _tags, words in album.rows[:4]]
     run(album, tmp_path / "sorted")
     monkeypatch.setattr(module, "apply", stop)
@@ -364,7 +364,7 @@ def test_what_was_planned_last_counts(album, tmp_path, monkeypatch):
 
 def test_a_copy_without_tags_of_a_photo_with_tags_is_not_among_the_rest(album, tmp_path):
     album.rows = [(file, when, () if file == "2/IMG_3.jpg" else tags, words) for file, when, tags, words in album.rows]
-    run(album, tmp_path / "sorted")  # 2/IMG_3.jpg is 0/IMG_0.jpg again.
+    run(album, tmp_path / "sorted")  # 2/IMG_3.jpg duplicates 0/IMG_0.jpg
     photo = tmp_path / "sorted/날짜/2021/04/IMG_0.jpg"
     found = [path.parent.name for path in (tmp_path / "sorted").rglob("*.jpg") if path.samefile(photo)]
     assert sorted(found) == ["04", "05", "강아지", "산책"]
@@ -421,7 +421,7 @@ def test_only_what_was_brought_is_counted(album, tmp_path):
 def test_another_time_zone_than_the_trees_is_refused(album, tmp_path, dry_run, picture):
     run(album, tmp_path / "sorted", timezone="UTC")
     before = picture(tmp_path / "sorted")
-    with pytest.raises(OrganizeError, match=r"sorted by the time of UTC; give that time zone$"):
+    with pytest.raises(OrganizeError, match=r"sorted in time zone UTC; use the same one$"):
         run(album, tmp_path / "sorted", dry_run=dry_run)
     assert run(album, tmp_path / "sorted", timezone="UTC").new_files == 0
     assert picture(tmp_path / "sorted") == before
@@ -430,7 +430,7 @@ def test_another_time_zone_than_the_trees_is_refused(album, tmp_path, dry_run, p
 @pytest.mark.parametrize(
     ("options", "cause"),
     [
-        ({"embed": True, "mode": "move"}, "embed writes into copies: it takes mode copy"),
+        ({"embed": True, "mode": "move"}, "embed writes into copies, so the mode must be copy"),
         ({"min_count": 0}, "min_count must be 1 or more, not 0"),
     ],
 )
@@ -444,7 +444,7 @@ def test_new_posts_are_added_without_redoing_the_old(album, tmp_path, photo, pic
     rows, album.rows = album.rows, album.rows[3:]
     run(album, tmp_path / "sorted")
     old = paths(tmp_path / "sorted")
-    held = tmp_path / "held"  # so that no new file can get the number of an old one
+    held = tmp_path / "held"  # keeps old inodes from being reused by new files
     for path in old:
         (held / path).parent.mkdir(parents=True, exist_ok=True)
         os.link(tmp_path / "sorted" / path, held / path)
@@ -452,7 +452,7 @@ def test_new_posts_are_added_without_redoing_the_old(album, tmp_path, photo, pic
     (album.root / "new.jpg").write_bytes(photo(40))
     album.add("new.jpg", "2023-01-01T00:00:00", "집")  # used a third time now
     report = run(album, tmp_path / "sorted")
-    assert report.new_files == 3  # of four posts one is there already, as another
+    assert report.new_files == 3  # one of the four has the content of a known post
     stay = {path for path in old if not path.startswith("해시태그/기타")}
     assert stay
     assert all((tmp_path / "sorted" / path).samefile(held / path) for path in stay)
@@ -500,7 +500,7 @@ def test_the_same_posts_from_elsewhere_are_not_stored_again(album, tmp_path, pic
 
 @pytest.mark.parametrize("elsewhere", [True, False])
 def test_an_edited_caption_takes_the_place_of_the_old_one(album, tmp_path, picture, elsewhere):
-    """In next year's export, or where the same folder was fetched again."""
+    """In next year's export, or when the same folder was fetched again."""
     destination, old = tmp_path / "sorted", album.rows
     album.rows = album.rows[:6]
     run(album, destination, min_count=1)
@@ -529,7 +529,7 @@ def test_an_edited_caption_takes_the_place_of_the_old_one(album, tmp_path, pictu
     whole = picture(destination)
     next_year()
     assert picture(destination) == whole
-    if elsewhere:  # What the old source says has not changed, so it tells nothing new.
+    if elsewhere:  # The old source has not changed, so it does not override the new words.
         album.root, album.rows = tmp_path / "source", old[:6]
         run(album, destination, min_count=1)
         assert picture(destination).keys() == whole.keys()
@@ -538,7 +538,7 @@ def test_an_edited_caption_takes_the_place_of_the_old_one(album, tmp_path, pictu
 
 
 def test_a_guessed_date_neither_doubles_nor_moves_a_post_and_gives_way_to_one_that_is_known(tmp_path, photo, picture):
-    """A phone's photos that are copied once more have the time of that copy."""
+    """Photos copied from a phone again have the time of that copy."""
 
     def sort(folder, name, year):
         path = tmp_path / folder / name
@@ -635,7 +635,7 @@ def test_a_post_that_came_without_its_files_is_the_one_that_comes_with_them(tmp_
             self.files = files
 
         def posts(self):
-            for number in range(2):  # Two of one moment stay two.
+            for number in range(2):  # Two posts of the same moment stay separate.
                 media = tuple(Media(path.name, str(path), "photo", path) for path in self.files[number : number + 1])
                 yield Post(datetime(2021, 4, 1, tzinfo=timezone.utc), media, "글", ("집",), "https://insta/p/1/")
 
@@ -755,7 +755,7 @@ def test_links_to_nothing_are_named(album, tmp_path):
 
 
 def link_within(drive):
-    """Stand in for ``files.link`` with a drive of its own."""
+    """Return a stand-in for ``files.link`` that treats a folder as a separate drive."""
 
     def link(origin, final):
         if drive not in Path(origin).parents:
@@ -972,7 +972,7 @@ def test_verify_reads_sidecars_and_pages_too(album, tmp_path):
 
 
 def export(archive, *photos):
-    """Write a data export of some photos, a post each."""
+    """Write a data export with one post per photo."""
     posts = []
     with ZipFile(archive, "w") as file:
         for number, data in enumerate(photos):
@@ -1025,7 +1025,7 @@ def test_media_in_an_archive_is_copied_with_the_post_time(tmp_path, photo):
     report = run(Export(), tmp_path / "sorted", mode="move")
     stored = tmp_path / "sorted/날짜/2021/04/1.jpg"
     assert [(problem.location, problem.cause) for problem in report.problems] == [
-        (str(archive), "files in an archive are copied, not taken by move")
+        (str(archive), "files in an archive are always copied; mode move does not apply")
     ]
     assert {placement.how for placement in report.placements()} == {"copy"}
     assert run(Export(), tmp_path / "sorted", mode="move").totals() == report.totals()
@@ -1124,8 +1124,8 @@ def test_kinds_of_folders_may_be_one_text_as_on_the_command_line(album, tmp_path
     assert {path.split("/")[0] for path in paths(tmp_path / "sorted")} == {"날짜", "해시태그"}
 
 
-def test_source_and_destination_must_lie_apart(album):
-    with pytest.raises(OrganizeError, match="apart"):
+def test_source_and_destination_must_not_overlap(album):
+    with pytest.raises(OrganizeError, match="must not overlap"):
         organize(album.root, album.root / "sorted")
 
 
@@ -1162,7 +1162,7 @@ def test_a_damaged_journal_is_one_line(album, tmp_path):
 
 
 def test_a_journal_is_read_with_its_log(album, tmp_path, picture):
-    """A full drive can stop SQLite midway as it brings the log in, so that the journal makes no sense without it."""
+    """A full drive can stop SQLite while it merges the log, which leaves the journal invalid without the log."""
     from hashtagger.organize.journal import connect, journal_path
 
     destination = tmp_path / "sorted"
@@ -1171,7 +1171,7 @@ def test_a_journal_is_read_with_its_log(album, tmp_path, picture):
     journal = journal_path(destination)
     log = journal.with_name("journal.sqlite-wal")
     with connect(journal) as db:
-        db.execute("VACUUM")  # brings each page into the log
+        db.execute("VACUUM")  # writes every page to the log
         data, logged = journal.read_bytes(), log.read_bytes()
     journal.write_bytes(data[:4096] + b"\xff" * (len(data) - 4096))
     log.write_bytes(logged)
@@ -1219,7 +1219,7 @@ def test_a_second_process_is_kept_out(album, tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems' file names are text")
 def test_a_file_name_of_any_bytes(tmp_path, photo, picture):
-    """A name that an old Korean Windows wrote is no UTF-8; it is sorted, found again and undone all the same."""
+    """A name written by an old Korean Windows is not UTF-8, but is sorted, recognized and undone all the same."""
     source = tmp_path / "source"
     source.mkdir()
     for number, name in enumerate(["꽃 사진.jpg".encode("cp949"), b"\xff\xfe.jpg", "평범.jpg".encode()]):

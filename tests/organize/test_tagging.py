@@ -16,7 +16,7 @@ def photos(tmp_path):
 
     palace = load_sample_images().images[0]
     Image.fromarray(palace[:300, :300]).save(tmp_path / "palace.png")
-    Image.fromarray(palace[:200, 400:]).save(tmp_path / "sky.png")  # which is no tag's
+    Image.fromarray(palace[:200, 400:]).save(tmp_path / "sky.png")  # none of the tags fits
     return tmp_path
 
 
@@ -57,7 +57,7 @@ def test_posts_without_tags_get_the_models_where_it_is_sure(photos):
 
 
 class Photos:
-    """A post for each photo, of one moment, with the same tags."""
+    """One post per photo, all with the same time and tags."""
 
     problems = ()
 

@@ -1,4 +1,4 @@
-"""Posts into folders by month and by hashtag: planned, journaled, resumable, undoable."""
+"""Sort posts into folders by month and by hashtag. Runs are planned, journaled, resumable and undoable."""
 
 from hashtagger.organize.plan import Placement
 from hashtagger.organize.report import Report

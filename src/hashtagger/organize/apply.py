@@ -1,4 +1,4 @@
-"""Carrying out a plan: each staged batch is written into the journal with its hashes, then lands in the tree."""
+"""Applying a plan: the hashes of each staged batch are recorded in the journal, then the batch lands in the tree."""
 
 import os
 import shutil
@@ -23,21 +23,21 @@ STAGE = "stage"
 def apply(
     db: sqlite3.Connection, destination: Path, top: str, *, move: bool, embed: bool, tick: Callable[[int], object]
 ) -> list[Problem]:
-    """Carry out what a journal plans.
+    """Carry out the plan in a journal.
 
     Args:
         db: The destination's journal.
         destination: Root of the sorted tree.
-        top: Name of the tag above all tags, for photo managers.
-        move: Whether sources that are to be moved may be deleted.
-        embed: Whether photos' copies get the XMP inside too.
-        tick: Called with the number of files done since.
+        top: Name of the root tag for photo managers.
+        move: Whether to delete the sources of moved files.
+        embed: Whether to embed the XMP in copies of photos too.
+        tick: Called with the number of files done since the last call.
 
     Returns:
         Source files that could not be read, and so stay planned, or that could not be deleted.
 
     Raises:
-        OSError: The destination cannot be written (full, gone); running again goes on from there.
+        OSError: The destination cannot be written (full or gone); another run continues from there.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -46,7 +46,7 @@ def apply(
     files.remove_tree(stage)
     for number in range(STAGE_FOLDERS):
         (stage / str(number)).mkdir(parents=True, exist_ok=True)
-    _plan_again_what_was_lost(db, destination)
+    _replan_torn(db, destination)
     _remove_sidecars(db, destination)
     problems: list[Problem] = []
     lander = Lander(db, destination, embed=embed, interrupted=interrupted)
@@ -71,10 +71,10 @@ def apply(
     return problems
 
 
-def _plan_again_what_was_lost(db: sqlite3.Connection, destination: Path) -> None:
-    """After a run that did not end, plan again what it landed and a power cut tore or emptied.
+def _replan_torn(db: sqlite3.Connection, destination: Path) -> None:
+    """After an interrupted run, plan landed files again that a power cut left incomplete.
 
-    What is left of it goes when the whole file lands.
+    Their remains are removed when the whole file lands.
     """
     rows = db.execute(
         """SELECT p.folder, p.key, p.xmp, d.path || '/' || p.name, f.digest, f.path, f.size, f.mtime FROM place p
@@ -88,7 +88,7 @@ def _plan_again_what_was_lost(db: sqlite3.Connection, destination: Path) -> None
 
 
 def _remove_sidecars(db: sqlite3.Connection, destination: Path) -> None:
-    """Take our sidecars away where they are surplus or stale; where it or its photo was edited, one stays."""
+    """Remove surplus and stale sidecars of ours, unless edited; a stale one also stays if its photo was edited."""
     rows = db.execute(
         """SELECT p.folder, p.key, p.xmp, p.state, d.path || '/' || p.name, f.sidecar, f.digest, f.path, f.size,
            f.mtime FROM place p JOIN file f ON f.id = p.file JOIN folder d ON d.id = p.folder WHERE p.xmp IN (?, ?)""",
@@ -103,7 +103,7 @@ def _remove_sidecars(db: sqlite3.Connection, destination: Path) -> None:
             if beside.is_file() and (files.is_empty(beside) or files.digest_at(beside) == sidecar):
                 beside.unlink()
             if stale and state != State.SURPLUS and not os.path.lexists(beside):
-                state = State.PLANNED  # The file is brought here once more, with its new sidecar.
+                state = State.PLANNED  # Landing the file again writes its new sidecar.
         db.execute(
             "UPDATE place SET xmp = ?, state = ? WHERE folder = ? AND key = ?",
             (Sidecar.WANTED if stale else Sidecar.NONE, state, folder, key),
@@ -112,14 +112,14 @@ def _remove_sidecars(db: sqlite3.Connection, destination: Path) -> None:
 
 
 def _make_safe(db: sqlite3.Connection) -> None:
-    """Flush what has landed to the drive, and only then call it safe."""
+    """Flush landed files to the drive, and only then mark them as safe."""
     if db.execute("SELECT 1 FROM place WHERE state = ? LIMIT 1", (State.LANDED,)).fetchone():
         files.sync()
         db.execute("UPDATE place SET state = ? WHERE state = ?", (State.SAFE, State.LANDED))
 
 
 def _remove_surplus(db: sqlite3.Connection, destination: Path) -> None:
-    """Take files away from where a later plan no longer wants them, each only while it is at another place too."""
+    """Remove files from places that are no longer wanted, each only if it is at another place too."""
     rows = db.execute(
         """SELECT p.folder, p.key, d.path || '/' || p.name, f.id, f.sidecar, f.digest, f.path, f.size, f.mtime
            FROM place p JOIN file f ON f.id = p.file JOIN folder d ON d.id = p.folder WHERE p.state = ?""",
@@ -136,8 +136,8 @@ def _remove_surplus(db: sqlite3.Connection, destination: Path) -> None:
             others = (destination / other for (other,) in wanted)
             other = next((path for path in others if files.is_one(path, final) or ours.is_at(path)), None)
             if other is None:
-                continue  # This is the last one.
-            beside = _beside(final)  # It goes first: a run that is killed here still finds its photo.
+                continue  # No other place has the file.
+            beside = _beside(final)  # Removed first: if the run is killed here, the next one still finds the photo.
             if sidecar and beside.is_file() and files.digest_at(beside) == sidecar:
                 beside.unlink()
             files.remove(final, other)
@@ -145,7 +145,7 @@ def _remove_surplus(db: sqlite3.Connection, destination: Path) -> None:
 
 
 def remove_empty(db: sqlite3.Connection, destination: Path) -> None:
-    """Take away folders of ours that nothing is left in."""
+    """Remove the folders that we created and that are empty now."""
     for (path,) in db.execute("SELECT path FROM made ORDER BY LENGTH(path) DESC").fetchall():
         with suppress(OSError):
             (destination / path).rmdir()
@@ -153,5 +153,5 @@ def remove_empty(db: sqlite3.Connection, destination: Path) -> None:
 
 
 def _beside(path: Path) -> Path:
-    """Where the sidecar of a file is."""
+    """Return the path of a file's sidecar."""
     return path.with_name(path.name + SIDECAR)

@@ -1,7 +1,7 @@
-"""Second pass: files with the same content, and posts met a second time.
+"""Second pass: find files with the same content, and posts that duplicate an earlier one.
 
-Only files of the same size are compared: by a few bytes of each (in an archive by the checksum), and where these agree,
-by the whole content.
+Only files of the same size are compared: first by a few bytes of each (in an archive by the checksum) and, where these
+agree, by the whole content.
 """
 
 import sqlite3
@@ -21,12 +21,12 @@ from hashtagger.posts.post import Media, Problem
 
 _SAMPLE = 4096
 _SECONDS_APART = 61
-_TRAVELS = sniff.COMPANION | sniff.PHOTO | sniff.VIDEO
-"""Extensions of what is neither photo nor video to its source and travels along with one: sidecars, thumbnails."""
+_COMPANIONS = sniff.COMPANION | sniff.PHOTO | sniff.VIDEO
+"""Extensions by which a file of kind ``other`` is a companion of a photo or video: sidecars, thumbnails."""
 
 
 class _File(NamedTuple):
-    """A file's row: ``content`` is its hash where known, ``path`` the file or the archive of ``member``."""
+    """A file row: ``content`` is its hash if known, ``path`` the file itself or the archive of ``member``."""
 
     size: int
     number: int
@@ -42,15 +42,15 @@ class _File(NamedTuple):
 
 
 def mark_duplicates(db: sqlite3.Connection, first_new: int, how: str, destination: Path) -> list[Problem]:
-    """Point each new file (from row ``first_new`` on) to an earlier one with the same content.
+    """Point each new file (id ``first_new`` or higher) to an earlier one with the same content.
 
-    What travels along with a photo, as its sidecar does, may have the same bytes as that of another photo: it is
-    pointed only to what travels along with the same post, met before.
+    Companions of different photos, such as sidecars, may have the same bytes, so a companion is compared only with
+    those of the earlier post that its own post duplicates.
 
     Args:
         db: Draft of the journal.
-        first_new: The first file (row) that was not there before.
-        how: How new files get there; one that is moved needs more than a symbolic link to stand for it.
+        first_new: Id of the first file that is new in this plan.
+        how: How new files get into the tree; with ``move``, a symbolic link does not count as an earlier file.
         destination: Root of the sorted tree.
 
     Returns:
@@ -59,7 +59,7 @@ def mark_duplicates(db: sqlite3.Connection, first_new: int, how: str, destinatio
     problems: list[Problem] = []
 
     def mark(group: str, where: str) -> None:
-        """Compare the files of one group and one size with each other."""
+        """Compare the files that share a group and a size."""
         rows = db.execute(
             f"""SELECT {group}, f.size, f.id, f.content, f.name, f.kind, f.path, f.member, f.mtime
                 FROM file f JOIN post p ON p.id = f.post
@@ -78,10 +78,10 @@ def mark_duplicates(db: sqlite3.Connection, first_new: int, how: str, destinatio
             same,
         )
 
-    db.create_function("travels", 1, lambda name: sniff.extension(name) in _TRAVELS, deterministic=True)
+    db.create_function("companion", 1, lambda name: sniff.extension(name) in _COMPANIONS, deterministic=True)
     mark(
         "0",
-        """(f.kind != 'other' OR NOT travels(f.name)) AND f.size IN
+        """(f.kind != 'other' OR NOT companion(f.name)) AND f.size IN
             (SELECT size FROM file WHERE same_as IS NULL GROUP BY size HAVING COUNT(*) > 1 AND MAX(id) >= ?1)""",
     )
     _mark_posts(db, first_new)
@@ -94,7 +94,7 @@ def mark_duplicates(db: sqlite3.Connection, first_new: int, how: str, destinatio
 
 
 def _readable(db: sqlite3.Connection, destination: Path, file: _File, mtime: int) -> _File | None:
-    """Give a stored file with the path at which it can be read: its source as it was, or else a place of the tree."""
+    """Return a stored file with a readable path (its unchanged source, else a place in the tree), or ``None``."""
     if file.content or file.member:
         return file
     places = db.execute(
@@ -107,9 +107,9 @@ def _readable(db: sqlite3.Connection, destination: Path, file: _File, mtime: int
 
 
 def _same_content(stored: list[_File], new: list[_File], problems: list[Problem]) -> Iterator[tuple[int, int]]:
-    """Yield (earlier file, new file) of one size with the same content."""
+    """Yield (earlier id, new id) for each new file that has the content of an earlier one; all have the same size."""
     by_sample: dict[bytes | int | None, list[_File]] = defaultdict(list)
-    # A stored file's own sample may be gone with its source; a plain file has none to compare with a checksum.
+    # No samples if a source may be gone (stored files), or for a mix of plain files and archive members (checksums).
     comparable = not stored and len({bool(file.member) for file in new}) == 1
     for file in new:
         try:
@@ -135,7 +135,7 @@ def _same_content(stored: list[_File], new: list[_File], problems: list[Problem]
 
 
 def _sample(file: _File) -> bytes | int:
-    """A few bytes from the middle of a file; of an archive's member the checksum."""
+    """Return a few bytes from the middle of a file, or the checksum of an archive member."""
     media = file.media
     if media.archive and media.member:
         return archive.checksum(media.archive, media.member)
@@ -150,11 +150,11 @@ def _digest(file: _File) -> str:
 
 
 def _mark_posts(db: sqlite3.Connection, first_new: int) -> None:
-    """Mark posts all of whose files are those of an earlier post of the same time: the same post, met again.
+    """Mark posts as duplicates if all their files belong to an earlier post of the same time.
 
-    RAW files count only where there is nothing else, and what travels along never does. The times that two sources have
-    for one post differ by seconds, and a time that is only a guess may be any. The earlier post takes over what it did
-    not know, and a caption that differs from its own, as captions are edited.
+    RAW files count only if a post has no photo or video, and companions never do. Times from two sources may differ by
+    seconds, and a guessed time matches any. The earlier post takes over what it lacks, and the duplicate's caption if
+    it differs, as captions get edited.
     """
     db.execute(
         f"""UPDATE post SET same_as = again.earlier FROM (
@@ -164,9 +164,9 @@ def _mark_posts(db: sqlite3.Connection, first_new: int) -> None:
                JOIN post p ON p.id = f.post JOIN post q ON q.id = g.post AND
                  (q.taken_at = p.taken_at OR p.guess OR q.guess AND g.id < ?1
                   OR ABS(julianday(q.taken_at) - julianday(p.taken_at)) * 86400 < {_SECONDS_APART})
-               WHERE f.id >= ?1 AND f.same_as IS NOT NULL AND (f.kind != 'other' OR NOT travels(f.name) AND NOT EXISTS
+               WHERE f.id >= ?1 AND f.same_as IS NOT NULL AND (f.kind != 'other' OR NOT companion(f.name) AND NOT EXISTS
                  (SELECT 1 FROM file WHERE post = f.post AND kind != 'other')) GROUP BY f.post, g.post
-               HAVING COUNT(DISTINCT f.id) = (SELECT COALESCE(NULLIF(SUM(kind != 'other'), 0), SUM(NOT travels(name)))
+               HAVING COUNT(DISTINCT f.id) = (SELECT COALESCE(NULLIF(SUM(kind != 'other'), 0), SUM(NOT companion(name)))
                  FROM file WHERE post = f.post)
              ) GROUP BY later
            ) AS again WHERE post.id = again.later""",
@@ -187,7 +187,7 @@ def _mark_posts(db: sqlite3.Connection, first_new: int) -> None:
         (first_new,),
     ).fetchall()
     renew_sidecars(db, (post for (post,) in renewed))
-    reworded = db.execute(  # A bare column beside MAX() is of the row that has the maximum.
+    reworded = db.execute(  # SQLite takes bare columns from the row with the MAX().
         """SELECT q.id, p.caption, MAX(p.id) FROM post p JOIN post q ON q.id = p.same_as
            WHERE p.id IN (SELECT post FROM file WHERE id >= ?) AND p.caption NOT IN ('', q.caption) GROUP BY q.id""",
         (first_new,),
@@ -205,8 +205,8 @@ def _mark_posts(db: sqlite3.Connection, first_new: int) -> None:
 
 
 def _agree_on_times(db: sqlite3.Connection) -> None:
-    """Give a post that was met again one time: the first that is no guess, or else the first."""
-    known = db.execute(  # A bare column beside MIN() is of the row that has the minimum.
+    """Give a post and its duplicates one time: the first that is not a guess, or else the first."""
+    known = db.execute(  # SQLite takes bare columns from the row with the MIN().
         """SELECT p.taken_at, p.month, q.id, MIN(p.id) FROM post p JOIN post q ON q.id = p.same_as
            WHERE q.guess AND NOT p.guess GROUP BY q.id"""
     ).fetchall()

@@ -1,4 +1,4 @@
-"""XMP inside a photo (JPEG, PNG, WebP): put in without touching the picture's own bytes."""
+"""Embed XMP in a photo (JPEG, PNG, WebP) without touching the image data."""
 
 import struct
 import zlib
@@ -8,7 +8,7 @@ from xml.etree.ElementTree import ParseError
 from hashtagger.organize.sidecar import Description, render
 
 _JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"
-_JPEG_ROOM = 0xFFFF - 2 - len(_JPEG_XMP)
+_JPEG_MAX_XMP = 0xFFFF - 2 - len(_JPEG_XMP)
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_XMP = b"XML:com.adobe.xmp\0\0\0\0\0"
 _WEBP_XMP_FLAG = 0x04
@@ -18,10 +18,10 @@ _END = b'<?xpacket end="w"?>'
 
 
 def embed(photo: bytes, description: Description) -> bytes:
-    """Put a description into a photo as XMP.
+    """Embed a description in a photo as XMP.
 
-    XMP that the photo has already is added to, never taken out. A file of another kind, a damaged one, or one whose
-    XMP would not fit comes back as it is: the sidecar still says it all.
+    Existing XMP is extended, never removed. A file of another format, a damaged one, or one in which the XMP does not
+    fit is returned unchanged; the sidecar still has everything.
     """
     try:
         if photo.startswith(b"\xff\xd8\xff"):
@@ -55,7 +55,7 @@ def _jpeg(photo: bytes, description: Description) -> bytes:
 
 
 def _with_segment(photo: bytes, start: int, end: int, packet: bytes) -> bytes:
-    if len(packet) > _JPEG_ROOM:
+    if len(packet) > _JPEG_MAX_XMP:
         return photo
     header = struct.pack(">BBH", 0xFF, 0xE1, 2 + len(_JPEG_XMP) + len(packet))
     return photo[:start] + header + _JPEG_XMP + packet + photo[end:]
@@ -87,7 +87,7 @@ def _webp(photo: bytes, description: Description) -> bytes:
         header += struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
     header[0] |= _WEBP_XMP_FLAG
     packet = _packet(description, chunks.get(b"XMP "))
-    # Animations hold many chunks of one name, so all but the two that change are kept as they stand.
+    # Animations have many chunks with the same name, so keep all but the two that change.
     kept = b"".join(_chunk(name, body) for name, body in _riff(photo) if name not in (b"VP8X", b"XMP "))
     body = b"WEBP" + _chunk(b"VP8X", bytes(header)) + kept + _chunk(b"XMP ", packet)
     return b"RIFF" + struct.pack("<I", len(body)) + body
@@ -106,7 +106,7 @@ def _chunk(name: bytes, body: bytes) -> bytes:
 
 
 def _webp_size(chunks: dict[bytes, bytes]) -> tuple[int, int, bool]:
-    """Width, height and whether there is transparency, of a WebP that has no extended header."""
+    """Return width, height and whether there is transparency, for a WebP without an extended header."""
     if b"VP8L" in chunks:
         (bits,) = struct.unpack_from("<I", chunks[b"VP8L"], 1)
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, bool(bits >> 28 & 1)

@@ -1,4 +1,4 @@
-"""What is done to single files: hashing, copying with a check, and landing without ever overwriting."""
+"""Operations on single files: hashing, verified writing, and linking or renaming without ever overwriting."""
 
 import errno
 import hashlib
@@ -16,27 +16,27 @@ from hashtagger.digest import digest_at as digest_at
 from hashtagger.digest import digest_of as digest_of
 
 CHUNK = 1 << 20
-# Elsewhere a drive is flushed file by file: Windows has no sync(), and macOS's does not wait.
+# Elsewhere each file is flushed with fsync(): Windows has no sync(), and on macOS it does not wait.
 SYNC_ALL = sys.platform == "linux"
-# A symbolic link is linked itself, where the system knows the difference.
-_AS_IT_IS = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}
-_NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES}
+# Hard-link a symbolic link itself, not its target, where the platform supports that.
+_NO_FOLLOW = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}
+_CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES}
 
 
 def without_dots(path: Path) -> Path:
-    """Resolve a path that climbs, so that files have one and the same path from wherever it was given."""
+    """Resolve a path that contains ``..``, so that a file always has the same path."""
     return path.resolve() if ".." in path.parts else path
 
 
 def remove(path: "str | Path", *links: "str | Path") -> None:
-    """Remove a file, also a read-only one; of its other links, those named in ``links`` stay read-only then."""
+    """Remove a file, even a read-only one; those of its other hard links given in ``links`` stay read-only."""
     try:
-        os.unlink(path)  # noqa: PTH108 - a Path takes longer to make than the file to go
+        os.unlink(path)  # noqa: PTH108 - creating a Path takes longer than removing the file
     except PermissionError:
         mode = os.lstat(path).st_mode
         if mode & stat.S_IWRITE:
             raise
-        # Windows removes no read-only file, and all links to one are read-only or none.
+        # Windows refuses to remove read-only files, and all hard links to a file share that attribute.
         same = [link for link in (path, *links) if is_one(link, path)]
         os.chmod(path, mode | stat.S_IWRITE)  # noqa: PTH101
         try:
@@ -48,7 +48,7 @@ def remove(path: "str | Path", *links: "str | Path") -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder of ours and as much as can be of what is in it."""
+    """Remove one of our folders with its contents, ignoring errors."""
     for path, _folders, names in os.walk(folder):
         for name in names:
             with suppress(OSError):
@@ -57,13 +57,13 @@ def remove_tree(folder: Path) -> None:
 
 
 def write(data: bytes, target: str) -> None:
-    """Write bytes to a new file; where they do not fit, nothing stays.
+    """Write bytes to a new file; if that fails, no partial file is left.
 
     Raises:
-        FileExistsError: There is something of that name.
+        FileExistsError: ``target`` exists already.
         OSError: Writing failed.
     """
-    file = open(target, "xb", buffering=0)  # noqa: PTH123, SIM115 - as above
+    file = open(target, "xb", buffering=0)  # noqa: PTH123, SIM115 - avoids creating a Path, as above
     try:
         with file:
             _write_all(file, data)
@@ -73,13 +73,13 @@ def write(data: bytes, target: str) -> None:
 
 
 def write_checked(chunks: Iterable[bytes], target: Path) -> str:
-    """Write a new file, read it back and compare: what fits one chunk byte by byte, more by its hash.
+    """Write a new file and read it back to verify it: a single chunk byte by byte, several by their hash.
 
     Returns:
-        The SHA-256 of both, in hex.
+        The SHA-256 of the data, in hex.
 
     Raises:
-        OSError: Writing failed, or what was read back differs (``EIO``).
+        OSError: Writing failed, or the data read back differs (``EIO``).
     """
     state = hashlib.sha256()
     written, last = 0, b""
@@ -91,7 +91,7 @@ def write_checked(chunks: Iterable[bytes], target: Path) -> str:
     digest = state.hexdigest()
     same = target.read_bytes() == last if written < 2 else digest_at(target) == digest
     if not same:
-        raise OSError(errno.EIO, "what was written reads back differently", str(target))
+        raise OSError(errno.EIO, "the data read back differs from the data written", str(target))
     return digest
 
 
@@ -104,34 +104,34 @@ def _write_all(file: io.FileIO, data: bytes) -> None:
 
 
 def sync() -> None:
-    """Bring all that was written to the drives, where the system can do that at once."""
+    """Flush everything written to the drives, where the system can do that in one call."""
     if SYNC_ALL:
         os.sync()
 
 
 def link(origin: "str | Path", final: "str | Path") -> bool:
-    """Give a file (or symbolic link) a second name in one step, never overwriting.
+    """Create a hard link to a file (or symbolic link) atomically, never overwriting.
 
     Returns:
-        ``False`` where the file system cannot.
+        ``False`` if the file system cannot make the link.
 
     Raises:
-        FileExistsError: There is something of that name.
+        FileExistsError: ``final`` exists already.
     """
     try:
-        os.link(origin, final, **_AS_IT_IS)
+        os.link(origin, final, **_NO_FOLLOW)
     except OSError as error:
-        if error.errno in _NO_LINKS:
+        if error.errno in _CANNOT_LINK:
             return False
         raise
     return True
 
 
 def duplicate(origin: Path, final: Path, temporary: Path) -> None:
-    """Copy a file to a second name where there are no hard links, complete or not at all.
+    """Copy a file where hard links are not available; ``final`` appears complete or not at all.
 
     Raises:
-        FileExistsError: There is something of that name.
+        FileExistsError: ``final`` exists already.
     """
     temporary.unlink(missing_ok=True)
     shutil.copy2(origin, temporary, follow_symlinks=False)
@@ -139,10 +139,10 @@ def duplicate(origin: Path, final: Path, temporary: Path) -> None:
 
 
 def rename(origin: Path, final: Path) -> None:
-    """Rename, refusing to overwrite; only a file that appears within microseconds would be.
+    """Rename a file without overwriting, except for a race of microseconds between the check and the rename.
 
     Raises:
-        FileExistsError: There is something of that name.
+        FileExistsError: ``final`` exists already.
     """
     if os.path.lexists(final):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(final))
@@ -150,19 +150,19 @@ def rename(origin: Path, final: Path) -> None:
 
 
 def is_empty(path: Path) -> bool:
-    """Tell whether there is a file without content."""
+    """Return whether there is an empty file at a path."""
     return path.is_file() and path.stat().st_size == 0
 
 
 def is_one(path: "str | Path", other: "str | Path") -> bool:
-    """Tell whether two paths are links to one file."""
+    """Return whether two paths are hard links to the same file."""
     with suppress(OSError):
         return os.path.samestat(os.lstat(path), os.lstat(other))
     return False
 
 
 def is_unchanged(path: Path, size: int | None, mtime: int) -> bool:
-    """Tell whether there is a file of that size and modification time (ns)."""
+    """Return whether there is a file with that size and modification time (ns)."""
     with suppress(OSError):
         found = path.stat()
         return (found.st_size, found.st_mtime_ns) == (size, mtime)
@@ -170,9 +170,9 @@ def is_unchanged(path: Path, size: int | None, mtime: int) -> bool:
 
 
 def is_torn(path: Path, whole: Path) -> bool:
-    """Tell whether a file is what a power cut leaves of a copy.
+    """Return whether a file is an incomplete copy as left by a power cut.
 
-    That is an empty file, or one with the time of the whole one and its beginning, and then zeros or nothing.
+    It is either empty, or has the modification time of the whole file and its first bytes, then zeros or nothing.
     """
     found, expected = path.lstat(), whole.stat()
     if not stat.S_ISREG(found.st_mode) or found.st_size > expected.st_size:
@@ -190,13 +190,13 @@ def is_torn(path: Path, whole: Path) -> bool:
 
 
 class Fingerprint(NamedTuple):
-    """What tells whether a path holds a file of ours, in the order of the journal's columns.
+    """Identifies a file that we put into the tree; the fields are in the order of the journal's columns.
 
     Attributes:
-        digest: SHA-256 of our copy, in hex; ``None`` where we made a link.
-        source: The file that a link leads to.
-        size: Size of the source in bytes, and
-        mtime: its modification time in ns, as they were; it may be gone by now, or another file.
+        digest: SHA-256 of our copy, in hex; ``None`` if we made a link.
+        source: The file that a link points to; it may be gone or replaced by now.
+        size: Recorded size of the source in bytes.
+        mtime: Recorded modification time of the source in ns.
     """
 
     digest: str | None
@@ -205,7 +205,7 @@ class Fingerprint(NamedTuple):
     mtime: int
 
     def is_at(self, path: Path) -> bool:
-        """Tell whether what is at a path is what we put there: a copy by its hash, a link by what it links to."""
+        """Return whether a path still has what we put there, judging a copy by its hash and a link by its target."""
         source = Path(self.source)
         if not os.path.lexists(path):
             return False
@@ -220,5 +220,5 @@ class Fingerprint(NamedTuple):
                 return True
         if not is_unchanged(path, self.size, self.mtime):
             return False
-        # Where the tree was copied to another drive, its links are files of their own.
+        # If the tree was copied to another drive, its hard links have become separate files.
         return not is_unchanged(source, self.size, self.mtime) or digest_at(path) == digest_at(source)

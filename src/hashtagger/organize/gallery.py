@@ -1,4 +1,4 @@
-"""index.html: the sorted tree as one page that needs no server and no network."""
+"""index.html: the sorted tree as a single page that needs no server and no network."""
 
 import json
 import sqlite3
@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from hashtagger.organize.layout import Layout
 from hashtagger.organize.rows import Row
 
-# Browsers show these; for anything else there is a tile with its name.
+# Browsers show these; any other file is a tile with its name.
 _PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".bmp")
 _VIDEOS = (".mp4", ".mov", ".webm", ".m4v")
 _WORDS = {
@@ -30,17 +30,17 @@ _WORDS = {
 
 @contextmanager
 def writing_gallery(db: sqlite3.Connection, layout: Layout, file: BinaryIO) -> Iterator[Callable[[Row], object]]:
-    """Give what adds a post to the page: tags and months at the side, thumbnails that open all of a post.
+    """Write the gallery, yielding a function that adds a post to it.
 
-    The posts are data inside the page, and the photos themselves serve as thumbnails, each loaded only when it comes
-    into view.
+    The page has tags and months at the side and thumbnails that open a post. The posts are data inside the page; the
+    photos themselves serve as thumbnails, each loaded only when it comes into view.
     """
     page = files("hashtagger.organize").joinpath("gallery.html").read_text(encoding="utf-8")
     for word, text in _WORDS[layout.lang].items():
         page = page.replace(f"{{{{{word}}}}}", text)
     head, tail = page.split("{{data}}")
     file.write(head.encode())
-    # The third tells whether the tag is in the menu; the page counts the posts, as it does not show all that are known.
+    # The third column tells whether the tag is in the menu. The page counts the posts, as it does not show all of them.
     tags = db.execute("SELECT id, name, uses >= ? FROM tag WHERE uses ORDER BY name", (layout.min_count,)).fetchall()
     file.write(b'{"tags":' + _json(tags) + b',"posts":[')
     separator = b"\n"
@@ -58,7 +58,7 @@ def writing_gallery(db: sqlite3.Connection, layout: Layout, file: BinaryIO) -> I
 
 
 def _kinds(paths: list[str]) -> list[list[Any]]:
-    """Each path with what the page can do with it: 1 shows as a photo, 2 as a video, 0 not at all."""
+    """Pair each path with how the page shows it: 1 as a photo, 2 as a video, 0 as a tile with its name."""
     return [[path, 1 if path.lower().endswith(_PHOTOS) else 2 * path.lower().endswith(_VIDEOS)] for path in paths]
 
 

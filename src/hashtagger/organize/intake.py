@@ -1,4 +1,4 @@
-"""First pass: posts as they stream out of a source become rows of the journal."""
+"""First pass: turn the posts that a source yields into rows of the journal."""
 
 import os
 import sqlite3
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from hashtagger.history import History
 
 _TAGS_KEPT = 65536
-_File = tuple[str, str, bytes, str, int | None, int, int | None, str]  # the columns of a file's row but its post
+_File = tuple[str, str, bytes, str, int | None, int, int | None, str]  # the columns of a file row, except its post
 
 
 class Intake:
-    """Writes posts into a draft of the journal; files that it knows already are left as they are.
+    """Writes posts into a draft of the journal; files that it already has are left as they are.
 
     Attributes:
-        problems: Files that turned out to be gone, and archives whose files are copied against the mode asked for.
-        settled: How many of the files were brought by an earlier run in another mode than is asked for now.
+        problems: Files that turned out to be missing, and archives whose files are copied whatever the requested mode.
+        settled: Number of files that an earlier run put into the tree in a mode other than the one requested now.
     """
 
     def __init__(
@@ -48,13 +48,13 @@ class Intake:
         self._archives: dict[Path, tuple[bytes, int]] = {}
         self._db, self._layout, self._zone, self._how = db, layout, zone, how
         self._normalizer, self._history = normalizer or default_normalizer(), history
-        self._folders: dict[str, int] = {}  # rows of the tree's folders
-        self._tags: dict[str, int | None] = {}  # rows of tags as they were typed
-        self._completed: set[int] = set()  # posts known without files whose files have come
+        self._folders: dict[str, int] = {}  # folder path -> row id
+        self._tags: dict[str, int | None] = {}  # tag as typed -> row id, None if nothing is left of it
+        self._completed: set[int] = set()  # known posts without files whose files were found now
         self._known = self._post = db.execute("SELECT COALESCE(MAX(id), 0) FROM post").fetchone()[0]
 
     def take(self, source: Source) -> Iterator[Post]:
-        """Write every post of a source, yielding each as it is done."""
+        """Write every post of a source to the journal, yielding each one as it is done."""
         posts, files, tags = [], [], []
         for post in source.posts():
             rows = list(self._files(post))
@@ -80,17 +80,17 @@ class Intake:
             yield post
         self._write(posts, files, tags)
         if self._how != "copy":
-            cause = _("files in an archive are copied, not taken by {mode}").format(mode=self._how)
+            cause = _("files in an archive are always copied; mode {mode} does not apply").format(mode=self._how)
             self.problems += [Problem(str(archive), cause) for archive in sorted(self._archives)]
 
     def _folder(self, path: str) -> int:
-        """Find or make the row of a folder of the tree."""
+        """Return the row id of a folder of the tree, adding it if needed."""
         if path not in self._folders:
             self._folders[path] = folder_id(self._db, path)
         return self._folders[path]
 
     def _archive(self, path: Path) -> tuple[bytes, int]:
-        """An archive's absolute path and modification time; 0 where it is missing, which reading it will tell."""
+        """Return an archive's absolute path and modification time (0 if missing: reading it will report that)."""
         if path not in self._archives:
             mtime = 0
             with suppress(OSError):
@@ -116,10 +116,11 @@ class Intake:
             yield name, media.kind, path, media.member or "", size, mtime, permissions, how
 
     def _find(self, post: Post, files: list[_File], said: str) -> tuple[int | None, list[_File]]:
-        """Tell which known post this is, if any, and which of its files are new.
+        """Return the id of the known post that this is, if any, and those of its files that are new.
 
-        It is known by its files. Where it has none, or the known one has none, it is known by its time and words, as
-        they are or as they were before; with words that were edited since, it is the only known post of that second.
+        A post is identified by its files. One without files is identified by its time and its current or previous
+        words, or by its time alone if only one known post has it. If none of its files is known, it can still be a
+        known post without files, identified by time, caption and permalink.
         """
         taken_at = post.taken_at.astimezone(self._zone).isoformat()
         if not files:
@@ -148,7 +149,7 @@ class Intake:
         return number, [file for file, row in zip(files, found, strict=True) if not row]
 
     def _reword(self, number: int, post: Post, said: str) -> None:
-        """Let a known post say what its source says now, where that is not what it said before."""
+        """Update the caption and tags of a known post if its source has changed them since the last run."""
         head, before = self._db.execute(
             "SELECT COALESCE(same_as, id), said FROM post WHERE id = ?", (number,)
         ).fetchone()
@@ -169,7 +170,7 @@ class Intake:
         renew_sidecars(self._db, [head])
 
     def _tag_ids(self, tags: tuple[str, ...]) -> list[int]:
-        """Rows of a post's tags, each once, in order."""
+        """Return the row ids of a post's tags in order, without duplicates."""
         ids: dict[int, None] = {}
         for tag in tags:
             if tag not in self._tags:
@@ -183,7 +184,7 @@ class Intake:
         return list(ids)
 
     def _name(self, tag: str) -> str:
-        """The folder's name for a tag: canonical, or as the user likes to spell it."""
+        """Return the folder name for a tag: its canonical form, or the spelling that the user prefers."""
         found = self._normalizer.normalize(tag)
         if self._history is None or not found.canonical:
             return found.tag
@@ -203,7 +204,7 @@ class Intake:
 
 
 def folder_id(db: sqlite3.Connection, path: str) -> int:
-    """Find or make the row of a folder; paths that differ only in case are one folder."""
+    """Return the row id of a folder, adding it if needed; paths that differ only in case are one folder."""
     key = names.key(path)
     db.execute("INSERT OR IGNORE INTO folder(path, key) VALUES(?, ?)", (path, key))
     number: int = db.execute("SELECT id FROM folder WHERE key = ?", (key,)).fetchone()[0]
@@ -211,7 +212,7 @@ def folder_id(db: sqlite3.Connection, path: str) -> int:
 
 
 def tag_id(db: sqlite3.Connection, tag: str) -> int:
-    """Find or make the row of a tag; tags whose folders would be one are one tag."""
+    """Return the row id of a tag, adding it if needed; tags that would share a folder are one tag."""
     key = names.key(names.safe_name(tag))
     db.execute("INSERT OR IGNORE INTO tag(key, name) VALUES(?, ?)", (key, tag))
     number: int = db.execute("SELECT id FROM tag WHERE key = ?", (key,)).fetchone()[0]
@@ -219,7 +220,7 @@ def tag_id(db: sqlite3.Connection, tag: str) -> int:
 
 
 def drop_tags(db: sqlite3.Connection, post: int, but: int | None = None) -> None:
-    """Take the user's own tags from a post and from where it was met again, except from the post ``but``."""
+    """Remove the user's own tags from a post and its duplicates, except from the post ``but``."""
     db.execute(
         """DELETE FROM post_tag WHERE NOT by_model AND post IS NOT ?2
            AND (post = ?1 OR post IN (SELECT id FROM post WHERE same_as = ?1))""",
@@ -228,7 +229,7 @@ def drop_tags(db: sqlite3.Connection, post: int, but: int | None = None) -> None
 
 
 def renew_sidecars(db: sqlite3.Connection, posts: Iterable[int]) -> None:
-    """Have the sidecars of posts' files written anew where there are any, as more is known of them now."""
+    """Mark the existing sidecars of posts' files as stale, so that they are rewritten with what is known now."""
     db.executemany(
         f"""UPDATE place SET xmp = {Sidecar.STALE} WHERE xmp = {Sidecar.WANTED} AND {THERE} AND file IN
             (SELECT COALESCE(same_as, id) FROM file WHERE post = ?)""",
@@ -237,7 +238,7 @@ def renew_sidecars(db: sqlite3.Connection, posts: Iterable[int]) -> None:
 
 
 def media_of(name: str, kind: str, path: str, member: str, size: int | None) -> Media:
-    """Make the Media of a file's row again."""
+    """Build the Media of a file row."""
     location = escaped(f"{path}!{member}" if member else path)
     if member:
         return Media(name, location, kind, archive=Path(path), member=member, size=size)  # type: ignore[arg-type]
@@ -245,5 +246,5 @@ def media_of(name: str, kind: str, path: str, member: str, size: int | None) -> 
 
 
 def _digest(post: Post) -> str:
-    """A hash of a post's words."""
+    """Return a hash of a post's caption and tags."""
     return blake2b(repr((post.caption, post.tags)).encode(), digest_size=8).hexdigest()

@@ -1,7 +1,7 @@
-"""The journal: one SQLite file, `.hashtagger/journal.sqlite`, that holds the plan and how far it has got.
+"""The journal: one SQLite file, `.hashtagger/journal.sqlite`, that holds the plan and its progress.
 
-Planning works on a private copy, which replaces the journal in one rename: there is a whole plan or none. Only then
-does applying begin, which marks each step. Nothing is ever done that the journal does not already say.
+Planning works on a private copy, which replaces the journal by an atomic rename, so there is a complete plan or none.
+Applying starts only then and records its progress. No change is ever made before the journal contains it.
 """
 
 import errno
@@ -21,32 +21,32 @@ from hashtagger.i18n import _
 
 FOLDER = ".hashtagger"
 NAME = "journal.sqlite"
-MADE = "made"  # the destination and folders above it that were not there before
+MADE = "made"  # lists the destination and folders above it that did not exist before
 LOCK = "lock"
 DRAFT = "draft.sqlite"
-RESTORING = ".hashtagger-restoring"  # a moved file on its way back, beside where it was
+RESTORING = ".hashtagger-restoring"  # temporary name, beside the original path, of a moved file being restored
 _VERSION = 1
-_LITTLE = 1 << 16
+_FULL_BELOW = 1 << 16
 
 PLACE_INDEX = "CREATE INDEX place_file ON place(file, folder)"
 _SCHEMA = f"""
 CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
--- Folders of the tree, relative to the destination; and those that were not there before us, so that undo removes them.
+-- Folders of the tree, relative to the destination; `made` lists the ones we created, so that undo removes them.
 CREATE TABLE folder(id INTEGER PRIMARY KEY, path TEXT NOT NULL, key TEXT NOT NULL UNIQUE);
 CREATE TABLE made(path TEXT PRIMARY KEY) WITHOUT ROWID;
--- `same_as`: an earlier post with the same time and the same files, met again in another source.
--- `asked`: whether the model was asked for a tag: the empty string, or why it could not tell.
--- `said`: a hash of the words that its source had for it last; those that count may be of another source by now.
+-- `same_as`: the earlier post that this one duplicates (same files, about the same time).
+-- `asked`: NULL until the model is asked for a tag, then the empty string or the reason why it failed.
+-- `said`: a hash of the words last read from its source; the ones in use may come from another source by now.
 CREATE TABLE post(id INTEGER PRIMARY KEY, taken_at TEXT NOT NULL, month INT NOT NULL, caption TEXT NOT NULL,
     permalink TEXT, place TEXT, guess INT NOT NULL, same_as INT,
     asked TEXT, said TEXT);
 CREATE TABLE tag(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, name TEXT NOT NULL, uses INT NOT NULL DEFAULT 0);
 CREATE TABLE post_tag(post INT, position INT, tag INT NOT NULL, by_model INT NOT NULL DEFAULT 0,
     PRIMARY KEY(post, position)) WITHOUT ROWID;
--- A source file. `path` is the file, or the archive of `member`. `same_as`: a file with the same content.
--- `how` it gets there: copy, hardlink, symlink or move. `content` is the source's hash where it was read, `digest` that
--- of the copy (which may have XMP inside), none where it is a link; `sidecar` that of its .xmp.
--- `permissions` are the source's; `released` tells whether a moved source is gone (see Released).
+-- A source file. `path` is the file, or the archive of `member`. `same_as`: an earlier file with the same content.
+-- `how` it gets there: copy, hardlink, symlink or move. `content` is the source's hash if it was read, `digest` that of
+-- our copy (which may have embedded XMP) or NULL for a link, `sidecar` that of its .xmp.
+-- `permissions` are those of the source; `released` tells whether a moved source is gone (see Released).
 CREATE TABLE file(id INTEGER PRIMARY KEY, post INT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL, path TEXT NOT NULL,
     member TEXT NOT NULL, size INT, mtime INT, how TEXT NOT NULL, content TEXT, digest TEXT, sidecar TEXT, same_as INT,
     released INT NOT NULL DEFAULT 0, permissions INT);
@@ -55,33 +55,33 @@ CREATE INDEX file_same ON file(same_as) WHERE same_as IS NOT NULL;
 CREATE INDEX file_post ON file(post);
 CREATE INDEX post_time ON post(taken_at);
 CREATE INDEX post_same ON post(same_as) WHERE same_as IS NOT NULL;
--- Where a file goes: a name in a folder, whether with its sidecar (see Sidecar), and how far that has got (see State).
+-- Where a file goes: a name in a folder, with or without a sidecar (see Sidecar), and its progress (see State).
 CREATE TABLE place(folder INT, key TEXT, name TEXT NOT NULL, file INT NOT NULL, xmp INT NOT NULL,
     state INT NOT NULL DEFAULT 0, PRIMARY KEY(folder, key)) WITHOUT ROWID;
 {PLACE_INDEX};
--- Files we write anew each run (gallery, table, report): the bytes there now, and those about to be.
+-- Files rewritten by each run (gallery, table, report): hashes of the current bytes and of those about to replace them.
 CREATE TABLE page(name TEXT PRIMARY KEY, path TEXT NOT NULL, digest TEXT, coming TEXT) WITHOUT ROWID;
 """
 
 
 class State(IntEnum):
-    """How far a place has got."""
+    """The progress of a place."""
 
     PLANNED = 0
     LANDED = 1
     SAFE = 2  # landed, and flushed to the drive
-    SURPLUS = 3  # was wanted by an earlier plan, to be taken away
+    SURPLUS = 3  # was wanted by an earlier plan; to be removed
 
 
 THERE = f"state IN ({State.LANDED}, {State.SAFE})"
-"""SQL condition on `place`: it is wanted, and its file has been put there."""
+"""SQL condition on `place`: it is wanted, and its file has landed there."""
 
 
 class Released(IntEnum):
     """Whether the source of a moved file has been deleted."""
 
     NO = 0
-    IN_DOUBT = 1  # about to be deleted or brought back; stays so where a run is killed in between
+    IN_DOUBT = 1  # about to be deleted or restored; stays so if the process is killed in between
     YES = 2
 
 
@@ -90,14 +90,14 @@ class Sidecar(IntEnum):
 
     NONE = 0
     WANTED = 1
-    SURPLUS = 2  # was wanted by an earlier plan, to be taken away
-    STALE = 3  # says less than is known by now, to be taken away and written anew
+    SURPLUS = 2  # was wanted by an earlier plan; to be removed
+    STALE = 3  # outdated; to be removed and written again
 
 
 def open_database(path: "Path | str", **options: Any) -> sqlite3.Connection:
-    """Open a SQLite file whose text may hold file names of any bytes, as :func:`os.fsdecode` would give them.
+    """Open a SQLite database, decoding text like :func:`os.fsdecode`, as file names may contain any bytes.
 
-    sqlite3 refuses to write such a name as a string: bind its :func:`os.fsencode` to ``CAST(? AS TEXT)`` instead.
+    sqlite3 refuses to bind such a name as a string: bind its :func:`os.fsencode` to ``CAST(? AS TEXT)`` instead.
     """
     db: sqlite3.Connection = sqlite3.connect(path, **options)
     db.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
@@ -105,7 +105,7 @@ def open_database(path: "Path | str", **options: Any) -> sqlite3.Connection:
 
 
 def journal_path(destination: Path) -> Path:
-    """Where a destination's journal lies."""
+    """Return the path of a destination's journal."""
     return destination / FOLDER / NAME
 
 
@@ -114,23 +114,23 @@ def connect(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a journal for applying or undoing it.
 
     Raises:
-        OrganizeError: It is a newer one, or none of ours.
+        OrganizeError: The file is not a journal of this version.
     """
     with closing(open_database(path, isolation_level=None)) as db:
         # Exclusive locking lets the write-ahead log do without shared memory, which network drives lack.
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
-        db.execute("PRAGMA wal_autocheckpoint = 10000")  # each waits for the drive
+        db.execute("PRAGMA wal_autocheckpoint = 10000")  # each checkpoint waits for the drive
         _check_version(db, path)
         yield db
 
 
 @contextmanager
 def draft(journal: Path, folder: Path) -> Iterator[sqlite3.Connection]:
-    """Open a private copy of a journal (or a new one) as ``folder/draft.sqlite``, tuned for planning in bulk.
+    """Open a private copy of a journal (or a new one) as ``folder/draft.sqlite``, tuned for bulk planning.
 
-    It may be torn when the process dies: only :func:`publish` makes it count.
+    It may be corrupt if the process dies; it takes effect only when it is published (see :mod:`.plan`).
     """
     path = folder / DRAFT
     for suffix in ("", "-wal"):
@@ -138,7 +138,7 @@ def draft(journal: Path, folder: Path) -> Iterator[sqlite3.Connection]:
         if journal.with_name(journal.name + suffix).exists():
             shutil.copyfile(journal.with_name(journal.name + suffix), path.with_name(path.name + suffix))
     with closing(open_database(path, isolation_level=None)) as db:
-        db.execute("PRAGMA journal_mode = DELETE")  # brings in what a killed process left in the log
+        db.execute("PRAGMA journal_mode = DELETE")  # merges the log that a killed process left
         db.execute("PRAGMA journal_mode = OFF")
         db.execute("PRAGMA synchronous = OFF")
         db.execute("PRAGMA cache_size = -65536")
@@ -148,25 +148,25 @@ def draft(journal: Path, folder: Path) -> Iterator[sqlite3.Connection]:
             db.executescript(_SCHEMA)
             db.execute(f"PRAGMA user_version = {_VERSION}")
         _check_version(db, journal)
-        if "said" not in {row[1] for row in db.execute("PRAGMA table_info(post)")}:  # A journal from before there was.
+        if "said" not in {row[1] for row in db.execute("PRAGMA table_info(post)")}:  # made by an earlier version
             db.execute("ALTER TABLE post ADD COLUMN said TEXT")
         yield db
 
 
 def set_meta(db: sqlite3.Connection, name: str, value: str) -> None:
-    """Remember something about the destination."""
+    """Store a value about the destination."""
     db.execute("INSERT INTO meta VALUES(?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (name, value))
 
 
 def get_meta(db: sqlite3.Connection, name: str) -> str | None:
-    """What was remembered under a name."""
+    """Return the value stored under a name, or ``None``."""
     row = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
     return row[0] if row else None
 
 
 @contextmanager
 def only_one(destination: Path) -> Iterator[None]:
-    """Keep a second process from working on the same destination; a killed one lets go by itself.
+    """Lock a destination against other processes; the lock of a killed process is released automatically.
 
     Raises:
         OrganizeError: Another process is at work there.
@@ -177,10 +177,10 @@ def only_one(destination: Path) -> Iterator[None]:
 
 @contextmanager
 def in_one_line(destination: Path) -> Iterator[None]:
-    """Turn what goes wrong with a destination's drive or journal into one line.
+    """Turn errors of a destination's drive or journal into one-line messages.
 
     Raises:
-        OrganizeError: The drive is full, read-only or fails, or the journal is damaged.
+        OrganizeError: The drive is full, read-only or failing, or the journal is damaged.
     """
     try:
         yield
@@ -190,9 +190,9 @@ def in_one_line(destination: Path) -> Iterator[None]:
             if path.exists() and not os.access(path, os.W_OK):
                 raise OrganizeError(_("{path}: read-only; make it writable and try again").format(path=path)) from error
         place = getattr(error, "filename", None) or destination
-        if _is_for_want_of_space(error, destination):
+        if _is_out_of_space(error, destination):
             raise OrganizeError(
-                _("{path}: no space left; nothing is lost, free some and try again").format(path=place)
+                _("{path}: no space left; nothing is lost, free some space and try again").format(path=place)
             ) from error
         cause = cause_of(error)
         raise OrganizeError(
@@ -202,11 +202,11 @@ def in_one_line(destination: Path) -> Iterator[None]:
         raise OrganizeError(f"{journal_path(destination)}: {error}") from error
 
 
-def _is_for_want_of_space(error: OSError | sqlite3.OperationalError, destination: Path) -> bool:
+def _is_out_of_space(error: OSError | sqlite3.OperationalError, destination: Path) -> bool:
     if isinstance(error, OSError):
         return error.errno == errno.ENOSPC
-    # SQLite calls it a disk I/O error where its log cannot grow.
-    return "full" in str(error) or (destination.exists() and shutil.disk_usage(destination).free < _LITTLE)
+    # SQLite reports a disk I/O error when its log cannot grow.
+    return "full" in str(error) or (destination.exists() and shutil.disk_usage(destination).free < _FULL_BELOW)
 
 
 def _check_version(db: sqlite3.Connection, path: Path) -> None:

@@ -1,6 +1,6 @@
-"""Landing: what was staged gets its names in the tree, and nothing that is there is ever overwritten.
+"""Landing: staged files get their names in the tree, and no existing file is ever overwritten.
 
-Whatever is found at a planned path is ours, as its hash tells, or it is somebody else's: then ours gets a number.
+A file found at a planned path is either ours, as its hash shows, or somebody else's; then ours gets a numbered name.
 """
 
 import sqlite3
@@ -13,36 +13,36 @@ from hashtagger.organize.stage import SIDECAR, Job, UnreadableError, stage_copy
 
 
 class Lander:
-    """Brings staged files to their places; nothing else puts files into the tree, and one thread does this."""
+    """Puts staged files into their places. It alone adds media to the tree, and runs in a single thread."""
 
     def __init__(self, db: sqlite3.Connection, destination: Path, *, embed: bool, interrupted: bool) -> None:
-        """Get ready to land.
+        """Initialize the lander.
 
         Args:
             db: The destination's journal.
             destination: Root of the sorted tree.
-            embed: Whether photos' copies get the XMP inside too.
-            interrupted: Whether an earlier run did not end, so that it may have left files that are torn.
+            embed: Whether to embed the XMP in copies of photos too.
+            interrupted: Whether an earlier run was interrupted, so that it may have left incomplete files.
         """
         self._db, self._destination, self._embed, self._interrupted = db, destination, embed, interrupted
         self._made: set[int] = set()
 
     def land(self, jobs: list[Job]) -> None:
-        """Bring a staged batch to its places; what cannot be brought has its ``error`` set then."""
+        """Put a staged batch into its places, setting ``error`` on the jobs for which that fails."""
         ready = [job for job in jobs if not job.error]
-        self._write_down(ready)
+        self._record(ready)
         for job in ready:
-            if not self._land_freely(job):
-                self._land(job)
+            if not self._land_by_links(job):
+                self._land_with_checks(job)
         numbers = ",".join(str(job.number) for job in ready if not job.error)
         self._db.execute(
             f"UPDATE place SET state = {State.LANDED} WHERE state = {State.PLANNED} AND file IN ({numbers})"
         )
 
-    def _write_down(self, jobs: list[Job]) -> None:
-        """Put a batch's hashes and the folders it needs into the journal, then make the folders."""
+    def _record(self, jobs: list[Job]) -> None:
+        """Record a batch's hashes and new folders in the journal, then create the folders."""
         self._db.execute("BEGIN")
-        if jobs:  # One statement for all: after each, this thread would have to wait for those that stage.
+        if jobs:  # One statement for all, as after each one this thread has to wait for the staging threads.
             self._db.execute(
                 f"""UPDATE file SET content = v.column2, digest = v.column3, sidecar = v.column4
                     FROM (VALUES {",".join(["(?, ?, ?, ?)"] * len(jobs))}) AS v WHERE id = v.column1""",
@@ -58,8 +58,8 @@ class Lander:
             (self._destination / path).mkdir(parents=True, exist_ok=True)
             self._made.add(folder)
 
-    def _land_freely(self, job: Job) -> bool:
-        """Land a file the usual way; ``False`` when a name is taken or a link cannot be made."""
+    def _land_by_links(self, job: Job) -> bool:
+        """Land a file by hard links only; return ``False`` if a name is taken or a link cannot be made."""
         try:
             for place in job.places:
                 final = place.under(self._destination)
@@ -72,16 +72,16 @@ class Lander:
         job.clear(final)
         return True
 
-    def _land(self, job: Job) -> None:
-        """Land a file the thorough way; where something else is in the way, under a number."""
+    def _land_with_checks(self, job: Job) -> None:
+        """Land a file with all checks and fallbacks; if something else has its name, under a numbered one."""
         if job.origin != job.stage and not files.link(job.origin, job.stage):
-            # The drive links to other files of that folder, but not to this one.
+            # Staging found other files in that source folder to be linkable, but this one is not.
             try:
                 stage_copy(job, self._embed)
             except UnreadableError as error:
                 job.error = str(error)
                 return
-            self._write_down([job])
+            self._record([job])
         job.origin = job.stage
         for planned in job.places:
             place, number = planned, 1
@@ -95,13 +95,13 @@ class Lander:
         job.clear(final)
 
     def _free_name(self, folder: int, name: str, start: int) -> tuple[str, int]:
-        """Find the first free numbered name in a folder, counting from ``start``; gives the name and its number."""
+        """Return the first numbered name from ``start`` on that no place in a folder has, and its number."""
         taken = "SELECT 1 FROM place WHERE folder = ? AND key = ?"
         candidates = ((names.numbered(name, number), number) for number in count(start))
         return next(one for one in candidates if not self._db.execute(taken, (folder, names.key(one[0]))).fetchone())
 
     def _land_at(self, job: Job, final: str, with_sidecar: bool) -> bool:
-        """Land a file with its sidecar; ``False`` when either name is taken by something that is not ours."""
+        """Land a file with its sidecar; return ``False`` if something that is not ours has either name."""
         if not self._land_file(job, Path(final)):
             return False
         if with_sidecar and job.sidecar and not _land_sidecar(job, Path(final + SIDECAR)):
@@ -135,16 +135,16 @@ def _land_sidecar(job: Job, beside: Path) -> bool:
         there = beside.read_bytes() if beside.is_file() else None
         if there is None or not job.sidecar.startswith(there):
             return False
-        if there != job.sidecar:  # A run was killed as it wrote it.
+        if there != job.sidecar:  # A run was killed while writing it.
             beside.unlink()
             _put_sidecar(job, str(beside))
     return True
 
 
 def _put_sidecar(job: Job, beside: str) -> None:
-    """Write a sidecar, or link to it where it has been written already.
+    """Write a sidecar, or hard-link to it if it has already been written elsewhere.
 
-    It is not staged: that would take longer than to write it, and of a torn one its beginning tells that it is ours.
+    It is not staged, as writing it directly is faster, and a partial one is recognized as ours by its first bytes.
     """
     if not job.beside or not files.link(job.beside, beside):
         files.write(job.sidecar, beside)

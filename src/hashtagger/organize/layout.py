@@ -1,4 +1,4 @@
-"""How the sorted tree is laid out: which folders, in which language."""
+"""Layout of the sorted tree: which folders it has, named in which language."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,9 +17,8 @@ class Layout:
 
     Attributes:
         by: ``"date"``, ``"tag"`` or both.
-        lang: ``"ko"`` or ``"en"``, for the folders' names.
-        min_count: How many posts (1 or more) a tag needs for a folder of its own; a post none of whose tags has one
-            goes to 기타.
+        lang: ``"ko"`` or ``"en"``, the language of the folder names.
+        min_count: How many posts (1 or more) a tag needs to get its own folder; a post without such a tag goes to 기타.
     """
 
     by: tuple[str, ...]
@@ -35,20 +34,20 @@ class Layout:
             raise OrganizeError(_("min_count must be 1 or more, not {count}").format(count=self.min_count))
 
     def month(self, taken_at: datetime) -> str:
-        """Folder of a month: ``날짜/2021/04``."""
+        """Return the folder of a month: ``날짜/2021/04``."""
         return f"{LANGUAGES[self.lang][0]}/{taken_at.year:04d}/{taken_at.month:02d}"
 
     def tag(self, tag: str) -> str:
-        """Folder of a tag: ``해시태그/강아지``; a guitar's is ``해시태그/기타 (2)``, as 기타 means the rest too."""
+        """Return the folder of a tag: ``해시태그/강아지``; a tag named like the catch-all 기타 gets ``기타 (2)``."""
         name = names.safe_name(tag)
         return f"{self.tags}/{names.numbered(name, 2 if names.key(name) == LANGUAGES[self.lang][2] else 1)}"
 
     @property
     def tags(self) -> str:
-        """The folder that holds the tags' folders, and the name of the top tag in photo managers."""
+        """The folder that contains the tag folders; also the name of the root tag in photo managers."""
         return LANGUAGES[self.lang][1]
 
     @property
     def other(self) -> str:
-        """Folder of posts without any tag that has a folder: ``해시태그/기타``."""
+        """The catch-all folder for posts none of whose tags has a folder: ``해시태그/기타``."""
         return f"{self.tags}/{LANGUAGES[self.lang][2]}"

@@ -1,4 +1,4 @@
-"""Files at the tree's root that tell what is in it, written anew by each run: posts.csv, index.html, report.json."""
+"""Files at the tree's root that list its content, rewritten by each run: posts.csv, index.html, report.json."""
 
 import json
 import os
@@ -22,10 +22,10 @@ PAGES = ("posts.csv", "index.html", "report.json")
 def write_pages(
     db: sqlite3.Connection, destination: Path, layout: Layout, report: Report
 ) -> tuple[Path, list[Problem]]:
-    """Write the table, the gallery and the report; one that says the same as before is not touched.
+    """Write the table, the gallery and the report; one whose content is the same as before is not touched.
 
     Returns:
-        Where the gallery is, and the files in the way of one of the three that are the user's: these have stayed.
+        The path of the gallery, and a problem for each file of the user's that had one of the names and was kept.
     """
     table, gallery, totals = (staged(destination, name) for name in PAGES)
     with (
@@ -50,12 +50,12 @@ def write_pages(
 
 
 def staged(destination: Path, name: str) -> Path:
-    """Where a page is written before it takes its place."""
+    """Return the path at which a page is written before it is moved into place."""
     return destination / FOLDER / f"{STAGE}-{name}"
 
 
 def _put(db: sqlite3.Connection, destination: Path, name: str) -> str:
-    """Let a page take its place, or a numbered one where that is taken; gives its name there."""
+    """Move a page into place, under a numbered name if its own is taken; return the name it got."""
     coming = staged(destination, name)
     digest = files.digest_at(coming)
     row = db.execute("SELECT path, digest, coming FROM page WHERE name = ?", (name,)).fetchone()
@@ -67,14 +67,14 @@ def _put(db: sqlite3.Connection, destination: Path, name: str) -> str:
         there = files.digest_at(destination / path) if (destination / path).is_file() else None
         if there is not None and there in ours:
             break
-        number += 1  # It is the user's, or was ours and has been edited: it stays.
+        number += 1  # It is the user's, or was ours and has been edited: keep it.
         path = names.numbered(name, number)
     else:
         there = None
     if there == digest:
         coming.unlink()
         return path
-    # Both hashes are ours until the new one is there, so that a kill in between leaves no doubt.
+    # Record both hashes until the new page is in place, so that after a kill either one is recognized as ours.
     db.execute("INSERT OR REPLACE INTO page VALUES(?, ?, ?, ?)", (name, path, there, digest))
     if there:
         coming.replace(destination / path)

@@ -1,11 +1,11 @@
-"""Last pass: the folders each file belongs to, and a free name in each of them.
+"""Last pass: choose the folders that each file belongs in, and a free name in each of them.
 
 The work is done in temporary tables, as there may be a million files:
 
-- ``named``: each file with the name that it would like, and that name's key.
-- ``wanted``: which file belongs into which folder, and whether with its sidecar.
+- ``named``: each file with its preferred name and that name's key.
+- ``wanted``: which file belongs in which folder, and whether with its sidecar.
 - ``tag_folder``: the tags that have a folder.
-- ``apart``: the files whose name depends on that of another.
+- ``apart``: the files whose name depends on the name of another file.
 - ``foreign_name``: the names in those folders that are not ours.
 """
 
@@ -21,28 +21,28 @@ from hashtagger.organize.layout import Layout
 
 
 def assign_places(db: sqlite3.Connection, layout: Layout, destination: Path, first_new: int) -> None:
-    """Make the journal's places those that its posts call for.
+    """Update the places in the journal to match its posts.
 
-    A place that is there already keeps its name; one no longer called for becomes surplus; one that was emptied by hand
-    is planned once more. What lies at the destination without being ours keeps its name too, and ours gets a number.
-    Files of one post whose names differ in their extensions only get the same number, as a photo, its film and its
-    sidecars are known to belong together by their name.
+    A file already in the tree keeps its name; a place no longer wanted becomes surplus; a file that somebody deleted is
+    planned again. Foreign files at the destination keep their names too, and ours get numbers. Files of one post whose
+    names differ only in their extensions get the same number, because a photo, its video and its sidecars are
+    recognized as belonging together by their common name.
 
     Args:
         db: Draft of the journal.
         layout: The folders of the tree.
-        destination: Root of the sorted tree; only looked at.
-        first_new: The first file (row) that was not there before.
+        destination: Root of the sorted tree; only read.
+        first_new: Id of the first file that is new in this plan.
     """
     count_tags(db)
     _collect_wanted(db, layout)
     _set_apart(db, first_new)
     _drop_unwanted(db)
-    _note_names(db, destination)
-    _plan_again_what_is_gone(db)
-    _strike_our_names(db)
-    _take_free_names(db)
-    _number_the_rest(db, destination)
+    _collect_names(db, destination)
+    _replan_missing(db)
+    _remove_our_names(db)
+    _assign_free_names(db)
+    _assign_numbered_names(db, destination)
 
 
 def count_tags(db: sqlite3.Connection) -> None:
@@ -54,7 +54,7 @@ def count_tags(db: sqlite3.Connection) -> None:
             WHERE post NOT IN (SELECT id FROM post WHERE same_as IS NOT NULL) GROUP BY tag) AS counted
            WHERE tag.id = counted.tag"""
     )
-    db.execute(  # A post met again may have brought tags that it did not have before.
+    db.execute(  # A duplicate of a post may have tags that the post lacks.
         """UPDATE tag SET uses = uses + added.posts FROM
            (SELECT pt.tag, COUNT(DISTINCT p.same_as) AS posts FROM post p JOIN post_tag pt ON pt.post = p.id
             WHERE p.same_as IS NOT NULL AND pt.tag NOT IN (SELECT o.tag FROM post_tag o WHERE o.post = p.same_as)
@@ -63,7 +63,7 @@ def count_tags(db: sqlite3.Connection) -> None:
 
 
 def _collect_wanted(db: sqlite3.Connection, layout: Layout) -> None:
-    """Fill ``wanted``: a file has its sidecar in its month's folder, or, where there are no months, everywhere."""
+    """Fill ``wanted``. A file has its sidecar in its month folder, or in every folder if there are no months."""
     db.execute("CREATE TEMP TABLE wanted(folder INT, file INT, xmp INT, PRIMARY KEY(folder, file)) WITHOUT ROWID")
     db.execute("CREATE TEMP TABLE named(id INTEGER PRIMARY KEY, name TEXT, key TEXT)")
     db.create_function("name_key", 1, names.key, deterministic=True)
@@ -86,7 +86,7 @@ def _collect_wanted(db: sqlite3.Connection, layout: Layout) -> None:
                FROM file f JOIN post_tag pt ON pt.post = f.post JOIN tag_folder t ON t.tag = pt.tag""",
             (with_xmp,),
         )
-        # Into 기타 go the files that would else be in no tag's folder. (Nearly every post has some tag of its own.)
+        # Files in no tag folder go to 기타. A rare tag alone does not put one there: nearly every post has one.
         db.execute(
             """INSERT OR IGNORE INTO wanted SELECT ?, f.id, ? FROM file f WHERE f.same_as IS NULL AND NOT EXISTS
                (SELECT 1 FROM post_tag pt JOIN tag_folder t ON t.tag = pt.tag WHERE pt.post = f.post) AND NOT EXISTS
@@ -97,9 +97,9 @@ def _collect_wanted(db: sqlite3.Connection, layout: Layout) -> None:
 
 
 def _set_apart(db: sqlite3.Connection, first_new: int) -> None:
-    """Fill ``apart``: with sidecars of the user's, and with new files of posts that are known already.
+    """Fill ``apart`` with the user's own sidecars and with new files of posts that are already known.
 
-    Where the user has a sidecar for a photo, ``IMG_1.jpg.xmp`` or ``IMG_1.xmp``, there is none of ours.
+    A photo for which the user has a sidecar, ``IMG_1.jpg.xmp`` or ``IMG_1.xmp``, gets none of ours.
     """
     db.execute("CREATE TEMP TABLE apart(id INTEGER PRIMARY KEY)")
     db.execute("INSERT INTO apart SELECT id FROM named WHERE key GLOB '*.*.xmp'")
@@ -118,12 +118,12 @@ def _set_apart(db: sqlite3.Connection, first_new: int) -> None:
 
 
 def _drop_unwanted(db: sqlite3.Connection) -> None:
-    """Let places and sidecars that are no longer wanted be surplus, and those wanted again be planned."""
+    """Mark places and sidecars that are no longer wanted as surplus, and those wanted again as planned."""
     is_wanted = "EXISTS(SELECT 1 FROM wanted w WHERE w.folder = place.folder AND w.file = place.file)"
     db.execute(f"UPDATE place SET state = ? WHERE state = ? AND {is_wanted}", (State.PLANNED, State.SURPLUS))
     db.execute(f"UPDATE place SET state = ? WHERE NOT {is_wanted}", (State.SURPLUS,))
     wants = "EXISTS(SELECT 1 FROM wanted w WHERE w.folder = place.folder AND w.file = place.file AND w.xmp = ?)"
-    db.execute(  # The file is brought once more to a place that is to have a sidecar from now on.
+    db.execute(  # A place that now needs a sidecar is planned again, so that landing writes it.
         f"UPDATE place SET xmp = ?, state = ? WHERE xmp IN (?, ?) AND {wants}",
         (Sidecar.WANTED, State.PLANNED, Sidecar.NONE, Sidecar.SURPLUS, True),
     )
@@ -133,8 +133,8 @@ def _drop_unwanted(db: sqlite3.Connection) -> None:
     )
 
 
-def _note_names(db: sqlite3.Connection, destination: Path) -> None:
-    """Fill ``foreign_name`` with all names in the wanted folders, ours still among them."""
+def _collect_names(db: sqlite3.Connection, destination: Path) -> None:
+    """Fill ``foreign_name`` with all names in the wanted folders, for now including ours."""
     db.execute("CREATE TEMP TABLE foreign_name(folder INT, key TEXT, PRIMARY KEY(folder, key)) WITHOUT ROWID")
     folders = db.execute("SELECT id, path FROM folder WHERE id IN (SELECT folder FROM wanted)").fetchall()
     for folder, path in folders:
@@ -144,8 +144,8 @@ def _note_names(db: sqlite3.Connection, destination: Path) -> None:
                 db.executemany("INSERT OR IGNORE INTO foreign_name VALUES(?, ?)", rows)
 
 
-def _plan_again_what_is_gone(db: sqlite3.Connection) -> None:
-    """Plan files and sidecars once more that somebody has taken away since they were brought."""
+def _replan_missing(db: sqlite3.Connection) -> None:
+    """Plan files and sidecars again that somebody has removed from the tree."""
     gone = "NOT EXISTS(SELECT 1 FROM foreign_name x WHERE x.folder = place.folder AND x.key = place.key"
     db.execute(f"UPDATE place SET state = ? WHERE {THERE} AND {gone})", (State.PLANNED,))
     db.execute(
@@ -155,8 +155,8 @@ def _plan_again_what_is_gone(db: sqlite3.Connection) -> None:
     )
 
 
-def _strike_our_names(db: sqlite3.Connection) -> None:
-    """Leave in ``foreign_name`` only what is not ours."""
+def _remove_our_names(db: sqlite3.Connection) -> None:
+    """Remove our own names from ``foreign_name``."""
     for suffix in ("", ".xmp"):
         db.execute(
             """DELETE FROM foreign_name WHERE substr(key, length(key) - length(?1) + 1) = ?1 AND EXISTS
@@ -166,12 +166,12 @@ def _strike_our_names(db: sqlite3.Connection) -> None:
         )
 
 
-def _take_free_names(db: sqlite3.Connection) -> None:
-    """Give all files whose own name is free that name, in one statement: one for each of a million takes too long."""
+def _assign_free_names(db: sqlite3.Connection) -> None:
+    """Give every file whose own name is free that name, in one statement: a million statements take too long."""
     fresh = db.execute("SELECT 1 FROM place").fetchone() is None
     skip = "0" if fresh else "EXISTS(SELECT 1 FROM place p WHERE p.file = w.file AND p.folder = w.folder)"
     if fresh:
-        db.execute("DROP INDEX place_file")  # An index is made several times faster than kept.
+        db.execute("DROP INDEX place_file")  # Rebuilding the index is several times faster than updating it.
     db.execute(
         f"""INSERT OR IGNORE INTO place(folder, key, file, name, xmp)
             SELECT w.folder, f.key, w.file, f.name, w.xmp FROM wanted w JOIN named f ON f.id = w.file
@@ -183,8 +183,8 @@ def _take_free_names(db: sqlite3.Connection) -> None:
         db.execute(PLACE_INDEX)
 
 
-def _number_the_rest(db: sqlite3.Connection, destination: Path) -> None:
-    """Give numbered names to the files that have none yet, one number for those of a post that belong together."""
+def _assign_numbered_names(db: sqlite3.Connection, destination: Path) -> None:
+    """Give numbered names to the remaining files, the same number to files of a post that belong together."""
     rest = db.execute(
         """SELECT w.folder, name_stem(n.key), f.post, w.file, n.name, w.xmp
            FROM wanted w JOIN named n ON n.id = w.file JOIN file f ON f.id = w.file
@@ -192,12 +192,12 @@ def _number_the_rest(db: sqlite3.Connection, destination: Path) -> None:
            ORDER BY w.folder, name_stem(n.key), f.post, w.file"""
     )
     for (folder, stem), alike in groupby(rest, key=lambda row: row[:2]):
-        last: dict[tuple[str, ...], int] = {}  # the number that files of these names got last
+        last: dict[tuple[str, ...], int] = {}  # the last number given to files with these names
         for post, rows in groupby(alike, key=lambda row: row[2]):
             waiting = {file: (name, xmp) for *_same, file, name, xmp in rows}
-            fixed = _take_back(db, destination, folder, stem, post, waiting)
+            fixed = _withdraw_names(db, destination, folder, stem, post, waiting)
             while waiting:
-                # Of two files with one name the later waits for a number of its own.
+                # Of two files with the same name, the later one waits for the next round, to get its own number.
                 together = {names.key(name): file for file, (name, _xmp) in sorted(waiting.items(), reverse=True)}
                 files = [(file, *waiting.pop(file)) for file in together.values()]
                 keys = tuple(sorted(together))
@@ -212,12 +212,12 @@ def _number_the_rest(db: sqlite3.Connection, destination: Path) -> None:
                 )
 
 
-def _take_back(
+def _withdraw_names(
     db: sqlite3.Connection, destination: Path, folder: int, stem: str, post: int, waiting: dict[int, tuple[str, int]]
 ) -> set[int]:
-    """Let files that have a name and belong together with ``waiting`` ones wait with them.
+    """Withdraw the names of files that belong together with those in ``waiting``, and add the files to it.
 
-    A file that may be in the tree under its name keeps it.
+    A file that may already be in the tree under its name keeps it.
 
     Returns:
         The numbers of the names that are kept.
@@ -241,7 +241,7 @@ def _take_back(
 
 
 def _is_free(db: sqlite3.Connection, folder: int, name: str) -> bool:
-    """Tell whether a name is free, and so is that of its sidecar; a sidecar's own must not be that of one of ours."""
+    """Return whether a name and that of its sidecar are free, and the name is not that of one of our sidecars."""
     key = names.key(name)
     taken = f"""SELECT 1 FROM place WHERE folder = ?1 AND key IN (?2, ?2 || '.xmp')
                 UNION ALL SELECT 1 FROM place WHERE folder = ?1 AND key = ?3 AND xmp = {Sidecar.WANTED}

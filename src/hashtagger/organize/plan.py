@@ -1,4 +1,4 @@
-"""From a source to a plan: every place of every file, worked out in a private copy of the journal."""
+"""Planning: work out every place of every file of a source, in a private copy of the journal."""
 
 import os
 import sqlite3
@@ -32,9 +32,9 @@ class Placement:
     Attributes:
         source: The file, or ``archive.zip!member``.
         path: Where it goes, relative to the destination, with ``/``.
-        how: ``copy``, ``hardlink``, ``symlink`` or ``move``; ``remove`` where it is to be taken away, as it is
-            elsewhere in the tree from now on.
-        done: Whether it is there already.
+        how: ``copy``, ``hardlink``, ``symlink`` or ``move``; ``remove`` if the file will be removed from this path, as
+            it belongs elsewhere in the tree now.
+        done: Whether it is already there.
     """
 
     source: str
@@ -57,23 +57,23 @@ def make_plan(
     history: "History | None" = None,
     seen: Callable[[Post], object] = lambda post: None,
 ) -> list[Problem]:
-    """Work out the plan in ``folder/draft.sqlite``; nothing else is written anywhere.
+    """Write the plan to ``folder/draft.sqlite``, and nothing anywhere else.
 
     Args:
         source: Where the posts come from.
-        destination: Root of the sorted tree; only looked at, for names that are taken.
+        destination: Root of the sorted tree; only read, to see which names are taken.
         journal: The destination's journal, which need not exist.
         folder: An existing folder for the draft.
         layout: The folders of the tree.
-        zone: The zone that tells a post's month.
-        how: How files get there that are not there yet: ``copy``, ``hardlink``, ``symlink`` or ``move``.
+        zone: Time zone that determines a post's month.
+        how: How new files get into the tree: ``copy``, ``hardlink``, ``symlink`` or ``move``.
         tag: Whether the model tags posts that have no tags.
-        normalizer: Tells which tags are one; by default that of the twenty hashtags.
-        history: What the user wrote before, for the folders' names and the model's tags.
+        normalizer: Decides which tags are the same; by default that of the twenty hashtags.
+        history: The user's past posts, for the folder names and the model's tags.
         seen: Called with each post, for a progress bar.
 
     Returns:
-        The problems met.
+        The problems found.
     """
     with draft(journal, folder) as db:
         db.execute("BEGIN")
@@ -82,17 +82,17 @@ def make_plan(
         intake = Intake(db, layout, zone, how, normalizer, history)
         for post in intake.take(source):
             seen(post)
-        _switch(db, how)
+        _switch_mode(db, how)
         problems = _mend_links(db, dead, new_file)
         problems += _without_moved(db, [*source.problems, *intake.problems])
         if intake.settled:
-            cause = _("{count} files are here already and stay as they came; the mode counts for new ones")
+            cause = _("{count} files are already here and stay as they are; the mode applies to new ones only")
             problems.append(Problem(str(destination), cause.format(count=intake.settled)))
         problems += mark_duplicates(db, new_file, how, destination)
         drop_guesses(db)
         if tag:
-            told = {str(Path(problem.location).absolute()) for problem in problems}
-            problems += [one for one in tag_untagged(db, destination, history) if one.location not in told]
+            reported = {str(Path(problem.location).absolute()) for problem in problems}
+            problems += [one for one in tag_untagged(db, destination, history) if one.location not in reported]
         if get_meta(db, "lang") not in (None, layout.lang):
             _rename_months(db, layout)
         assign_places(db, layout, destination, new_file)
@@ -105,13 +105,13 @@ def make_plan(
 
 
 def remembered_layout(db: sqlite3.Connection) -> Layout:
-    """The layout that the last plan was made for."""
+    """Return the layout of the last plan."""
     by = get_meta(db, "by") or ",".join(KINDS)
     return Layout(tuple(by.split(",")), get_meta(db, "lang") or "ko", int(get_meta(db, "min_count") or 2))
 
 
 def publish(folder: Path, journal: Path) -> None:
-    """Make a draft the journal, in one step that survives a power cut."""
+    """Turn a draft into the journal by an atomic rename that survives a power cut."""
     path = folder / DRAFT
     with path.open("rb+") as file:
         os.fsync(file.fileno())
@@ -119,7 +119,7 @@ def publish(folder: Path, journal: Path) -> None:
 
 
 def placements(journal: Path) -> Iterator[Placement]:
-    """Read the plan out of a journal or a draft, by path."""
+    """Read the plan from a journal or a draft, sorted by path."""
     with closing(open_database(journal)) as db:
         rows = db.execute(
             """SELECT f.path, f.member, d.path, p.name, f.how, p.state FROM place p
@@ -132,10 +132,10 @@ def placements(journal: Path) -> Iterator[Placement]:
 
 
 def _follow_links(db: sqlite3.Connection, destination: Path) -> dict[int, Path]:
-    """Note the size and time of files that were edited since the tree linked to them.
+    """Record the new size and time of source files edited since the tree linked to them.
 
     Returns:
-        The links that lead to nothing, by their file's row.
+        The broken symbolic links in the tree, by file id.
     """
     rows = db.execute(
         f"""SELECT f.id, f.path, f.size, f.mtime, d.path || '/' || p.name FROM file f
@@ -158,7 +158,7 @@ def _follow_links(db: sqlite3.Connection, destination: Path) -> dict[int, Path]:
 
 
 def _mend_links(db: sqlite3.Connection, dead: dict[int, Path], first_new: int) -> list[Problem]:
-    """Have links to nothing lead to the new file that is the one they led to, moved elsewhere; name the others."""
+    """Repair broken links whose target was found as a new file (moved elsewhere), and report the others."""
     problems = []
     for number, final in dead.items():
         moved = db.execute(
@@ -175,8 +175,8 @@ def _mend_links(db: sqlite3.Connection, dead: dict[int, Path], first_new: int) -
     return problems
 
 
-def _switch(db: sqlite3.Connection, how: str) -> None:
-    """Let this run's mode count for files, too, that an earlier run planned and did not bring."""
+def _switch_mode(db: sqlite3.Connection, how: str) -> None:
+    """Apply this run's mode also to files that an earlier run planned but did not put into the tree."""
     db.execute(
         f"""UPDATE file SET how = ?1 WHERE how != ?1 AND member = '' AND released = {Released.NO} AND NOT EXISTS
             (SELECT 1 FROM place p WHERE p.file = COALESCE(file.same_as, file.id) AND p.state != {State.PLANNED})""",
@@ -185,7 +185,7 @@ def _switch(db: sqlite3.Connection, how: str) -> None:
 
 
 def _rename_months(db: sqlite3.Connection, layout: Layout) -> None:
-    """Move the posts of earlier runs to the months' folders of another language."""
+    """Move the posts of earlier runs to the month folders of another language."""
     months = db.execute("SELECT DISTINCT substr(taken_at, 1, 7) FROM post").fetchall()
     folders = {month: folder_id(db, layout.month(datetime.fromisoformat(month + "-01"))) for (month,) in months}
     db.create_function("folder_of_month", 1, folders.__getitem__)
@@ -193,9 +193,9 @@ def _rename_months(db: sqlite3.Connection, layout: Layout) -> None:
 
 
 def _without_moved(db: sqlite3.Connection, problems: list[Problem]) -> list[Problem]:
-    """Leave out files that are missing only because an earlier run moved them.
+    """Drop the problems of files that are missing only because an earlier run moved them.
 
-    A source may name a file by the end of its path.
+    A source may report a file by only the last parts of its path.
     """
     named = {problem.location for problem in problems}
     moved = set()

@@ -1,4 +1,4 @@
-"""The end of a move: the sources are deleted, each only when the tree has its content for certain."""
+"""The end of a move: delete the sources, each only once its content is verified in the tree."""
 
 import os
 import sqlite3
@@ -13,10 +13,10 @@ from hashtagger.posts.post import Problem
 
 
 def release(db: sqlite3.Connection, destination: Path) -> list[Problem]:
-    """Delete the sources of moved files whose copies are on the drive.
+    """Delete the sources of moved files whose copies have been flushed to the drive.
 
     Returns:
-        Why the others stay, and which could not be deleted.
+        The sources that were kept, with the reason, and those that could not be deleted.
     """
     rows = db.execute(
         f"""SELECT f.id, f.path, f.size, f.mtime, f.released, c.id, CASE WHEN c.id = f.id THEN c.digest END,
@@ -31,11 +31,11 @@ def release(db: sqlite3.Connection, destination: Path) -> list[Problem]:
     for number, path, size, mtime, released, stored, digest, place in rows:
         source, final = Path(path), destination / place
         in_doubt = released == Released.IN_DOUBT
-        if in_doubt:  # An undo may have been killed as it brought it back.
+        if in_doubt:  # An undo may have been killed while restoring it.
             with suppress(OSError):
                 source.with_name(RESTORING).unlink(missing_ok=True)
         if not os.path.lexists(source):
-            if in_doubt:  # A run was killed after it had deleted it; else it was somebody else.
+            if in_doubt:  # A killed run had deleted it; otherwise, somebody else did.
                 gone.append(number)
             continue
         found = _verified(source, final, size, mtime, digest)
@@ -50,7 +50,7 @@ def release(db: sqlite3.Connection, destination: Path) -> list[Problem]:
     )
     _note(db, [number for number, *_paths in going], Released.IN_DOUBT)
     db.execute("COMMIT")
-    db.execute("PRAGMA wal_checkpoint")  # Undo brings back only what is written down, after a power cut too.
+    db.execute("PRAGMA wal_checkpoint")  # Undo relies on this record, so it must survive a power cut.
     for number, source, final in going:
         try:
             files.remove(source, final)
@@ -70,7 +70,7 @@ def _note(db: sqlite3.Connection, numbers: list[int], released: Released) -> Non
 
 
 def _verified(source: Path, final: Path, size: int, mtime: int, digest: str | None) -> str | Problem:
-    """The SHA-256 of a moved file at its place, or why its source has to stay."""
+    """Return the SHA-256 of a moved file at its place, or the reason why its source has to stay."""
     try:
         if source.is_symlink():
             return Problem(str(source), _("is a link: not deleted"))

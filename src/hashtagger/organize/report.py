@@ -1,4 +1,4 @@
-"""What a run has come to: counted from the journal, so that it is the same however often it was interrupted."""
+"""Report of a run, counted from the journal so that it is the same however often the run was interrupted."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -14,19 +14,19 @@ from hashtagger.posts.post import Problem
 
 @dataclass(frozen=True)
 class Report:
-    """What the sorted tree holds after a run, or would hold after it.
+    """The content of the sorted tree after a run, or the expected content in a dry run.
 
     Attributes:
         destination: Root of the tree.
         posts: Posts in it.
-        files: Files of theirs, same content counted once.
-        places: Paths they are found at; those that could not be brought are not among them.
-        duplicates: Source files that held the same content as another.
-        tags: Tags of enough posts for a folder of their own.
+        files: Their files, counting the same content once.
+        places: Paths of these files in the tree, without those that could not be put there.
+        duplicates: Source files with the same content as another.
+        tags: Tags with enough posts for a folder of their own.
         guesses: Posts whose time is a guess.
-        by_model: Posts whose tag is the model's.
+        by_model: Posts whose tag comes from the model.
         problems: Files that could not be used, each with its cause.
-        new_files: Files that this run brought, or would bring, and no run before.
+        new_files: Files that this run added, or would add, to the tree.
         dry_run: Whether this is only the plan.
         page: The gallery that shows the tree; ``None`` in a dry run.
     """
@@ -51,7 +51,7 @@ class Report:
         return placements(self._journal)
 
     def totals(self) -> dict[str, Any]:
-        """What ``report.json`` says: the tree's state, and nothing that differs from run to run."""
+        """Return the content of ``report.json``: the tree's state, without anything that differs from run to run."""
         names = ("posts", "files", "places", "duplicates", "tags", "guesses", "by_model")
         return {name: getattr(self, name) for name in names} | {"problems": [asdict(p) for p in self.problems]}
 

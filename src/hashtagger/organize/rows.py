@@ -16,13 +16,13 @@ class Row:
 
     Attributes:
         taken_at: ISO 8601.
-        caption: Its text; like all texts here ``""`` where there is none.
-        permalink: Its address.
+        caption: Its text; like all strings here, ``""`` if there is none.
+        permalink: Its URL.
         place: The name of its place.
         guess: Whether ``taken_at`` is only a guess.
-        tags: Row and name of each of its tags.
-        by_model: Names of those of them that only the model gave.
-        paths: For each file, its path in the month's folder, or else its first path.
+        tags: Row id and name of each of its tags.
+        by_model: Names of the tags that only the model gave.
+        paths: For each file, its path in the month folder, or else its first path.
     """
 
     taken_at: str
@@ -55,7 +55,7 @@ def read_rows(db: sqlite3.Connection) -> Iterator[Row]:
             if not by_model:
                 written[post].add(name)
         paths: dict[int, list[str]] = defaultdict(list)
-        # A bare column beside MIN() is of the row that has the minimum.
+        # SQLite takes bare columns from the row with the MIN().
         for post, path, _least, _file in db.execute(
             f"""SELECT f.post, d.path || '/' || p.name, MIN((d.id != o.month) || d.path), f.id FROM file f
                 JOIN post o ON o.id = f.post JOIN place p ON p.file = COALESCE(f.same_as, f.id) AND p.{THERE}

@@ -1,4 +1,4 @@
-"""One run: plan, publish the plan as the journal, apply it, write the pages."""
+"""An organize run: make a plan, publish it as the journal, apply it and write the pages."""
 
 import os
 import sqlite3
@@ -39,7 +39,7 @@ from hashtagger.posts.post import Post, Problem, Source
 
 MODES = ("copy", "hardlink", "symlink", "move")
 Mode = Literal["copy", "hardlink", "symlink", "move"]
-_BROUGHT = f"state != {State.PLANNED}"
+_IN_TREE = f"state != {State.PLANNED}"
 
 
 def organize(
@@ -61,43 +61,42 @@ def organize(
     user: "str | os.PathLike[str] | None" = None,
     progress: bool = False,
 ) -> Report:
-    """Sort posts into folders by month and by hashtag, losing nothing.
+    """Sort posts into folders by month and by hashtag without losing anything.
 
-    The plan is written to ``destination/.hashtagger`` before anything else is done. A run that was interrupted, in
-    whatever way, is taken up by the same call; a second call changes nothing; new posts are added to the old. Files
-    that are at the destination already are never touched. Each photo and video has an XMP sidecar beside it in the
-    folder of its month (in every folder, where there are no months).
+    The plan is written to ``destination/.hashtagger`` before any file is touched. Calling the function again resumes a
+    run that was interrupted in any way and adds posts that are new; otherwise it changes nothing. Files that were at
+    the destination before are never touched. Each photo and video gets an XMP sidecar beside it in its month folder (in
+    every folder, if the tree has no months).
 
     Args:
-        source: A folder or archive, or the several archives of one export (see
-            :func:`hashtagger.posts.open_source`), or a Source.
-        destination: Root of the sorted tree; made when missing.
-        by: ``"date"`` for ``날짜/2021/04``, ``"tag"`` for ``해시태그/강아지``, or both (``"date,tag"`` too).
-        mode: How files get there that are not there yet: ``"copy"``; ``"hardlink"`` or ``"symlink"`` to the source; or
-            ``"move"``, which deletes a source file once its copy is verified and on the drive. What lies in an archive
-            is copied.
-        min_count: How many posts (1 or more) a tag needs for a folder of its own; a post none of whose tags has one
-            goes to 기타.
-        timezone: IANA zone that tells a post's month; one for all runs into a tree.
-        tag_untagged: Whether the model tags posts that have no tags, where it is sure.
-        dry_run: Only plan: nothing is written at the destination.
-        lang: ``"ko"`` or ``"en"`` for the folders' names; by default those of the tree that is there, else Korean.
-        embed: Write tags and caption into the copies of photos too (JPEG, PNG, WebP).
-        reels: Whether reels and IGTV videos of a data export are taken too.
-        stories: Whether its stories are taken too.
-        other: Whether its profile photos and other content are taken too.
-        history: What the user wrote before: their spelling names the folders, their habits help the model tag.
-        user: TOML file of the user's own variants and exclusions, as :class:`~hashtagger.normalize.Normalizer` reads
-            it; it counts for posts that are new to the tree.
+        source: A folder, an archive, several archives of one export (see :func:`hashtagger.posts.open_source`), or a
+            Source.
+        destination: Root of the sorted tree; created if missing.
+        by: ``"date"`` for ``날짜/2021/04``, ``"tag"`` for ``해시태그/강아지``, or both (also as ``"date,tag"``).
+        mode: How new files get into the tree: ``"copy"``; ``"hardlink"`` or ``"symlink"`` to the source; or ``"move"``,
+            which deletes a source file once its copy is verified and flushed to the drive. Files in an archive are
+            always copied.
+        min_count: How many posts (1 or more) a tag needs to get its own folder; a post without such a tag goes to 기타.
+        timezone: IANA time zone that determines a post's month; it must be the same for all runs into a tree.
+        tag_untagged: Whether the model tags posts that have no tags, where it is confident.
+        dry_run: Only plan; write nothing to the destination.
+        lang: ``"ko"`` or ``"en"``, the language of the folder names; by default that of the existing tree, else Korean.
+        embed: Also write tags and caption into the copies of photos (JPEG, PNG, WebP).
+        reels: Whether to include reels and IGTV videos of a data export.
+        stories: Whether to include its stories.
+        other: Whether to include its profile photos and other content.
+        history: The user's past posts or tags: their spelling names the folders, and their habits help the model tag.
+        user: TOML file with the user's own variants and exclusions, as :class:`~hashtagger.normalize.Normalizer` reads
+            it; it applies to posts that are new to the tree.
         progress: Show progress bars on stderr.
 
     Returns:
         What the tree holds now (or would hold), and what could not be used.
 
     Raises:
-        OrganizeError: An argument makes no sense, or the destination cannot be written.
-        SourceError: The source holds no posts that can be read, or there is no such time zone.
-        VocabularyError: The user's file cannot be read, or does not say what it must.
+        OrganizeError: An argument is invalid, or the destination cannot be written.
+        SourceError: The source has no readable posts, or the time zone is unknown.
+        VocabularyError: The user's file cannot be read or is invalid.
     """
     normalizer = Normalizer(user=user) if user else default_normalizer()
     habits = None if history is None else History.of(history, normalizer)
@@ -107,12 +106,10 @@ def organize(
     if mode not in MODES:
         raise OrganizeError(_("no mode {mode}; choose from: {modes}").format(mode=mode, modes=", ".join(MODES)))
     if embed and mode != "copy":
-        raise OrganizeError(_("embed writes into copies: it takes mode copy"))
+        raise OrganizeError(_("embed writes into copies, so the mode must be copy"))
     there = _remembered(root)
     if (known := there.get("timezone", timezone)) != timezone:
-        raise OrganizeError(
-            _("{path} is sorted by the time of {zone}; give that time zone").format(path=root, zone=known)
-        )
+        raise OrganizeError(_("{path} was sorted in time zone {zone}; use the same one").format(path=root, zone=known))
     kinds = tuple(kind.strip() for kind in (by.split(",") if isinstance(by, str) else by))
     layout = Layout(kinds, lang or there.get("lang", "ko"), min_count)
     if isinstance(source, Source):
@@ -134,12 +131,12 @@ def organize(
             problems = plan(Path(scratch.name))
             path = Path(scratch.name) / DRAFT
             with closing(open_database(path)) as db:
-                new = _files(db) - _files(db, _BROUGHT)
+                new = _count_files(db) - _count_files(db, _IN_TREE)
                 return count(db, root, min_count, problems, dry_run=True, new_files=new, _journal=path, _draft=scratch)
         _make(root)
         with only_one(root):
             if journal.exists():
-                with connect(journal) as db:  # What is left in its log would be taken for the new journal's.
+                with connect(journal) as db:  # SQLite would apply a leftover log to the new journal.
                     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             problems = plan(root / FOLDER)
             publish(root / FOLDER, journal)
@@ -157,73 +154,73 @@ def _carry_out(
     embed: bool,
     progress: bool,
 ) -> Report:
-    """Apply the plan and write the pages; ``problems`` are those that planning met."""
-    before, stale = _files(db, _BROUGHT), _embedded_and_stale(db)
-    with _bar(progress, _("Sorting"), _("files"), total=_files(db, f"state = {State.PLANNED}")) as tick:
+    """Apply the plan and write the pages; ``problems`` are those found while planning."""
+    before, stale = _count_files(db, _IN_TREE), _embedded_and_stale(db)
+    with _bar(progress, _("Sorting"), _("files"), total=_count_files(db, f"state = {State.PLANNED}")) as tick:
         problems = problems + apply(db, root, layout.tags, move=move, embed=embed, tick=tick)
     problems += (_not_embedded(db, root) if embed else []) + _older_inside(db, root, stale)
-    new = _files(db, _BROUGHT) - before
+    new = _count_files(db, _IN_TREE) - before
     report = count(db, root, layout.min_count, problems, new_files=new, _journal=journal_path(root))
     page, kept = write_pages(db, root, layout, report)
     return replace(report, page=page, problems=problems + kept)
 
 
 def _open(paths: Sequence["str | os.PathLike[str]"], root: Path, mode: Mode, **options: Any) -> Source:
-    """Open sources that lie apart from the destination."""
+    """Open the sources, which must not overlap with the destination."""
     sources = [files.without_dots(Path(path)) for path in paths]
     there = root.resolve()
     for path in (source.resolve() for source in sources):
-        # An archive is only read, and may lie where its posts go.
+        # An archive is only read, so it may be inside the destination.
         if path == there or path in there.parents or (there in path.parents and not path.is_file()):
-            raise OrganizeError(_("{path}: source and destination must lie apart").format(path=root))
+            raise OrganizeError(_("{path}: source and destination must not overlap").format(path=root))
     try:
         return open_source(sources, **options)
     except SourceError:
-        # A run that was killed at its very end has moved everything, and is yet to be taken up.
+        # A run that was killed at its very end has moved everything out of the source but still has to be resumed.
         if mode == "move" and journal_path(root).exists() and all(path.exists() for path in sources):
-            return _Emptied()
+            return _EmptiedSource()
         raise
 
 
-class _Emptied:
-    """What an earlier run left of a source whose files it moved: nothing."""
+class _EmptiedSource:
+    """A source without posts, because an earlier run moved all its files."""
 
     problems: Sequence[Problem] = ()
 
     def posts(self) -> Iterator[Post]:
-        """Yield no post."""
+        """Yield no posts."""
         return iter(())
 
 
-def _files(db: sqlite3.Connection, places: str = "1") -> int:
-    """Count the files that have a place for which an SQL condition is true."""
+def _count_files(db: sqlite3.Connection, places: str = "1") -> int:
+    """Count the files that have a place matching an SQL condition."""
     found: int = db.execute(f"SELECT COUNT(DISTINCT file) FROM place WHERE {places}").fetchone()[0]
     return found
 
 
 def _not_embedded(db: sqlite3.Connection, root: Path) -> list[Problem]:
-    """Tell how many copies are the same as their sources, as embedding left them or an earlier run made them."""
+    """Report how many copies equal their sources, because embedding skipped them or an earlier run made them."""
     found = db.execute("SELECT COUNT(*) FROM file WHERE content = digest AND sidecar IS NOT NULL").fetchone()[0]
-    cause = _("{count} files have their tags only in the .xmp beside them; embed writes into new JPEG, PNG and WebP")
+    cause = _("{count} files have their tags only in the .xmp beside them; embed works only for new JPEG, PNG and WebP")
     return [Problem(str(root), cause.format(count=found))] if found else []
 
 
 def _embedded_and_stale(db: sqlite3.Connection) -> set[tuple[int, str]]:
-    """Find the copies with words inside whose sidecar is to be written anew, each with the sidecar's hash."""
+    """Return the ids of copies with embedded tags whose sidecar will be rewritten, each with the old sidecar's hash."""
     query = """SELECT id, sidecar FROM file WHERE content != digest AND sidecar IS NOT NULL
                AND id IN (SELECT file FROM place WHERE xmp = ?)"""
     return set(db.execute(query, (Sidecar.STALE,)).fetchall())
 
 
 def _older_inside(db: sqlite3.Connection, root: Path, stale: set[tuple[int, str]]) -> list[Problem]:
-    """Tell how many copies have other words beside them by now than inside, as those are never rewritten."""
+    """Report how many copies have outdated tags inside: the sidecar was rewritten, but copies never are."""
     found = len(stale - set(db.execute("SELECT id, sidecar FROM file").fetchall()))
-    cause = _("{count} photos have their new caption and tags in the .xmp beside them; inside, the old ones stay")
+    cause = _("{count} photos have their new caption and tags only in the .xmp beside them; the old ones stay inside")
     return [Problem(str(root), cause.format(count=found))] if found else []
 
 
 def _remembered(root: Path) -> dict[str, str]:
-    """What is remembered of the tree that is there, read without touching its journal.
+    """Read the metadata of an existing tree without touching its journal.
 
     Raises:
         OrganizeError: The journal is damaged, or the tree was copied without it.
@@ -236,7 +233,7 @@ def _remembered(root: Path) -> dict[str, str]:
         raise OrganizeError(cause.format(path=root))
     everything = "SELECT name, value FROM meta"
     try:
-        if journal.with_name(NAME + "-wal").exists():  # A run was stopped: the journal counts with its log only.
+        if journal.with_name(NAME + "-wal").exists():  # A run was interrupted: the journal needs its log.
             with TemporaryDirectory(prefix="hashtagger-") as scratch, draft(journal, Path(scratch)) as db:
                 return dict(db.execute(everything).fetchall())
         with closing(sqlite3.connect(f"{journal.as_uri()}?immutable=1", uri=True)) as db:
@@ -246,7 +243,7 @@ def _remembered(root: Path) -> dict[str, str]:
 
 
 def _make(root: Path) -> None:
-    """Make the destination and our folder in it, and note for undo which folders were missing, a NUL after each."""
+    """Create the destination and our folder in it; record (NUL-terminated) which folders were missing, for undo."""
     own = root / FOLDER
     if (own / MADE).exists():
         return
@@ -269,6 +266,6 @@ def _bar(progress: bool, what: str, unit: str, total: int | None = None) -> Iter
         return
     from tqdm import tqdm
 
-    # Where nobody looks (a log, a pipe) there is no bar.
+    # With disable=None there is no bar unless stderr is a terminal.
     with tqdm(total=total, desc=what, unit=" " + unit, disable=None) as bar:
         yield bar.update

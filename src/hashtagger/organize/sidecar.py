@@ -1,4 +1,4 @@
-"""XMP: what a photo's post says, in the words of digiKam, Lightroom, darktable and immich."""
+"""XMP for photos: tags, caption and more in the properties that digiKam, Lightroom, darktable and immich read."""
 
 import re
 from dataclasses import dataclass
@@ -32,15 +32,15 @@ _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
 @dataclass(frozen=True)
 class Description:
-    """What is said of a photo.
+    """What the XMP says about a photo.
 
     Attributes:
         tags: Canonical tags, without ``#``.
-        top: Name of the tag above them in a tree of tags.
+        top: Name of their parent tag in hierarchical tag lists.
         caption: The post's text, or ``""``.
-        taken_at: ISO 8601 with offset; ``None`` where it is only a guess.
-        permalink: The post's address, where known.
-        place: Name of a place, where known.
+        taken_at: ISO 8601 with offset; ``None`` if it is only a guess.
+        permalink: The post's URL, if known.
+        place: Name of a place, if known.
     """
 
     tags: tuple[str, ...]
@@ -52,18 +52,18 @@ class Description:
 
 
 def render(description: Description, existing: bytes | None = None) -> bytes:
-    """Write a description as an XMP packet (UTF-8, no wrapper).
+    """Render a description as an XMP packet (UTF-8, no wrapper).
 
     Args:
-        description: What to say.
-        existing: A packet to add to: its own values stay, tags are joined.
+        description: What to write.
+        existing: A packet to extend: its values are kept, and missing tags are added.
 
     Raises:
         xml.etree.ElementTree.ParseError: ``existing`` is not XML.
-        ValueError: ``existing`` has a document type.
+        ValueError: ``existing`` has a document type declaration.
     """
     if not existing:
-        return _written(description)
+        return _render_new(description)
     root = parse_xmp(existing)
     rdf = root if root.tag == _name("rdf:RDF") else root.find(_name("rdf:RDF"))
     if rdf is None:
@@ -73,9 +73,9 @@ def render(description: Description, existing: bytes | None = None) -> bytes:
     said = {name for part in parts for name in [*part.attrib, *(child.tag for child in part)]}
 
     tags = [_clean(tag) for tag in description.tags]
-    _list(parts or [target], "dc:subject", "rdf:Bag", tags)
-    _list(parts or [target], "lr:hierarchicalSubject", "rdf:Bag", [f"{description.top}|{tag}" for tag in tags])
-    _list(parts or [target], "digiKam:TagsList", "rdf:Seq", [f"{description.top}/{tag}" for tag in tags])
+    _extend_list(parts or [target], "dc:subject", "rdf:Bag", tags)
+    _extend_list(parts or [target], "lr:hierarchicalSubject", "rdf:Bag", [f"{description.top}|{tag}" for tag in tags])
+    _extend_list(parts or [target], "digiKam:TagsList", "rdf:Seq", [f"{description.top}/{tag}" for tag in tags])
     if description.caption and _name("dc:description") not in said:
         alternative = ET.SubElement(ET.SubElement(target, _name("dc:description")), _name("rdf:Alt"))
         ET.SubElement(alternative, _name("rdf:li"), {_XML_LANG: "x-default"}).text = _clean(description.caption)
@@ -85,8 +85,8 @@ def render(description: Description, existing: bytes | None = None) -> bytes:
     return ET.tostring(root, encoding="unicode").encode() + b"\n"
 
 
-def _written(description: Description) -> bytes:
-    """Write a packet of which nothing is there yet, several times faster than through a tree."""
+def _render_new(description: Description) -> bytes:
+    """Render a new packet as text, which is several times faster than building an element tree."""
     tags = [_escape(tag) for tag in description.tags]
     top = _escape(description.top)
     body = [
@@ -112,8 +112,8 @@ def _texts(description: Description) -> list[tuple[str, str | None]]:
     return [*((name, description.taken_at) for name in dates), *more]
 
 
-def _list(parts: list[ET.Element], name: str, container: str, values: list[str]) -> None:
-    """Add the values that a list lacks."""
+def _extend_list(parts: list[ET.Element], name: str, container: str, values: list[str]) -> None:
+    """Add the values that a list property lacks, creating it if needed."""
     if not values:
         return
     found = next((child for part in parts if (child := part.find(_name(name))) is not None), None)
@@ -132,7 +132,7 @@ def _name(prefixed: str) -> str:
 
 
 def _escape(text: str) -> str:
-    # xml.sax.saxutils has a function for it, and imports the standard library's network code.
+    # xml.sax.saxutils.escape() does the same, but importing it loads the standard library's network modules.
     return _clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

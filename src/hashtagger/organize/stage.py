@@ -1,4 +1,4 @@
-"""Staging: each file of a plan is made ready under the destination's own folder before it lands in the tree."""
+"""Staging: each planned file is prepared in our own folder at the destination before it lands in the tree."""
 
 import hashlib
 import os
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 
 SIDECAR = ".xmp"
 WORKERS = min(4, 2 * (os.cpu_count() or 1))
-"""More than processors, as some wait for the drive."""
+"""More than there are processors, as some threads wait for the drive."""
 _BATCH_FILES = 512
 _BATCH_BYTES = 1 << 28
 STAGE_FOLDERS = 16
-"""Staging is spread over some folders, as threads that change one folder at a time wait for each other."""
-_TOGETHER = 16
-"""Files that a thread is given at once: a thread costs more to wake than a link to make."""
+"""Staged files are spread over several folders, as threads that modify the same folder wait for each other."""
+_FILES_PER_TASK = 16
+"""Files per task of a thread, as waking a thread takes longer than making a link."""
 
 
 class UnreadableError(Exception):
-    """A source file that cannot be read; the others can."""
+    """A source file cannot be read, which does not stop the other files."""
 
 
 class Place(NamedTuple):
-    """A place in the tree: its folder's row, its key there, whether with the sidecar, its folder's path, its name."""
+    """A place in the tree: folder id, key, whether it gets the sidecar, the folder's path, and the file's name."""
 
     folder: int
     key: str
@@ -51,26 +51,26 @@ class Place(NamedTuple):
     name: str
 
     def under(self, destination: Path) -> str:
-        """Its path; a text, as a Path takes longer to make than the file to land."""
+        """Return its path as a string, as creating a Path takes longer than landing the file."""
         return f"{destination}{os.sep}{self.path}{os.sep}{self.name}"
 
 
 @dataclass(slots=True)
 class Job:
-    """One file of the plan, the places it has yet to reach, and what staging has made of it.
+    """One file of the plan, the places it still has to reach, and the result of staging it.
 
     Attributes:
-        number: Its row in the journal; the fields up to ``sidecar_digest`` are that row's columns.
+        number: Its row id in the journal; the fields up to ``sidecar_digest`` are columns of that row.
         source: The file, or the archive of ``member``.
         taken_at: ISO 8601.
-        description: What its sidecar says.
-        stage: Path at which it may be made ready.
-        places: What it has yet to reach.
-        there: Paths at which the file may be already, from an earlier run.
-        origin: What the places get a link to: the file at ``stage``, or the source itself.
-        sidecar: Its XMP, where it gets one.
-        beside: A path at which that has been written already, for the other places to link to; else ``""``.
-        error: Why it cannot be brought, else ``""``.
+        description: The content of its sidecar.
+        stage: Path at which it may be staged.
+        places: Places that it still has to reach.
+        there: Paths at which an earlier run may already have put the file.
+        origin: What the places get a hard link to: the file at ``stage``, or the source itself.
+        sidecar: Its XMP, or ``b""`` if it gets none.
+        beside: Path at which the sidecar has already been written, for other places to link to; else ``""``.
+        error: Why the file cannot be put into the tree, else ``""``.
     """
 
     number: int
@@ -96,16 +96,16 @@ class Job:
 
     @property
     def location(self) -> str:
-        """Name the source for the user."""
+        """The source as shown to the user."""
         return media_of(self.name, self.kind, self.source, self.member, self.size).location
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """What tells whether a path holds it."""
+        """Tells whether a path in the tree holds this file."""
         return Fingerprint(self.digest, self.source, self.size, self.mtime)
 
     def clear(self, final: str) -> None:
-        """Remove what was made ready, once every place has it, ``final`` as the last."""
+        """Remove the staged file once every place has it; ``final`` is the last of them."""
         if self.origin == self.stage:
             files.remove(self.stage, final)
 
@@ -113,15 +113,15 @@ class Job:
 def staged_batches(
     db: sqlite3.Connection, pool: "ThreadPoolExecutor", destination: Path, stage: Path, top: str, with_xmp: bool
 ) -> Iterator[list[Job]]:
-    """Stage what a journal still plans, batch after batch, the next one while this one lands.
+    """Stage the files that are still planned, in batches; while one batch lands, the next one is being staged.
 
     Raises:
-        OSError: Staging cannot be written to.
+        OSError: The staging folder cannot be written to.
     """
     stager = _Stager(with_xmp)
     waiting = None
     for batch in _batches(db, destination, stage, top):
-        parts = (batch[start : start + _TOGETHER] for start in range(0, len(batch), _TOGETHER))
+        parts = (batch[start : start + _FILES_PER_TASK] for start in range(0, len(batch), _FILES_PER_TASK))
         staging = [pool.submit(copy_context().run, stager.stage_all, part) for part in parts]
         if waiting is not None:
             yield [job for future in waiting for job in future.result()]
@@ -176,8 +176,8 @@ def _jobs(db: sqlite3.Connection, numbers: list[int], destination: Path, stage: 
     for number, name, kind, path, member, size, mtime, how, content, digest, sidecar, taken_at, guess, *said in rows:
         caption, permalink, spot = said
         description = Description(tuple(tags[number]), top, caption, None if guess else taken_at, permalink, spot)
-        staged = f"{stage}{os.sep}{number // _TOGETHER % STAGE_FOLDERS}{os.sep}{number}"
-        # What was never written down cannot be there.
+        staged = f"{stage}{os.sep}{number // _FILES_PER_TASK % STAGE_FOLDERS}{os.sep}{number}"
+        # Only files that an earlier run recorded in the journal can already be in the tree.
         maybe = [*reached[number], *planned[number]] if digest or sidecar or number in reached else []
         there = [place.under(destination) for place in maybe]
         yield Job(
@@ -188,11 +188,11 @@ def _jobs(db: sqlite3.Connection, numbers: list[int], destination: Path, stage: 
 
 @dataclass
 class _Stager:
-    """Makes files ready, in several threads at once.
+    """Stages files, in several threads at once.
 
     Attributes:
-        with_xmp: Whether photos' copies get the XMP inside too.
-        linkable: Folders of sources whose files the destination's drive can link to.
+        with_xmp: Whether to embed the XMP in copies of photos too.
+        linkable: Source folders from which files can be hard-linked to the destination.
     """
 
     with_xmp: bool
@@ -211,13 +211,13 @@ class _Stager:
             job.error = _why_gone(job) if job.there and not os.path.lexists(job.source) else str(error)
             Path(job.stage).unlink(missing_ok=True)
             return
-        # Of what travels along with a photo, only RAW files are opened on their own.
+        # Of the files of kind "other", only RAW files get a sidecar; the rest are not opened on their own.
         described = job.kind != "other" or sniff.extension(job.name) in sniff.RAW
         if described and any(place.xmp for place in job.places):
             _describe(job)
 
     def _stage_link(self, job: Job) -> bool:
-        """Make a link to the source, where one is asked for and can be had."""
+        """Link to the source if the mode asks for it; return ``False`` if it does not or no link can be made."""
         if job.member or job.how == "copy":
             return False
         source = job.source
@@ -237,7 +237,7 @@ class _Stager:
             try:
                 Path(job.stage).symlink_to(job.source)
             except OSError:
-                return False  # Windows grants it to few.
+                return False  # Windows allows it only to privileged users.
             job.origin = job.stage
         elif folder in self.linkable:
             job.origin = source
@@ -251,7 +251,7 @@ class _Stager:
 
 
 def _stage_again(job: Job) -> bool:
-    """Stage a file from where an earlier run brought it, so that it stays one file with several names."""
+    """Stage a file from where an earlier run put it, so that all its places stay hard links to one file."""
     for path in job.there:
         if job.fingerprint.is_at(Path(path)):
             if not files.link(path, job.stage):
@@ -262,15 +262,15 @@ def _stage_again(job: Job) -> bool:
 
 
 def _why_gone(job: Job) -> str:
-    """Why a file cannot be brought that an earlier run brought and whose source is gone."""
+    """Explain why a file from an earlier run, whose source is gone, cannot be put into more places."""
     changed = next(filter(os.path.lexists, job.there), None)
     if changed is None:
-        return _("neither in the tree any more nor at its source; put it back there")
-    return _("changed in the tree since, so it gets no more places: {path}").format(path=changed)
+        return _("no longer in the tree nor at its source; put it back at its source")
+    return _("changed in the tree since, so it is not added to further folders: {path}").format(path=changed)
 
 
 def _describe(job: Job) -> None:
-    """Render the sidecar, or take the one that an earlier run has brought, so that it stays one file too."""
+    """Render the sidecar, or reuse the one that an earlier run wrote, so that its places stay hard links too."""
     for path in job.there if job.sidecar_digest else ():
         beside = Path(path + SIDECAR)
         if beside.is_file() and files.digest_at(beside) == job.sidecar_digest:
@@ -281,7 +281,7 @@ def _describe(job: Job) -> None:
 
 
 def stage_copy(job: Job, with_xmp: bool) -> None:
-    """Make a copy of the source, with the XMP inside where it is a photo and that is asked for.
+    """Copy the source, embedding the XMP if it is a photo and ``with_xmp`` is set.
 
     Raises:
         UnreadableError: The source cannot be read.
@@ -303,9 +303,9 @@ def stage_copy(job: Job, with_xmp: bool) -> None:
 
 
 def _chunks(job: Job) -> Iterator[bytes]:
-    """Read a source; whatever goes wrong with it (an archive can fail in many ways) is an UnreadableError."""
+    """Read a source in chunks; any error (an archive can fail in many ways) becomes an UnreadableError."""
     try:
-        # Asking for little more than there is spares the system from clearing a megabyte for each photo.
+        # A read size just above the file size avoids allocating and zeroing a megabyte for each photo.
         size = min((job.size or files.CHUNK) + 1, files.CHUNK)
         with media_of(job.name, job.kind, job.source, job.member, job.size).open() as file:
             while chunk := file.read(size):

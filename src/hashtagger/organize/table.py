@@ -1,4 +1,4 @@
-"""posts.csv: one row a post, as Excel opens it with Korean intact."""
+"""posts.csv: one row per post, encoded so that Excel shows Korean correctly."""
 
 import csv
 import io
@@ -12,15 +12,15 @@ _HEADINGS = {
     "ko": ("날짜", "해시태그", "모델이 단 해시태그", "내용", "링크", "장소", "날짜 추정", "파일"),
     "en": ("date", "tags", "tags by the model", "caption", "permalink", "place", "date is a guess", "files"),
 }
-# A cell that begins like a formula would be run by Excel.
+# Excel would evaluate a cell that begins like a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @contextmanager
 def writing_table(lang: str, file: BinaryIO) -> Iterator[Callable[[Row], object]]:
-    """Give what adds a post to the table: UTF-8 with a byte order mark, CRLF.
+    """Write the table (UTF-8 with a byte order mark, CRLF), yielding a function that adds a post to it.
 
-    A caption or place that begins like a formula gets an apostrophe before it. Files are the first path of each.
+    A caption or place that begins like a formula is prefixed with an apostrophe. Each file is listed with one path.
     """
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="", write_through=True)
     table = csv.writer(text)

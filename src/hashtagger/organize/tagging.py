@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 def tag_untagged(db: sqlite3.Connection, destination: Path, history: "History | None" = None) -> list[Problem]:
-    """Give each post without tags the best tag of its first photo, where the model is sure; it is asked once a post.
+    """Tag untagged posts with the model's best tag for their first photo, if confident; it sees each post only once.
 
     Args:
         db: Draft of the journal.
         destination: Root of the sorted tree, which has the photos of earlier runs.
-        history: What the user wrote before, for :meth:`hashtagger.recommend.Recommender.recommend_each`.
+        history: The user's past posts, for :meth:`hashtagger.recommend.Recommender.recommend_each`.
 
     Returns:
-        Photos that could not be read, by this run or an earlier one, or why there is no model.
+        Photos that this run or an earlier one could not read, or the reason why there is no model.
     """
     photos = """FROM post JOIN file f ON f.post = post.id AND f.kind = 'photo'
                 WHERE post.same_as IS NULL AND asked IS NULL
@@ -35,14 +35,14 @@ def tag_untagged(db: sqlite3.Connection, destination: Path, history: "History | 
                 (SELECT 1 FROM post again JOIN post_tag t ON t.post = again.id WHERE again.same_as = post.id)"""
     problems: list[Problem] = []
     if db.execute(f"SELECT 1 {photos} LIMIT 1").fetchone():
-        # A bare column beside MIN() is of the row that has the minimum.
+        # SQLite takes bare columns from the row with the MIN().
         columns = "post.id, COALESCE(f.same_as, f.id), f.name, f.kind, f.path, f.member, f.size, MIN(f.id)"
-        # A query that is left open, as where the model fails or somebody stops it, would lock the tables.
+        # A query left open, when the model fails or the user interrupts it, would lock the tables.
         with closing(db.execute(f"SELECT {columns} {photos} GROUP BY post.id")) as rows:
             try:
                 _ask(db, _photos(db, destination, rows, problems), history)
             except HashtaggerError as error:
-                if _was_stopped(error):
+                if _was_interrupted(error):
                     raise KeyboardInterrupt from error
                 problems.append(Problem("model", str(error)))
     failed = db.execute(
@@ -52,14 +52,14 @@ def tag_untagged(db: sqlite3.Connection, destination: Path, history: "History | 
     return problems + [Problem(media_of(*row).location, cause) for *row, cause, _first in failed]
 
 
-def _was_stopped(error: BaseException) -> bool:
-    """Tell whether an error comes of Ctrl-C: while onnxruntime loads, that ends as an ImportError."""
+def _was_interrupted(error: BaseException) -> bool:
+    """Return whether an error was caused by Ctrl-C, which becomes an ImportError while onnxruntime loads."""
     cause = error.__cause__ or error.__context__
-    return isinstance(error, KeyboardInterrupt) or (cause is not None and _was_stopped(cause))
+    return isinstance(error, KeyboardInterrupt) or (cause is not None and _was_interrupted(cause))
 
 
 def drop_guesses(db: sqlite3.Connection) -> None:
-    """Take the model's tags from posts that have tags of the user's by now."""
+    """Remove the model's tags from posts that now have tags of the user's."""
     guessed = db.execute(
         """SELECT post FROM post_tag m WHERE by_model AND EXISTS (SELECT 1 FROM post_tag t WHERE NOT t.by_model
            AND (t.post = m.post OR t.post IN (SELECT id FROM post WHERE same_as = m.post)))"""
@@ -69,8 +69,8 @@ def drop_guesses(db: sqlite3.Connection) -> None:
 
 
 def _ask(db: sqlite3.Connection, photos: Iterator[tuple[int, Path | bytes]], history: "History | None") -> None:
-    """Ask the model for a tag of each (post, photo), and note that it was asked, or why it could not tell."""
-    import numpy  # noqa: F401 - a Ctrl-C while torch itself loads it would be printed and forgotten
+    """Ask the model for a tag for each (post, photo), and record that it was asked, or why it failed."""
+    import numpy  # noqa: F401 - Ctrl-C while torch imports it would be printed and ignored
 
     posts: deque[int] = deque()
 
@@ -98,7 +98,7 @@ def _ask(db: sqlite3.Connection, photos: Iterator[tuple[int, Path | bytes]], his
 def _photos(
     db: sqlite3.Connection, destination: Path, rows: Any, problems: list[Problem]
 ) -> Iterator[tuple[int, Path | bytes]]:
-    """Yield the photo of each row: the tree's, as its source may be gone by now, or else the source."""
+    """Yield each post with its photo: from the tree if it is there, as the source may be gone, else from the source."""
     for post, stored, *row, _first in rows:
         places = db.execute(
             f"""SELECT d.path || '/' || p.name FROM place p JOIN folder d ON d.id = p.folder

@@ -1,4 +1,4 @@
-"""Undo: everything that organizing did to a destination, taken back; what has been changed since stays."""
+"""Undo: revert everything that organizing did to a destination; files changed since are kept."""
 
 import os
 import shutil
@@ -41,12 +41,12 @@ _BATCH = 512
 
 @dataclass(frozen=True)
 class Undone:
-    """What an undo has come to.
+    """The result of an undo.
 
     Attributes:
-        removed: Paths taken away.
-        restored: Moved files that are back at their source.
-        problems: What was left where it is, and why.
+        removed: Number of paths removed.
+        restored: Number of moved files put back at their source.
+        problems: What was left in place, and why.
     """
 
     removed: int
@@ -56,7 +56,7 @@ class Undone:
 
 @dataclass(frozen=True)
 class _Source:
-    """Where a file was met: a path, or an archive with its ``member``, and what tells that it is unchanged."""
+    """A source of a file: a path, or an archive with its ``member``, and its recorded state."""
 
     number: int
     path: Path
@@ -78,7 +78,7 @@ class _Place:
 
 @dataclass(frozen=True)
 class _Stored:
-    """A file of the journal: what tells that something is a copy of it, where it was met, and where it went."""
+    """A file of the journal: how to recognize its copies, its sources, and its places in the tree."""
 
     number: int
     content: str | None
@@ -88,7 +88,7 @@ class _Stored:
     places: list[_Place]
 
     def copy(self, root: Path) -> Path | None:
-        """A copy of ours in the tree; a link to the source is none."""
+        """Return the path of our copy in the tree, if any; a link to the source does not count."""
         for path in (root / place.path for place in self.places):
             is_link = path.is_symlink() or files.is_one(path, self.fingerprint.source)
             if self.fingerprint.is_at(path) and (self.fingerprint.digest is not None or not is_link):
@@ -96,10 +96,10 @@ class _Stored:
         return None
 
     def is_at_source(self, source: _Source, root: Path) -> bool:
-        """Tell by its time, or else by its content, whether a source is still as it was."""
+        """Return whether a source is still as it was, judged by its time or else by its content."""
         with suppress(OSError, BadZipFile):
             stat = source.path.stat()
-            # A link into the tree is no source of its own.
+            # A link into the tree does not count as a source.
             if not source.member and (stat.st_size != source.size or root.resolve() in source.path.resolve().parents):
                 return False
             if stat.st_mtime_ns == source.mtime:
@@ -112,15 +112,15 @@ class _Stored:
 
 
 def undo(destination: "str | os.PathLike[str]") -> Undone:
-    """Put a destination, and the sources of moved files, back to what they were before organizing.
+    """Restore a destination, and the sources of moved files, to their state before organizing.
 
-    All runs into the destination are taken back. Moved files go back to where they came from; copies and links go, and
-    so do the folders that were made. What has been changed since, and a copy whose source is gone, stay where they are
-    and are named; while there are such copies, the pages show them, and nothing else is remembered of the tree. An undo
-    that was interrupted is taken up by the same call.
+    All runs into the destination are reverted: moved files go back to where they came from; copies, links and the
+    folders that were created are removed. Files changed since, and copies whose source is gone, stay where they are and
+    are reported. While such copies exist, the pages and the journal stay too, reduced to them. Calling the function
+    again resumes an interrupted undo.
 
     Raises:
-        OrganizeError: Nothing was organized there, or it cannot be written.
+        OrganizeError: Nothing was organized there, or the destination cannot be written.
     """
     root = files.without_dots(Path(destination)).absolute()
     if not journal_path(root).exists():
@@ -134,7 +134,7 @@ def undo(destination: "str | os.PathLike[str]") -> Undone:
 
 
 def _undo(db: sqlite3.Connection, root: Path) -> tuple[Undone, bool]:
-    """Undo all that can be; tells also whether copies stay whose source is gone, so that the journal must too."""
+    """Undo all that can be; also return whether copies stay whose source is gone, which the journal must keep."""
     problems: list[Problem] = []
     removed = restored = last = 0
     kept: list[int] = []
@@ -143,7 +143,7 @@ def _undo(db: sqlite3.Connection, root: Path) -> tuple[Undone, bool]:
         last = stored[-1].number
         back = sum(_restore(db, root, file) for file in stored)
         if back:
-            files.sync()  # A copy in the tree goes only when what it stands for is on the drive.
+            files.sync()  # A copy in the tree is removed only once the restored source is on the drive.
             restored += back
         going = []
         for file in stored:
@@ -170,7 +170,7 @@ def _undo(db: sqlite3.Connection, root: Path) -> tuple[Undone, bool]:
 
 
 def _read(db: sqlite3.Connection, last: int) -> list[_Stored]:
-    """Read the next files after number ``last``, with their sources and their places in whatever state."""
+    """Read the next files after id ``last``, with their sources and all their places, whatever their state."""
     query = "SELECT DISTINCT file FROM place WHERE file > ? ORDER BY file LIMIT ?"
     batch = [row[0] for row in db.execute(query, (last, _BATCH))]
     wanted = f"IN ({','.join('?' * len(batch))})"
@@ -197,7 +197,7 @@ def _read(db: sqlite3.Connection, last: int) -> list[_Stored]:
 
 
 def _restore(db: sqlite3.Connection, root: Path, file: _Stored) -> int:
-    """Bring the moved files of one content back to where they were, except where something else is; tells how many."""
+    """Put the moved sources of a file back, unless something else is at their path; return how many."""
     missing = [source for source in file.sources if source.released and not os.path.lexists(source.path)]
     if not missing:
         return 0
@@ -212,7 +212,7 @@ def _restore(db: sqlite3.Connection, root: Path, file: _Stored) -> int:
 
 
 def _bring_back(origin: Path, source: _Source, *, may_link: bool) -> None:
-    """Put a moved file back to where it was, with the time and permissions that it had."""
+    """Put a moved file back at its original path, with its original time and permissions."""
     path = source.path
     path.parent.mkdir(parents=True, exist_ok=True)
     linked = may_link and files.link(origin, path)
@@ -223,7 +223,7 @@ def _bring_back(origin: Path, source: _Source, *, may_link: bool) -> None:
             with origin.open("rb") as stream:
                 files.write_checked(iter(lambda: stream.read(files.CHUNK), b""), back)
         except OSError as error:
-            error.filename = error.filename or str(path)  # A write that fails does not say where.
+            error.filename = error.filename or str(path)  # A failed write does not name the file.
             raise
         shutil.copystat(origin, back)
     os.utime(back, ns=(origin.stat().st_atime_ns, source.mtime))
@@ -234,7 +234,7 @@ def _bring_back(origin: Path, source: _Source, *, may_link: bool) -> None:
 
 
 def _forget_places(db: sqlite3.Connection, stored: list[_Stored]) -> None:
-    """Note that files are about to leave the tree, and that their sources are where they were."""
+    """Record that files are about to leave the tree and that their sources are back in place."""
     db.execute("BEGIN")
     db.executemany(
         "UPDATE place SET state = ? WHERE folder = ? AND key = ?",
@@ -248,7 +248,7 @@ def _forget_places(db: sqlite3.Connection, stored: list[_Stored]) -> None:
 
 
 def _remove(root: Path, file: _Stored, problems: list[Problem]) -> int:
-    """Take a file away from its places, with its sidecars, where they are still as we left them."""
+    """Remove a file and its sidecars from its places if they are unchanged; return how many places were cleared."""
     removed = 0
     checked: set[tuple[int, int]] = set()
     for place in file.places:
@@ -263,7 +263,7 @@ def _remove(root: Path, file: _Stored, problems: list[Problem]) -> int:
             problems.append(Problem(str(path), _("changed since: kept")))
         beside = path.with_name(path.name + SIDECAR)
         if file.sidecar and beside.is_file():
-            if files.is_empty(beside) or files.digest_at(beside) == file.sidecar:  # Empty: a run was killed at it.
+            if files.is_empty(beside) or files.digest_at(beside) == file.sidecar:  # Empty: killed while writing.
                 beside.unlink()
             elif place.state != State.PLANNED and place.xmp:
                 problems.append(Problem(str(beside), _("changed since: kept")))
@@ -276,7 +276,7 @@ def _inode(path: Path) -> tuple[int, int]:
 
 
 def _forget_all_but(db: sqlite3.Connection, kept: list[int]) -> None:
-    """Let the journal know only what stays, or the next run would bring back all that it remembers."""
+    """Reduce the journal to the files that stay, or the next run would bring all the others back."""
     db.execute("CREATE TEMP TABLE kept(id INTEGER PRIMARY KEY)")
     db.execute("BEGIN")
     db.executemany("INSERT INTO kept VALUES(?)", [(number,) for number in kept])
@@ -301,7 +301,7 @@ def _remove_pages(db: sqlite3.Connection, root: Path, problems: list[Problem]) -
 
 
 def _remove_own(root: Path) -> None:
-    """Remove what is ours in our own folder, the journal last, then it and the folders above that we made."""
+    """Remove our files from our own folder, the journal last, then that folder and those above it that we created."""
     own = root / FOLDER
     made = (own / MADE).read_bytes() if (own / MADE).exists() else b""
     databases = [name + suffix for name in (DRAFT, LOCK, NAME) for suffix in ("-journal", "-shm", "-wal", "")]

@@ -1,4 +1,4 @@
-"""Verify: whether every file of a sorted tree is where the journal says, with the content it had."""
+"""Verify that every file of a sorted tree is where the journal says, with unchanged content."""
 
 import os
 import sqlite3
@@ -20,12 +20,12 @@ from hashtagger.posts.post import Problem
 
 @dataclass(frozen=True)
 class Verified:
-    """What verifying has come to.
+    """The result of a verification.
 
     Attributes:
-        places: Paths looked at: of photos and videos, of their sidecars, of gallery, table and report.
-        pending: Paths that an interrupted run has yet to bring.
-        problems: Paths that are missing or not what was put there.
+        places: Number of paths checked: photos and videos, their sidecars, and the gallery, table and report.
+        pending: Number of paths that an interrupted run still has to fill.
+        problems: Paths that are missing or changed.
     """
 
     places: int
@@ -34,9 +34,9 @@ class Verified:
 
 
 def verify(destination: "str | os.PathLike[str]") -> Verified:
-    """Read every file of a sorted tree again and compare it with what was put there.
+    """Read every file of a sorted tree and compare it with what was put there.
 
-    What was copied or moved is compared by its hash, a link by what it links to. The tree may be read-only.
+    A copied or moved file is compared by its hash, a link by its target. The tree may be read-only.
 
     Raises:
         OrganizeError: Nothing was organized there, or its journal is damaged.
@@ -45,7 +45,7 @@ def verify(destination: "str | os.PathLike[str]") -> Verified:
     if not journal_path(root).exists():
         raise OrganizeError(_("{path}: nothing was organized here").format(path=root))
     with in_one_line(root), TemporaryDirectory(prefix="hashtagger-") as scratch, ExitStack() as stack:
-        with suppress(sqlite3.OperationalError):  # Where one may only read, nobody is kept out.
+        with suppress(sqlite3.OperationalError):  # A read-only tree cannot be locked.
             stack.enter_context(only_one(root))
         db = stack.enter_context(draft(journal_path(root), Path(scratch)))
         places, problems = 0, []
@@ -57,7 +57,7 @@ def verify(destination: "str | os.PathLike[str]") -> Verified:
 
 
 def _media(db: sqlite3.Connection, root: Path) -> Iterator[Problem | None]:
-    """Give the problem, if any, of each photo's and video's place."""
+    """Yield the problem, or ``None``, of each place of a photo or video."""
     rows = db.execute(
         f"""SELECT f.id, d.path || '/' || p.name, f.digest, f.path, f.size, f.mtime FROM place p
             JOIN file f ON f.id = p.file JOIN folder d ON d.id = p.folder WHERE p.{THERE} ORDER BY f.id"""
@@ -69,7 +69,7 @@ def _media(db: sqlite3.Connection, root: Path) -> Iterator[Problem | None]:
 
 
 def _sidecars(db: sqlite3.Connection, root: Path) -> Iterator[Problem | None]:
-    """Give the problem, if any, of each sidecar of ours."""
+    """Yield the problem, or ``None``, of each of our sidecars."""
     rows = db.execute(
         f"""SELECT d.path || '/' || p.name, f.sidecar FROM place p JOIN file f ON f.id = p.file
             JOIN folder d ON d.id = p.folder WHERE p.{THERE} AND p.xmp = ? AND f.sidecar IS NOT NULL""",
@@ -80,18 +80,18 @@ def _sidecars(db: sqlite3.Connection, root: Path) -> Iterator[Problem | None]:
 
 
 def _pages(db: sqlite3.Connection, root: Path) -> Iterator[Problem | None]:
-    """Give the problem, if any, of gallery, table and report."""
+    """Yield the problem, or ``None``, of the gallery, the table and the report."""
     for name, *digests in db.execute("SELECT path, digest, coming FROM page"):
         yield _problem(root / name, _hashed(*digests), set())
 
 
 def _hashed(*digests: str | None) -> Callable[[Path], bool]:
-    """Give what tells whether a file has one of some hashes."""
+    """Return a predicate that tells whether a file has one of the given hashes."""
     return lambda path: files.digest_at(path) in digests
 
 
 def _problem(path: Path, is_ours: Callable[[Path], bool], checked: set[tuple[int, int]]) -> Problem | None:
-    """What is wrong with a path; another link to a file that was ``checked`` is not read again."""
+    """Return what is wrong with a path, if anything; hard links to a file in ``checked`` are not read again."""
     if not os.path.lexists(path):
         return Problem(str(path), _("missing; organize its source again to put it back"))
     stat = path.lstat()
