@@ -113,7 +113,7 @@ def test_json_draws_only_what_is_asked_for_and_takes_no_matplotlib(
         (("detect", "PHOTO", "--tag", "space"), "has no tag 'space'; it has: 생일 (birthday), "),
         (("features", "PHOTO", "--level", "9"), "drn_d_22 has no level 9; it has: 1 (layer1), "),
         (("explain", "no such.jpg"), "no such.jpg: no such file"),
-        (("explain", "PHOTO", "--out", "a.xyz"), "a.xyz: not a kind of picture that can be drawn; there are: "),
+        (("explain", "PHOTO", "--out", "a.xyz"), "a.xyz: unsupported image format; there are: "),
         (("explain", "PHOTO", "--out", "no folder/a.png"), "a.png: no such file or folder"),
         (("detect", "TINY"), "tiny.png: 20x90 pixels are too small to search; it takes 33 or more each way"),
     ],

@@ -1,4 +1,4 @@
-"""A small Instagram on this machine, which real instaloader code talks to."""
+"""A local fake of Instagram that the real instaloader talks to."""
 
 import io
 import json
@@ -20,7 +20,7 @@ def jpeg(color: int) -> bytes:
 
 
 def media(code: str, taken_at: int, caption: str | None = None, *, video: bool = False, items: int = 0) -> dict:
-    """One post as Instagram's own interface describes it."""
+    """A post as Instagram's current API describes it."""
     number = sum(ord(letter) << 8 * place for place, letter in enumerate(code[-3:]))
     picture = {"image_versions2": {"candidates": [{"url": f"https://{CDN}/{code}.jpg?x=1"}]}}
     film = {"video_versions": [{"url": f"https://{CDN}/{code}.mp4?x=1"}]}
@@ -68,7 +68,7 @@ class Instagram:
         self.code: str | None = None
         self.checkpoint = False
         self.fail: dict[str, tuple[int, dict]] = {}
-        """Status and JSON for addresses that hold a text."""
+        """Status and JSON to answer with for requests whose name contains the key."""
         self.asked: list[str] = []
 
     def page_of_posts(self, after: str | None) -> dict:
@@ -87,7 +87,7 @@ class Instagram:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # head and body in one packet, or each answer waits 40 ms for the head's receipt
+    wbufsize = -1  # head and body in one packet: in two, each answer waits 40 ms for a delayed ACK
 
     def log_message(self, *arguments) -> None:
         pass
@@ -190,7 +190,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def legacy(post: dict) -> dict:
-    """A post as the older interface, which hashtags still use, describes it."""
+    """A post as the older API, still used for hashtags, describes it."""
     return {
         "shortcode": post["code"],
         "id": post["pk"],
@@ -206,7 +206,7 @@ def legacy(post: dict) -> dict:
 
 @pytest.fixture
 def instagram(monkeypatch, tmp_path):
-    """Run the server, lead everything that instaloader asks for there, and take its waiting out."""
+    """Run the server, redirect all of instaloader's requests to it, and disable its waiting."""
     import instaloader
     import requests
     from requests.adapters import HTTPAdapter

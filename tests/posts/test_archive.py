@@ -51,7 +51,7 @@ def test_bomb_is_refused_before_it_unpacks(tmp_path):
     path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
         out.writestr("bomb.jpg", bytes(1 << 20))
-        out.getinfo("bomb.jpg").file_size = 300 << 20  # which only the table of contents tells
+        out.getinfo("bomb.jpg").file_size = 300 << 20  # claimed in the central directory only
     with pytest.raises(zipfile.BadZipFile, match="claims to unpack"):
         archive.open_member(path, "bomb.jpg")
 

@@ -81,7 +81,7 @@ def test_pinned_posts_push_out_no_newer_ones(instagram, tmp_path):
 
 
 def test_refused_run_goes_on_where_it_was(instagram, tmp_path):
-    # Of the second page the first post is refused; the first page's are not asked for again.
+    # The first post of the second page is refused; the posts of the first page are not requested again.
     instagram.fail["27128499623469141 CrCCCCCCCCC"] = (401, {"status": "fail", "message": "Please wait a few minutes"})
     with pytest.raises(CollectError, match="--login USER"):
         collect_profile("someone", tmp_path)
@@ -109,7 +109,7 @@ def test_one_missing_file_is_named_and_stops_nothing(instagram, tmp_path):
     [
         ("someone/", 404, {}, "no such profile"),
         ("api/graphql", 429, {}, "too many requests"),
-        ("api/graphql", 400, {"message": "checkpoint_required", "status": "fail"}, "see that it is you"),
+        ("api/graphql", 400, {"message": "checkpoint_required", "status": "fail"}, "confirm your identity"),
         ("api/graphql", 403, {}, "--login USER"),
         ("api/graphql", 500, {}, "run it again to go on"),
         ("api/graphql", 200, {"surprise": 1}, "update instaloader"),

@@ -1,4 +1,4 @@
-"""What we read of an archive is what zipfile reads of it, in a fraction of the memory."""
+"""Directory reads the same from an archive as zipfile, in a fraction of the memory."""
 
 import random
 import sys
@@ -41,7 +41,7 @@ def test_any_archive(tmp_path_factory, files, comment, before, large):
     path = tmp_path_factory.mktemp("zip") / "x.zip"
     with path.open("wb") as out, pytest.MonkeyPatch.context() as patch:
         out.write(before)
-        if large:  # all that a ZIP of more than 4 GB writes, in a small one
+        if large:  # the ZIP64 records of an archive over 4 GB, in a small one
             patch.setattr(zipfile, "ZIP64_LIMIT", 20)
             patch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 2)
         with zipfile.ZipFile(out, "w") as packed:

@@ -463,7 +463,7 @@ def test_missing_files_are_named_and_the_words_kept(tmp_path):
 
 def test_unlisted_files_become_posts_of_their_month_as_a_guess(tmp_path):
     files = {"content/posts_1.json": [{"media": [item(A)]}], A: JPEG, B: JPEG, "media/posts/loose.jpg": JPEG}
-    files["media/reels/no-data.txt"] = b""  # as Instagram marks what is empty
+    files["media/reels/no-data.txt"] = b""  # Instagram's mark of an empty folder
     for path in (write(tmp_path / "folder", files), pack(tmp_path / "x.zip", files)):
         posts, problems = read(path)
         guessed = {post.media[0].name: post for post in posts if post.time_is_guess}

@@ -1,4 +1,4 @@
-"""What exports do that nobody expects: labels in any language, files within files, names in two Unicode forms."""
+"""Oddities of exports: labels in any language, files within files, names in two Unicode forms."""
 
 import json
 import unicodedata

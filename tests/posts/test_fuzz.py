@@ -76,7 +76,7 @@ def photos(tmp_path_factory) -> Path:
 
 
 def used_of_export(photos: Path, lists: dict[str, object]) -> set[str]:
-    """Read an export of these photos and lists, and tell which files its posts have."""
+    """Read an export of these photos and lists, and return the files that its posts have."""
     write(photos, {name: json.dumps(document).encode() for name, document in lists.items()})
     try:
         return used(check(photos))
@@ -86,7 +86,7 @@ def used_of_export(photos: Path, lists: dict[str, object]) -> set[str]:
 
 
 def check(path: Path) -> list[Post]:
-    """Read all there is, and see that what comes is what everybody after may rely on."""
+    """Read all posts at a path and check what the code that uses them relies on."""
     source = open_source(path, stories=True, other=True)
     posts = list(source.posts())
     for post in posts:

@@ -194,7 +194,7 @@ def test_real_heic_and_avif(tmp_path, form):
 def test_raw_of_several_makers(tmp_path, name, start):
     exif = Image.Exif()
     exif.endian = "<"
-    if name == "a.cr3":  # whose details are a TIFF of their own
+    if name == "a.cr3":  # its Exif IFD is a TIFF of its own
         exif[0x9003] = "2023:04:20 23:13:20"
     else:
         exif.get_ifd(0x8769)[0x9003] = "2023:04:20 23:13:20"

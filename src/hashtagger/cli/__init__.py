@@ -21,10 +21,10 @@ i18n.use_for_click()
 
 
 class Commands(click.Group):
-    """Finds commands among this package's modules and imports one only when it is asked for."""
+    """A group that finds its commands among this package's modules and imports each only when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name every command; a leading underscore keeps a module out."""
+        """List every command; modules with a leading underscore are not commands."""
         names = (module.name for module in pkgutil.iter_modules(__path__))
         return sorted(name.replace("_", "-") for name in names if not name.startswith("_"))
 
@@ -37,7 +37,7 @@ class Commands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; an error of the user's comes out as one line, and so does Ctrl-C."""
+        """Run the command, reporting a user's error or Ctrl-C in one line."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:
@@ -46,7 +46,7 @@ class Commands(click.Group):
         except (HashtaggerError, sqlite3.Error) as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
-            if error.errno == errno.EPIPE:  # the reader of our output has gone: click ends quietly
+            if error.errno == errno.EPIPE:  # the reader of our output is gone: click exits quietly
                 raise
             cause = cause_of(error)
             raise click.ClickException(f"{error.filename}: {cause}" if error.filename else cause) from error
@@ -59,17 +59,17 @@ class Commands(click.Group):
 )
 @click.version_option(package_name="hashtagger")
 def group() -> None:
-    """Hold the commands."""
+    """Group all commands."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line with ``arguments`` (the process's own by default) and exit."""
-    if sys.stdin is None:  # closed, as some services start a command: nothing to read
+    if sys.stdin is None:  # some services start commands with stdin closed
         sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
-        # A Korean tag must not end a command on a console or pipe of another encoding.
+        # Korean tags must not crash a command on a console or pipe with another encoding.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    # What Pillow remarks on odd photos; what stops one is an error of its own.
+    # Pillow warns about odd photos; the ones it cannot read raise an error anyway.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     group(args=arguments, prog_name="hashtagger")

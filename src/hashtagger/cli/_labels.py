@@ -1,4 +1,4 @@
-"""Labels on the command line: found in whichever form people write a tag, shown in the user's language."""
+"""Find labels by tags as users type them, and show labels in the user's language."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,10 +13,10 @@ _LISTED = 20
 
 
 def find_label(vocabulary: Vocabulary, text: str) -> Label:
-    """Find the label of a tag, a variant of it or a key: ``강아지``, ``#댕댕이``, ``dog``.
+    """Find a label by its tag, a variant of the tag or its key: ``강아지``, ``#댕댕이``, ``dog``.
 
     Raises:
-        VocabularyError: There is none; the line lists what there is.
+        VocabularyError: There is no such label; the message lists those there are.
     """
     from hashtagger.normalize import Normalizer
 
@@ -32,23 +32,23 @@ def find_label(vocabulary: Vocabulary, text: str) -> Label:
 
 
 def whole_vocabulary(given: str | None, learned: Vocabulary) -> Vocabulary:
-    """Find the vocabulary of which a network learned some labels.
+    """Find the full vocabulary that a network's labels come from.
 
     Args:
-        given: Name or file of it, where the user says so.
-        learned: The labels that the network knows; they are all there is where no bundled vocabulary has them.
+        given: Name or file of the vocabulary, if the user gave one.
+        learned: The labels that the network knows; returned if no other vocabulary contains all of them.
     """
     whole = load_vocabulary(given or learned.name) if given or learned.name in available() else learned
     return whole if set(whole.keys) >= set(learned.keys) else learned
 
 
 def unlearned(whole: Vocabulary, learned: Vocabulary) -> list[Label]:
-    """Labels of a vocabulary that a network does not know."""
+    """Return the labels of a vocabulary that a network does not know."""
     return [label for label in whole if label.key not in learned.keys]
 
 
 def echo_unlearned(labels: list[Label]) -> None:
-    """Tell which labels a network does not know, and how it would learn them."""
+    """Print which labels a network does not know, and how to teach them to it."""
     if labels:
         tags = ", ".join(label.tag for label in labels[:_LISTED]) + (", ..." if len(labels) > _LISTED else "")
         click.echo(_("The network has not learned these: {tags}").format(tags=tags), err=True)
@@ -56,7 +56,7 @@ def echo_unlearned(labels: list[Label]) -> None:
 
 
 def spoken(detail: Any) -> str:
-    """What a label's detail says in the user's language: a text, or a table of texts by language (``ko``, ``en``)."""
+    """Return a label's detail, a text or a table of texts by language (``ko``, ``en``), in the user's language."""
     if isinstance(detail, Mapping):
         detail = detail.get(language())
     return detail if isinstance(detail, str) else ""

@@ -7,15 +7,15 @@ from hashtagger.images import find_photos, matches
 
 
 def expand(arguments: tuple[str, ...]) -> list[str]:
-    """List the photos that arguments name, in their order, each once.
+    """Expand arguments into the photos they name, in order and without duplicates.
 
-    A folder gives the photos below it and a glob what it matches; anything else is taken for a file,
-    existing or not, so that a missing one is reported and not lost.
+    A folder expands to the photos below it and a glob to its matches. Anything else is kept as a file name,
+    existing or not, so that a missing file is reported.
     """
     photos: dict[str, None] = {}
     for argument in arguments:
         for match in matches(argument) or [argument]:
-            if os.path.isdir(match):  # noqa: PTH112  (Path raises at too long a name)
+            if os.path.isdir(match):  # noqa: PTH112  (Path raises for names that are too long)
                 photos.update(dict.fromkeys(map(str, find_photos(Path(match)))))
             else:
                 photos[match] = None

@@ -10,8 +10,9 @@ from hashtagger.i18n import _
 
 @click.command(
     help=_(
-        "Find what is wrong with the labelled photos of DATA. DATA is class folders or a manifest; what is found "
-        "is unreadable, doubled, print, likely wrong labels, outliers. No photo is ever deleted or changed."
+        "Find problems in the labelled photos of DATA. DATA is class folders or a manifest; the problems are "
+        "unreadable, duplicate and text-heavy photos, likely wrong labels and outliers. No photo is ever deleted or "
+        "changed."
     )
 )
 @click.argument("data", type=click.Path(path_type=Path))
@@ -21,11 +22,11 @@ from hashtagger.i18n import _
     "--apply",
     "applying",
     is_flag=True,
-    help=_("Write a manifest without what the reviewed findings.jsonl in that folder drops."),
+    help=_("Write a manifest without the photos that the reviewed findings.jsonl in that folder drops."),
 )
 @click.option("--json", "as_json", is_flag=True, help=_("Print the result as one JSON document."))
 def command(data: Path, out: Path, weights: Path | None, applying: bool, as_json: bool) -> None:
-    """Parse, look or apply, print."""
+    """Find problems or apply the reviewed findings, and print a summary."""
     from hashtagger.training.clean import apply_findings, clean
 
     found = ""

@@ -42,7 +42,7 @@ def command(
     fast_update: bool,
     as_json: bool,
 ) -> None:
-    """Fetch, and say what came."""
+    """Fetch the posts and print how many there are."""
     from tqdm import tqdm
 
     from hashtagger.posts.collect import Login, Wanted, collect_hashtag, collect_profile
@@ -73,7 +73,7 @@ def command(
 
 
 def _class_of(tag: str, vocabulary: str) -> str:
-    """Name the class folder of a hashtag: the key of the label it stands for, or else the tag itself."""
+    """Return the class folder's name for a hashtag: the key of the label it stands for, or else the tag itself."""
     from hashtagger.normalize import Normalizer
 
     (known,) = Normalizer(vocabulary).normalize_many([tag])

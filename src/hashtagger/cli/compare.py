@@ -52,7 +52,7 @@ def command(
     out: Path,
     as_json: bool,
 ) -> None:
-    """Parse, compare, print."""
+    """Train the networks and print the table that compares them."""
     if (models is None) == (sweep is None):
         raise click.UsageError(_("give either --models or --sweep"))
     from hashtagger.training.compare import compare

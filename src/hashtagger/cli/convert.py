@@ -12,7 +12,7 @@ from hashtagger.i18n import _
 @click.argument("old", type=click.Path())
 @click.argument("new", type=click.Path())
 def command(old: str, new: str) -> None:
-    """Convert a checkpoint, and say how to name classes that have no names."""
+    """Convert a checkpoint, and print how to name its classes if they have no names."""
     from hashtagger.models.convert import convert
 
     config = convert(old, new)

@@ -12,7 +12,7 @@ from hashtagger.errors import ImageError
 from hashtagger.i18n import _
 
 
-@click.command(help=_("Draw boxes around a tag's thing, wherever it is in PHOTO."))
+@click.command(help=_("Draw boxes around a tag's objects in PHOTO."))
 @click.argument("photo", type=click.Path())
 @click.option("--tag", help=_("Tag to look for; by default the best one of the photo."))
 @click.option(
@@ -32,7 +32,7 @@ from hashtagger.i18n import _
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help=_("Picture to write (.png, .webp, .pdf, ...); by default PHOTO-detect.png, here, and with --json none."),
+    help=_("Picture to write (.png, .webp, .pdf, ...); by default ./PHOTO-detect.png, or none with --json."),
 )
 @click.option("--vocabulary", help=_("Name or TOML file of the label set; by default that of the weights."))
 @click.option("--weights", type=click.Path(), help=_("Weights file; by default the bundled one."))
@@ -47,7 +47,7 @@ def command(
     weights: str | None,
     as_json: bool,
 ) -> None:
-    """Parse, detect, print."""
+    """Detect a tag in a photo, draw the boxes and print them."""
     from hashtagger.explain.detect import detect
     from hashtagger.explain.draw import draw_detections
     from hashtagger.images import load_image

@@ -27,7 +27,7 @@ from hashtagger.i18n import _
 )
 @click.option("--json", "as_json", is_flag=True, help=_("Print the report as one JSON document."))
 def command(data: Path, vocabulary: str, weights: Path | None, out: Path, calibrate: str | None, as_json: bool) -> None:
-    """Parse, evaluate, print."""
+    """Evaluate a network and print the metrics."""
     from hashtagger.training.evaluate import evaluate
 
     report = evaluate(data, out, weights, vocabulary=vocabulary, calibrate=calibrate)

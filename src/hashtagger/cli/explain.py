@@ -11,13 +11,11 @@ from hashtagger.i18n import _
 
 @click.command(help=_("Show where in PHOTO the network sees a tag, as a heat map."))
 @click.argument("photo", type=click.Path())
-@click.option(
-    "--tag", "tags", multiple=True, help=_("Tag to explain, more than once if you like; by default the best.")
-)
+@click.option("--tag", "tags", multiple=True, help=_("Tag to explain (can be repeated); by default the best one."))
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help=_("Picture to write (.png, .webp, .pdf, ...); by default PHOTO-explain.png, here, and with --json none."),
+    help=_("Picture to write (.png, .webp, .pdf, ...); by default ./PHOTO-explain.png, or none with --json."),
 )
 @click.option("--vocabulary", help=_("Name or TOML file of the label set; by default that of the weights."))
 @click.option("--weights", type=click.Path(), help=_("Weights file; by default the bundled one."))
@@ -25,7 +23,7 @@ from hashtagger.i18n import _
 def command(
     photo: str, tags: tuple[str, ...], out: Path | None, vocabulary: str | None, weights: str | None, as_json: bool
 ) -> None:
-    """Parse, explain, print."""
+    """Draw the heat maps and print the scores."""
     from hashtagger.explain.draw import draw_heat
     from hashtagger.images import load_image
     from hashtagger.recommend import Recommender

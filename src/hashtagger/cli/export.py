@@ -32,8 +32,10 @@ _KINDS = ["onnx", "pt2"]
     help=_("Without --weights: name or TOML file of the label set whose bundled weights are written."),
 )
 @click.option("--weights", type=click.Path(path_type=Path), help=_("Weights file; by default the bundled one."))
-@click.option("--format", "kind", type=click.Choice(_KINDS), help=_("What to write; by default as OUT ends."))
-@click.option("--int8", is_flag=True, help=_("Quantize to int8 (onnx); takes --calibrate."))
+@click.option(
+    "--format", "kind", type=click.Choice(_KINDS), help=_("Format to write; by default the extension of OUT.")
+)
+@click.option("--int8", is_flag=True, help=_("Quantize to int8 (onnx); requires --calibrate."))
 @click.option("--calibrate", type=click.Path(path_type=Path), help=_("Folder of photos like those it will see."))
 @click.option(
     "--check",
@@ -51,7 +53,7 @@ def command(
     check: Path | None,
     as_json: bool,
 ) -> None:
-    """Parse, export, compare, print."""
+    """Export a network, compare the result with it if asked to, and print the figures."""
     from hashtagger.models.export import export_onnx, export_program
     from hashtagger.models.weights import find_weights, fingerprint, load_weights, renew_checksum
     from hashtagger.vocabulary import load_vocabulary
@@ -65,7 +67,7 @@ def command(
         raise click.UsageError(_("--int8 goes with --calibrate PHOTOS and --format onnx"))
     if not out.parent.is_dir():
         raise WeightsError(_("{path}: no such folder").format(path=out.parent))
-    load_vocabulary(vocabulary)  # an unknown one is refused by name, not for want of weights
+    load_vocabulary(vocabulary)  # reports an unknown vocabulary as such, not as missing weights
     path = weights or find_weights(vocabulary)
     network, config = load_weights(path)
     if calibrate:
@@ -107,7 +109,7 @@ def _export_int8(network: "nn.Module", config: "ModelConfig", out: Path, photos:
 
 
 def _calibration(folder: Path, config: "ModelConfig") -> Iterator[Array]:
-    """Pixels of photos spread evenly over a folder, in batches; those that cannot be read are left out."""
+    """Yield batches of preprocessed photos sampled evenly from a folder, skipping those that cannot be read."""
     import numpy as np
 
     from hashtagger.images import find_photos, load_image

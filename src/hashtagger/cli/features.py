@@ -20,8 +20,8 @@ from hashtagger.i18n import _
     "--out",
     type=click.Path(path_type=Path),
     help=_(
-        "Picture of the channels (.png, .webp, ...), by default PHOTO-level4.png, here, and with --json none; the "
-        "filters come beside it."
+        "Picture of the channels (.png, .webp, ...); by default ./PHOTO-level4.png, or none with --json. The filters "
+        "are saved next to it."
     ),
 )
 @click.option("--vocabulary", help=_("Name or TOML file of the label set; by default that of the weights."))
@@ -30,7 +30,7 @@ from hashtagger.i18n import _
 def command(
     photo: str, level: int, out: Path | None, vocabulary: str | None, weights: str | None, as_json: bool
 ) -> None:
-    """Parse, look inside, print."""
+    """Draw the strongest channels and the filters, and print the channels."""
     from hashtagger.explain.draw import draw_channels, draw_filters
     from hashtagger.explain.features import first_filters, strongest_channels
     from hashtagger.images import load_image

@@ -16,7 +16,7 @@ from hashtagger.i18n import _
 )
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))
 def command(as_json: bool) -> None:
-    """Describe and print."""
+    """Print what is installed, and each network's runtime."""
     from hashtagger.info import describe
 
     said = describe()
@@ -45,7 +45,7 @@ def _lines(one: dict[str, Any], device: str) -> list[str]:
     if "error" in one:
         return [_("Error: {message}").format(message=one["error"])]
     lines = [
-        _("{learned} of {labels} labels, {architecture}, {image_size} px, said from {threshold:.0%} on").format(**one),
+        _("{learned} of {labels} labels, {architecture}, {image_size} px, threshold {threshold:.0%}").format(**one),
         _("weights: {path}, {size:.1f} MB").format(path=one["weights"], size=one["bytes"] / 1e6),
     ]
     for name, figures in one["figures"].items():

@@ -45,7 +45,7 @@ def command(
     weights: str | None,
     as_json: bool,
 ) -> None:
-    """Parse, recognize, print."""
+    """Recognize landmarks, print them and write the map."""
     from hashtagger.landmarks import taken_at, write_map
     from hashtagger.recommend import Recommender
 
@@ -70,7 +70,7 @@ def command(
 
 
 def described(one: "Recommendation") -> dict[str, Any]:
-    """All that is known of a landmark."""
+    """Return all that is known about a landmark."""
     from hashtagger.landmarks import map_links
 
     details = {name: one.label.details.get(name) for name in ("country", "address", "latitude", "longitude")}
@@ -79,7 +79,7 @@ def described(one: "Recommendation") -> dict[str, Any]:
 
 
 def second_opinion(found: "list[Recommendation]", taken: "Position", vocabulary: "Vocabulary") -> dict[str, Any]:
-    """What the photo's GPS says of the first landmark: whether that can be, and which is nearest."""
+    """Compare the first landmark with the photo's GPS position, and find the landmark nearest to that position."""
     from hashtagger.landmarks import distance_to, is_near, nearest
 
     distance = distance_to(found[0].label, taken) if found else None
@@ -96,7 +96,7 @@ def second_opinion(found: "list[Recommendation]", taken: "Position", vocabulary:
 
 
 def show(found: "list[Recommendation]", gps: dict[str, Any] | None) -> None:
-    """Print for people: the first landmark with its place, the others in a line each, GPS where it disagrees."""
+    """Print the first landmark with its place, the others one per line, and the GPS position where it disagrees."""
     from hashtagger.landmarks import map_links, position_of
 
     if not found:

@@ -10,7 +10,7 @@ from hashtagger.i18n import _
 @click.command(
     help=_(
         "Find variants of labels among the tags of your posts. You choose which are right. POSTS are what "
-        "organize reads, or .jsonl files with the tags of a post a line."
+        "organize reads, or .jsonl files with the tags of one post per line."
     )
 )
 @click.argument("posts", nargs=-1, required=True, metavar="POSTS...", type=click.Path(path_type=Path))
@@ -22,7 +22,7 @@ from hashtagger.i18n import _
 @click.option("--vocabulary", default="hashtags_ko", show_default=True, help=_("Name or TOML file of the label set."))
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document, and ask and change nothing."))
 def command(posts: tuple[Path, ...], user: Path | None, vocabulary: str, as_json: bool) -> None:
-    """Ask about each proposal, and add what was confirmed to the user's file."""
+    """Ask about each proposal, and add the confirmed ones to the user's file."""
     from hashtagger.errors import VocabularyError
     from hashtagger.learn import propose
     from hashtagger.lexicon import add_user_variants
@@ -38,7 +38,7 @@ def command(posts: tuple[Path, ...], user: Path | None, vocabulary: str, as_json
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
         return
     if not proposals:
-        click.echo(_("No tag looks like a variant of a label that it is not known as."))
+        click.echo(_("No tag looks like a new variant of a label."))
         return
     shown = _("#{tag}, in {count} posts of #{label}")
     lines = {
@@ -54,7 +54,7 @@ def command(posts: tuple[Path, ...], user: Path | None, vocabulary: str, as_json
     try:
         for key, tag in _confirmed(lines):
             confirmed.setdefault(key, []).append(tag)
-    finally:  # Who stops in the middle keeps what was confirmed.
+    finally:  # Save what was confirmed, even when interrupted.
         if confirmed:
             add_user_variants(user, confirmed)
             added = sum(map(len, confirmed.values()))
@@ -62,7 +62,7 @@ def command(posts: tuple[Path, ...], user: Path | None, vocabulary: str, as_json
 
 
 def _confirmed(lines: dict[tuple[str, str], str]) -> Iterator[tuple[str, str]]:
-    """Ask about each key and tag, and yield those that get a yes."""
+    """Ask about each key and tag, and yield the confirmed ones."""
     for number, (variant, line) in enumerate(lines.items(), start=1):
         question = f"{number}/{len(lines)}  " + line + _(": is it a variant? (q stops)")
         answer = click.prompt(question, type=click.Choice(["y", "n", "q"]), default="n", err=True)

@@ -17,7 +17,7 @@ from hashtagger.i18n import _
 @click.option("--weights", type=click.Path(), help=_("Weights file; by default the bundled one."))
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))
 def command(photo: str, vocabulary: str | None, weights: str | None, as_json: bool) -> None:
-    """Parse, liken, print."""
+    """Rank the heroes by likeness and print them."""
     from hashtagger.recommend import Recommender
 
     recommender = Recommender(vocabulary if vocabulary or weights else "heroes", weights)

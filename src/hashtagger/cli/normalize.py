@@ -24,14 +24,14 @@ _WHY = {
 }
 
 
-@click.command(help=_("Tell which label each tag means; - reads a tag a line."))
+@click.command(help=_("Tell which label each tag means. With - as TAG, it reads one tag per line from standard input."))
 @click.argument("tags", nargs=-1, required=True, metavar="TAG...")
 @click.option("--vocabulary", default="hashtags_ko", show_default=True, help=_("Name or TOML file of the label set."))
 @click.option("--user", type=click.Path(path_type=Path), help=_("TOML file of your own variants and exclusions."))
 @click.option("--explain", is_flag=True, help=_("Say which rule decided, and how it ranks from 0 to 1."))
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))
 def command(tags: tuple[str, ...], vocabulary: str, user: Path | None, explain: bool, as_json: bool) -> None:
-    """Print each tag and what it means, a tag a line."""
+    """Print each tag and what it means, one tag per line."""
     from hashtagger.normalize import Normalizer
 
     normalizer = Normalizer(vocabulary, user)

@@ -17,8 +17,8 @@ from hashtagger.posts.mojibake import printable
     help=_(
         "Sort the posts of SOURCE into folders by month and tag. The folders are made in DEST. SOURCE is an "
         "Instagram data export (a folder, or all of its ZIP archives), a folder filled by instaloader, or a "
-        "folder of photos. Where DEST is sorted already, --by, --min-count and --lang count for all of it, "
-        "the other options for what is new."
+        "folder of photos. If DEST is sorted already, --by, --min-count and --lang apply to all of it, the "
+        "other options to what is new."
     )
 )
 @click.argument("source", nargs=-1, metavar="SOURCE...", type=click.Path(path_type=Path))
@@ -35,7 +35,7 @@ from hashtagger.posts.mojibake import printable
     "--min-count",
     default=2,
     show_default=True,
-    help=_("A tag of fewer posts has no folder; a post with no other tag goes to the folder for others."),
+    help=_("A tag with fewer posts gets no folder; a post with no other tag goes to the folder for others."),
 )
 @click.option(
     "--tag-untagged/--no-tag-untagged",
@@ -51,9 +51,9 @@ from hashtagger.posts.mojibake import printable
 )
 @click.option("--user", type=click.Path(path_type=Path), help=_("TOML file of your own variants and exclusions."))
 @click.option("--embed", is_flag=True, help=_("Write tags and caption into the copies of photos too."))
-@click.option("--reels/--no-reels", default=True, show_default=True, help=_("Of an export, take reels and IGTV too."))
-@click.option("--stories", is_flag=True, help=_("Of an export, take stories too."))
-@click.option("--other", is_flag=True, help=_("Of an export, take profile photos and other content too."))
+@click.option("--reels/--no-reels", default=True, show_default=True, help=_("From an export, take reels and IGTV too."))
+@click.option("--stories", is_flag=True, help=_("From an export, take stories too."))
+@click.option("--other", is_flag=True, help=_("From an export, take profile photos and other content too."))
 @click.option("--dry-run", is_flag=True, help=_("Only show the plan."))
 @click.option("--json", "as_json", is_flag=True, help=_("Print the plan and the report as JSON."))
 def command(
@@ -73,7 +73,7 @@ def command(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Parse, organize, print."""
+    """Organize the posts and print the plan or the report."""
     if not source:
         raise click.UsageError(_("{path} is one of SOURCE and DEST; give both").format(path=dest))
     try:
@@ -107,7 +107,7 @@ def command(
 
 
 def _print_json(report: Report) -> None:
-    """Print one document; the plan is streamed, for it may be of a million lines."""
+    """Print one JSON document, streaming the plan because it may have a million lines."""
     head = {"destination": str(report.destination), "dry_run": report.dry_run, "new_files": report.new_files}
     click.echo(json.dumps(head | report.totals(), ensure_ascii=False)[:-1] + ', "placements": [', nl=False)
     for number, placement in enumerate(report.placements()):

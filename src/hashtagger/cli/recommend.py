@@ -19,7 +19,7 @@ _RELATED_SHOWN = 5
 @click.command(help=_("Recommend hashtags for photos: files, folders and globs."))
 @click.argument("photos", nargs=-1, required=True, metavar="PHOTO...")
 @click.option(
-    "--top-k", type=click.IntRange(min=1), default=5, show_default=True, help=_("At most this many tags a photo.")
+    "--top-k", type=click.IntRange(min=1), default=5, show_default=True, help=_("At most this many tags per photo.")
 )
 @click.option(
     "--threshold",
@@ -33,7 +33,7 @@ _RELATED_SHOWN = 5
     type=click.Choice(["auto", "torch", "onnx"]),
     default="auto",
     show_default=True,
-    help=_("What computes; hashtagger info says what auto chooses."),
+    help=_("Runtime to use; hashtagger info says which one auto chooses."),
 )
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))
 def command(
@@ -45,7 +45,7 @@ def command(
     runtime: Literal["auto", "torch", "onnx"],
     as_json: bool,
 ) -> None:
-    """Print what each photo is recommended; exit with 1 when one could not be read."""
+    """Print the tags recommended for each photo; exit with 1 if a photo could not be read."""
     from hashtagger.recommend import Recommender
 
     paths = expand(photos)

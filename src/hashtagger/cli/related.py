@@ -5,7 +5,7 @@ import click
 from hashtagger.i18n import _
 
 
-@click.command(help=_("Name the tags that people write beside a tag."))
+@click.command(help=_("Name the tags that people use together with a tag."))
 @click.argument("tags", nargs=-1, required=True, metavar="TAG...")
 @click.option(
     "--top-k",

@@ -6,7 +6,10 @@ from hashtagger.i18n import _
 
 
 @click.command(
-    help=_("Learn which tags go together from posts. POSTS is a .jsonl or .jsonl.gz file, a post's tags a line.")
+    help=_(
+        "Learn which tags go together from posts. POSTS is a .jsonl or .jsonl.gz file with the tags of one post per "
+        "line."
+    )
 )
 @click.argument("posts", type=click.Path(path_type=Path))
 @click.option(

@@ -27,7 +27,7 @@ def command(host: str, port: int, no_browser: bool, accounts: bool) -> None:
 
     if not accounts and not is_loopback(host):
         raise HashtaggerError(
-            _("{host} can be reached from other machines; that takes --accounts, so that people log in").format(
+            _("{host} can be reached from other machines; that requires --accounts, so that people log in").format(
                 host=host
             )
         )
@@ -42,5 +42,5 @@ def command(host: str, port: int, no_browser: bool, accounts: bool) -> None:
                 _("hashtagger is at {address} (Ctrl-C stops it)").format(address=address)
             ),
         )
-    except sqlite3.Error as error:  # which does not name the file
+    except sqlite3.Error as error:  # the message does not name the file
         raise HashtaggerError(f"{settings.data_dir}: {error}") from error

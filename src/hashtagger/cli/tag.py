@@ -1,4 +1,4 @@
-"""`hashtagger tag`: tag a pile of photos into a table."""
+"""`hashtagger tag`: tag many photos into a table."""
 
 import json
 import sys
@@ -12,8 +12,8 @@ from hashtagger.i18n import _
 
 @click.command(
     help=_(
-        "Tag many photos into a table. INPUT is a photo, a folder, a glob, @FILE (a list: a path or URL a line; @- "
-        "reads it from standard input), or a URL of any of fsspec's kinds (s3://, gs://, zip://...)."
+        "Tag many photos into a table. INPUT is a photo, a folder, a glob, @FILE (a list with one path or URL per "
+        "line; @- reads it from standard input), or a URL that fsspec supports (s3://, gs://, zip://...)."
     )
 )
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
@@ -28,9 +28,9 @@ from hashtagger.i18n import _
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    help=_("Threads that decode photos, or with Ray processes with a network each; by default one a CPU (or GPU)."),
+    help=_("Threads that decode photos, or with Ray, processes with a network each; by default one per CPU (or GPU)."),
 )
-@click.option("--resume", is_flag=True, help=_("Go on with an interrupted run of this output."))
+@click.option("--resume", is_flag=True, help=_("Continue an interrupted run of this output."))
 @click.option("--vocabulary", help=_("Name or TOML file of the label set; by default that of the weights."))
 @click.option("--weights", type=click.Path(), help=_("Weights file; by default the bundled one."))
 @click.option(
@@ -56,7 +56,7 @@ def command(
     address: str | None,
     as_json: bool,
 ) -> None:
-    """Tag, show progress, print a summary; exit with 1 when a photo could not be read."""
+    """Tag, show progress, print a summary; exit with 1 if a photo could not be read."""
     from hashtagger.scale.run import tag_photos
 
     progress = _Progress()
@@ -101,7 +101,7 @@ def command(
 
 
 class _Progress:
-    """A bar on standard error, begun where an interrupted run ended."""
+    """A progress bar on standard error that starts where an interrupted run stopped."""
 
     _bar: Any = None
 

@@ -23,12 +23,12 @@ def _numbers(text: str, name: str) -> tuple[int, ...]:
 def adapt(
     recipe: Recipe, model: str | None, epochs: str | None, size: str | None, vocabulary: str | None = None
 ) -> Recipe:
-    """Change a recipe as the command line says; one number of epochs is shared out over the sizes, one each at least.
+    """Override a recipe with options; a single number of epochs is spread over the sizes, at least one for each.
 
-    Another network comes without the options of the recipe's own, and with its authors' mean and std.
+    A different ``model`` drops the options of the recipe's network and uses its own authors' mean and std.
 
     Raises:
-        TrainingError: A number is none, or sizes and epochs do not match.
+        TrainingError: An option is not a list of numbers, or sizes and epochs do not match.
         ModelError: There is no network of that name.
     """
     sizes = _numbers(size, "size") if size else recipe.sizes
@@ -67,7 +67,7 @@ def adapt(
 @click.option(
     "--resume",
     is_flag=True,
-    help=_("Go on from the last checkpoint in OUT, by the recipe and with the photos that lie there."),
+    help=_("Continue from the last checkpoint in OUT, with the recipe and the photos stored there."),
 )
 @click.option("--devices", default="auto", show_default=True, help=_("auto, cpu, a number of devices, or 0,1."))
 @click.option(
@@ -84,7 +84,7 @@ def adapt(
 @click.option(
     "--report",
     is_flag=True,
-    help=_("In the end calibrate the weights on the photos held out, and write OUT/report."),
+    help=_("At the end, calibrate the weights on the held-out photos and write OUT/report."),
 )
 @click.option("--json", "as_json", is_flag=True, help=_("Print the run as one JSON document."))
 def command(
@@ -103,7 +103,7 @@ def command(
     report: bool,
     as_json: bool,
 ) -> None:
-    """Parse, train, print."""
+    """Train a network, report on it if asked to, and print the best epoch."""
     from hashtagger.training.evaluate import evaluate
     from hashtagger.training.train import PHOTOS, train
 

@@ -21,7 +21,7 @@ from hashtagger.organize import undo
 @click.option("--json", "as_json", is_flag=True, help=_("Print the result as JSON."))
 @click.pass_context
 def command(ctx: click.Context, dest: Path, as_json: bool) -> None:
-    """Undo and print; exits with 1 when something could not be taken back."""
+    """Undo and print a summary; exit with 1 if something could not be undone."""
     undone = undo(dest)
     if as_json:
         click.echo(json.dumps(asdict(undone), ensure_ascii=False))

@@ -16,7 +16,7 @@ from hashtagger.organize import verify
 @click.option("--json", "as_json", is_flag=True, help=_("Print the result as JSON."))
 @click.pass_context
 def command(ctx: click.Context, dest: Path, as_json: bool) -> None:
-    """Verify and print; exits with 1 when something is missing or changed."""
+    """Verify and print a summary; exit with 1 if something is missing or changed."""
     verified = verify(dest)
     if as_json:
         click.echo(json.dumps(asdict(verified), ensure_ascii=False))

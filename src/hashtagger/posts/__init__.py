@@ -20,24 +20,24 @@ def open_source(
     stories: bool = False,
     other: bool = False,
 ) -> Source:
-    """Recognize what a path holds and open it; nothing is unpacked, changed or read in full yet.
+    """Detect the kind of source at a path and open it, without unpacking, changing or fully reading anything.
 
     Args:
-        path: An Instagram data export (a ZIP archive, its folder, or a folder that holds either), a folder that
-            instaloader filled or a parent of several, or a folder of photos. Several paths are the parts of one
-            export.
-        timezone: The IANA name of the zone that times are given in.
-        reels: Whether reels and IGTV videos count as posts.
-        stories: Whether stories do.
-        other: Whether an export's profile photos and other content do.
+        path: An Instagram data export (a ZIP archive, an unpacked folder, or a folder that contains either), an
+            instaloader download folder or a parent of several, or a folder of photos. Several paths are treated as
+            the parts of one export.
+        timezone: The IANA name of the time zone that post times are converted to.
+        reels: Whether to include reels and IGTV videos.
+        stories: Whether to include stories.
+        other: Whether to include an export's profile photos and other content.
 
     Raises:
-        SourceError: There is nothing there that can be read as posts; the message says what was looked for.
+        SourceError: There are no posts at the path; the message says what was looked for.
     """
     zone = find_zone(timezone)
     paths = [Path(path)] if isinstance(path, (str, PathLike)) else [Path(one) for one in path]
     for one in paths:
-        _look_at(one)
+        _check_exists(one)
     shown = ", ".join(str(one) for one in paths)
     from hashtagger.posts.trees import beside, find_parts
 
@@ -63,13 +63,13 @@ def open_source(
     if len(paths) > 1:
         raise SourceError(_("{path}: not the parts of one export; give other folders one at a time").format(path=shown))
     looked_for = _(
-        "{path}: no posts here; looked for an Instagram export (posts_1.json or media.json; of one in several archives "
-        "give the folder that holds them all), for what instaloader saves (.json.xz, _UTC.jpg) and for photos"
+        "{path}: no posts here; looked for an Instagram export (posts_1.json or media.json; if it came in several "
+        "archives, give the folder that holds them all), for instaloader's files (.json.xz, _UTC.jpg) and for photos"
     )
     raise SourceError(looked_for.format(path=shown))
 
 
-def _look_at(path: Path) -> None:
+def _check_exists(path: Path) -> None:
     try:
         path.stat()
     except (FileNotFoundError, ValueError) as error:

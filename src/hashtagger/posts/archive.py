@@ -1,4 +1,4 @@
-"""Files inside ZIP archives, read in place: nothing is unpacked, and no name in an archive is trusted."""
+"""Read files inside ZIP archives in place: nothing is unpacked to disk, and no name in an archive is trusted."""
 
 import functools
 import io
@@ -13,23 +13,23 @@ from hashtagger.i18n import _
 from hashtagger.posts.directory import ENCRYPTED, Directory, Member
 
 _LARGEST_MEMBER = 64 << 30
-"""Bytes one member may claim: no phone records a longer video."""
+"""Largest size in bytes that a member may claim; no phone records a video this large."""
 _BOMB_SIZE, _BOMB_RATIO = 256 << 20, 200
-"""Photos and videos hardly shrink, and an export's JSON shrinks some 20 to 50 times."""
+"""A member above both counts as a ZIP bomb: photos and videos hardly compress, an export's JSON 20 to 50 times."""
 
 _KEPT_OPEN = 100
-"""Parts of one export that stay open; systems allow 256 open files or more."""
+"""How many archives stay open at once; systems allow a process at least 256 open files."""
 
 _HEADER = struct.Struct("<4s22xHH")
 _PATCHED = 0x20
 
 
 def open_archive(archive: Path) -> Directory:
-    """Open an archive for reading; the last hundred stay open, for as long as the file is the same.
+    """Open an archive for reading; the last hundred are cached until their file changes.
 
     Raises:
-        OSError: It cannot be read.
-        zipfile.BadZipFile: It is no ZIP archive or its directory is damaged.
+        OSError: The archive cannot be read.
+        zipfile.BadZipFile: It is not a ZIP archive, or its central directory is damaged.
     """
     stat = archive.stat()
     # A forked child must not share its parent's file position.
@@ -42,21 +42,21 @@ def _opened(archive: Path, mtime_ns: int, size: int, process: int) -> Directory:
 
 
 def open_member(archive: Path, member: str) -> BinaryIO:
-    """Open one file of an archive for reading, from its start to its end.
+    """Open one file of an archive as a sequential binary stream.
 
     Args:
         archive: The archive's path.
-        member: The name within it, as the archive spells it.
+        member: The file's name as written in the archive.
 
     Raises:
         OSError: The archive cannot be read, or has no such member.
-        zipfile.BadZipFile: The member is damaged, encrypted, packed in an unknown way, or a ZIP bomb. Damage may
-            only show while reading, by the same two errors.
+        zipfile.BadZipFile: The member is damaged, encrypted, compressed with an unknown method, or a ZIP bomb.
+            Some damage only shows while reading, which then raises one of these two errors.
     """
     found = _find(archive, member)
     if found.size > _LARGEST_MEMBER or (found.size > _BOMB_SIZE and found.size > found.packed * _BOMB_RATIO):
         raise zipfile.BadZipFile(
-            _("{member}: claims to unpack to {size} bytes, as no photo does").format(member=member, size=found.size)
+            _("{member}: claims to unpack to {size} bytes; not opened").format(member=member, size=found.size)
         )
     if found.flags & (ENCRYPTED | _PATCHED):
         raise zipfile.BadZipFile(_("{member}: encrypted, or packed in an unknown way").format(member=member))
@@ -71,11 +71,11 @@ def open_member(archive: Path, member: str) -> BinaryIO:
 
 
 def checksum(archive: Path, member: str) -> int:
-    """Tell the CRC-32 of a file of an archive without reading it.
+    """Return a member's CRC-32 as recorded in the archive, without reading its content.
 
     Raises:
         OSError: The archive cannot be read, or has no such member.
-        zipfile.BadZipFile: It is damaged.
+        zipfile.BadZipFile: The archive is damaged.
     """
     return _find(archive, member).checksum
 
@@ -88,7 +88,7 @@ def _find(archive: Path, member: str) -> Member:
 
 
 def _unpacked(file: BinaryIO, member: Member) -> io.BufferedIOBase:
-    """Give a member's content, checked against its checksum at the end; ``file`` closes with it."""
+    """Return a stream of a member's content that verifies the CRC-32 at its end; closing it closes ``file``."""
     file.seek(member.position)
     signature, name_length, extra_length = _HEADER.unpack(file.read(_HEADER.size))
     if signature != b"PK\x03\x04":
@@ -101,7 +101,7 @@ def _unpacked(file: BinaryIO, member: Member) -> io.BufferedIOBase:
 
 
 class _Member(io.RawIOBase):
-    """A member's bytes, with every way of being damaged told as BadZipFile."""
+    """A member's content as a raw stream that raises BadZipFile for any kind of damage."""
 
     def __init__(self, stream: io.BufferedIOBase) -> None:
         self._stream = stream
@@ -123,9 +123,9 @@ class _Member(io.RawIOBase):
 
 
 def safe_name(name: str) -> str | None:
-    """Give a path of an export, relative to its root, if it stays inside; ``None`` for one that climbs out.
+    """Normalize a path relative to an export's root; ``None`` for one that would escape the root.
 
-    Absolute paths, drive letters, ``..``, web addresses and NUL all count as climbing.
+    Absolute paths, drive letters, ``..``, URLs and NUL characters all count as escaping.
     """
     plain = name.replace("\\", "/")
     parts = [part for part in plain.split("/") if part not in ("", ".")]

@@ -1,7 +1,7 @@
-"""Fetch a profile's posts, or training photos of a hashtag, from Instagram through instaloader.
+"""Download a profile's posts, or training photos of a hashtag, from Instagram with instaloader.
 
-Everything that talks to Instagram is instaloader's: its pace, its waiting when Instagram asks for it, its session
-files, its file names. A run that was stopped or refused goes on where it was when it is started again.
+All communication with Instagram is left to instaloader, including rate limiting, back-off, session files and file
+names. An interrupted or refused run continues where it stopped when it is started again.
 """
 
 import lzma
@@ -28,20 +28,20 @@ _STATUS = re.compile(r"\b(401|403|429) [A-Z]")
 _CHECKPOINT = re.compile(r"browser to (\S+)")
 _ITEM = re.compile(r"_\d+$")
 _PINNED = 3
-"""How many old posts a profile may show before its newest."""
+"""How many pinned posts, which may be old, a profile may show before its newest one."""
 _TRIES = 3
-"""How often a password or a code is asked for."""
+"""How many times the user may enter a password or a code."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which posts, and who is told.
+    """Which posts to fetch, and a callback for progress.
 
     Attributes:
-        since: Older ones are left out; an aware time.
-        count: At most this many (1 or more), newest first.
-        fast_update: Stop at the first that is there already.
-        on_post: Called for each before it is fetched.
+        since: Leave out posts older than this aware time.
+        count: Fetch at most this many posts (1 or more), newest first.
+        fast_update: Stop at the first post that is already on disk.
+        on_post: Called before each post is fetched.
     """
 
     since: datetime | None = None
@@ -55,12 +55,12 @@ _EVERYTHING = Wanted()
 
 @dataclass(frozen=True)
 class Collected:
-    """What a run brought.
+    """The result of a run.
 
     Attributes:
-        folder: Where it lies.
-        posts: How many posts lie there now, by the names of their photos and videos, whichever run fetched them.
-        problems: What could not be fetched, as instaloader tells it.
+        folder: The folder the posts were saved in.
+        posts: How many posts the folder holds now, from this and earlier runs, counted by the names of their files.
+        problems: What could not be fetched, in instaloader's words.
     """
 
     folder: Path
@@ -70,12 +70,12 @@ class Collected:
 
 @dataclass(frozen=True)
 class Login:
-    """Who asks, for what Instagram shows only to some.
+    """The account to log in with.
 
     Attributes:
         user: The account's name.
-        ask_password: Asks the user for the password; called only where instaloader has no session stored.
-        ask_code: Asks for the code of two-factor authentication.
+        ask_password: Asks the user for the password; called only if instaloader has no usable stored session.
+        ask_code: Asks the user for the two-factor authentication code.
     """
 
     user: str
@@ -89,13 +89,13 @@ def collect_profile(
     """Fetch a profile's posts, with their captions and instaloader's sidecars, into ``destination/<profile>/``.
 
     Args:
-        profile: Its name, with or without ``@``, or its address.
-        destination: The folder above.
-        login: Who asks; without it Instagram shows public profiles only, and those not always.
-        wanted: Which of its posts are taken.
+        profile: The profile's name, with or without ``@``, or its URL.
+        destination: The parent folder.
+        login: The account to log in with; without one, Instagram shows only public profiles, and not always.
+        wanted: Which of the profile's posts to fetch.
 
     Raises:
-        CollectError: Instagram refuses, now or at all; the message says what to do.
+        CollectError: The name is invalid, or fetching failed; the message says what to do.
     """
     named = _PROFILE.fullmatch(profile)
     if named is None:
@@ -111,17 +111,17 @@ def collect_profile(
 def collect_hashtag(
     tag: str, destination: Path, folder: str, login: Login | None = None, wanted: Wanted = _EVERYTHING
 ) -> Collected:
-    """Fetch photos of a hashtag, without videos and texts, into ``destination/<folder>/``: a class of training photos.
+    """Fetch a hashtag's photos, without videos and captions, into the class folder ``destination/<folder>/``.
 
     Args:
         tag: The hashtag, with or without ``#``.
-        destination: The folder of classes.
-        folder: The class's name.
-        login: Who asks; Instagram shows hashtags to nobody else.
-        wanted: Which of its posts are taken.
+        destination: The parent of the class folders.
+        folder: The class folder's name.
+        login: The account to log in with; Instagram shows hashtags only to logged-in users.
+        wanted: Which of the hashtag's posts to fetch.
 
     Raises:
-        CollectError: Instagram refuses, now or at all; the message says what to do.
+        CollectError: The tag is invalid, or fetching failed; the message says what to do.
     """
     name = tag.lstrip("#＃").strip()
     if not name or any(character.isspace() or character in "/?#" for character in name):
@@ -138,7 +138,7 @@ def collect_hashtag(
 
 
 def _since_newest(posts: "NodeIterator[Post]", count: int, since: datetime | None) -> datetime | None:
-    """Find the time of the last of the ``count`` newest posts: the first ``count`` may hold old, pinned ones."""
+    """Return the cutoff that keeps the ``count`` newest posts; old pinned posts may come before them."""
     times = nlargest(count, (post.date_local for post in islice(posts, count + _PINNED)))
     return max(filter(None, [since, *times[-1:]]), default=None)
 
@@ -151,10 +151,10 @@ def _fetch(
     wanted: Wanted,
     pinned: int = 0,
 ) -> Collected:
-    """Download the wanted ones of ``posts``, of which the first ``pinned`` may be old."""
+    """Download the wanted posts; the first ``pinned`` of ``posts`` may be older than those after them."""
     since = wanted.since
 
-    def tell(post: "Post") -> bool:
+    def notify(post: "Post") -> bool:
         wanted.on_post()
         return True
 
@@ -162,14 +162,14 @@ def _fetch(
         posts,
         folder,
         fast_update=wanted.fast_update,
-        post_filter=tell,
+        post_filter=notify,
         max_count=wanted.count,
         takewhile=lambda post: since is None or post.date_local >= since,
         possibly_pinned=pinned,
     )
     media = [path for path in (destination / folder).glob("*") if sniff.of_name(path.name) in ("photo", "video")]
-    there = {_ITEM.sub("", path.stem) for path in media}
-    return Collected(destination / folder, len(there), tuple(loader.context.error_log))
+    stems = {_ITEM.sub("", path.stem) for path in media}
+    return Collected(destination / folder, len(stems), tuple(loader.context.error_log))
 
 
 @contextmanager
@@ -181,7 +181,7 @@ def _loader(destination: Path, login: Login | None, photos_only: bool = False) -
     loader = instaloader.Instaloader(
         quiet=True,
         dirname_pattern=f"{root}/{{target}}",
-        # Photos of a hashtag are of many people, of whom two may well post in one second.
+        # Names made from the time would collide: different people may post in the same second.
         filename_pattern="{shortcode}" if photos_only else None,
         download_videos=not photos_only,
         download_video_thumbnails=not photos_only,
@@ -200,13 +200,13 @@ def _log_in(loader: "Instaloader", login: Login) -> None:
     with suppress(OSError, EOFError, LookupError, TypeError, ValueError, AttributeError, ImportError, PickleError):
         loader.load_session_from_file(login.user)
         return
-    # There is no session, or one that today's instaloader cannot read.
+    # There is no stored session, or this version of instaloader cannot read it.
     try:
         _try(lambda: loader.login(login.user, login.ask_password()))
     except instaloader.TwoFactorAuthRequiredException:
         _try(lambda: loader.two_factor_login(login.ask_code()))
-    except KeyError as error:  # Instagram gave none of the cookies that its login page always gives
-        raise CollectError(_("Instagram does not show its login page now; run it again in some hours")) from error
+    except KeyError as error:  # the cookies that Instagram's login page sets are missing
+        raise CollectError(_("Instagram does not show its login page now; run it again in a few hours")) from error
     loader.save_session_to_file()
 
 
@@ -214,7 +214,7 @@ def _try(step: Callable[[], None]) -> None:
     """Let the user correct a wrong password or code."""
     import instaloader
 
-    for _earlier in range(_TRIES - 1):
+    for _attempt in range(_TRIES - 1):
         with suppress(instaloader.BadCredentialsException):
             step()
             return
@@ -223,7 +223,7 @@ def _try(step: Callable[[], None]) -> None:
 
 @contextmanager
 def _explained(target: str, login: Login | None) -> Iterator[None]:
-    """Turn what instaloader raises into one line that says what to do."""
+    """Convert exceptions from instaloader into a one-line CollectError that says what to do."""
     import instaloader
     import requests
 
@@ -252,7 +252,7 @@ def _advice(target: str, login: Login | None, error: Exception) -> str:
     import requests
 
     cause: BaseException | None = error
-    while cause is not None:  # instaloader wraps it, deeper in some calls than in others
+    while cause is not None:  # instaloader wraps connection errors at varying depth
         if isinstance(cause, (requests.ConnectionError, requests.Timeout)):
             return _("{target}: no connection to Instagram; run it again to go on").format(target=target)
         cause = cause.__cause__ or cause.__context__
@@ -267,15 +267,15 @@ def _advice(target: str, login: Login | None, error: Exception) -> str:
     if isinstance(error, instaloader.BadCredentialsException):
         return _("{user}: wrong password or code").format(user=login.user if login else target)
     if checkpoint := _CHECKPOINT.search(text):
-        return _("Instagram wants to see that it is you: open {address} in a browser, then run it again").format(
+        return _("Instagram wants you to confirm your identity: open {address} in a browser, then run it again").format(
             address=f"https://www.instagram.com{checkpoint[1]}" if checkpoint[1].startswith("/") else checkpoint[1]
         )
     if any(word in text for word in ("checkpoint_required", "challenge_required", "feedback_required")):
-        return _("Instagram wants to see that it is you: open its app, confirm, wait a while, then run it again")
+        return _("Instagram wants you to confirm your identity: open its app, confirm, wait a while, then run it again")
     if isinstance(error, instaloader.LoginException):
         return _("{user}: Instagram refuses the login ({error})").format(user=login.user if login else "", error=text)
     if status and status[1] == "429":
-        return _("{target}: too many requests for Instagram's taste; run it again in some hours to go on").format(
+        return _("{target}: Instagram reports too many requests; run it again in a few hours to go on").format(
             target=target
         )
     if isinstance(error, instaloader.QueryReturnedNotFoundException):

@@ -1,4 +1,4 @@
-"""Times as exports, cameras and file names write them, made aware and put into the user's zone."""
+"""Parse times written by exports, cameras and file names into aware datetimes in the user's time zone."""
 
 import re
 import unicodedata
@@ -9,7 +9,7 @@ from hashtagger.errors import SourceError
 from hashtagger.i18n import _
 
 _EARLIEST, _LATEST = datetime(1990, 1, 1, tzinfo=timezone.utc), datetime(2100, 1, 1, tzinfo=timezone.utc)
-"""Dates outside of these come from dead camera clocks and damaged files."""
+"""Dates outside this range come from unset camera clocks and damaged files."""
 
 _WRITTEN = re.compile(
     r"(?P<year>\d{4})[:./-]?(?P<month>\d\d)[:./-]?(?P<day>\d\d)"
@@ -51,26 +51,26 @@ def find_zone(name: str) -> ZoneInfo:
 
 
 def from_timestamp(value: object, zone: tzinfo) -> datetime | None:
-    """Read Unix seconds, or milliseconds, as a number or as digits; ``None`` for what is no time from 1990 to 2099."""
+    """Parse Unix seconds or milliseconds from a number or digits; ``None`` outside the years 1990 to 2099."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 16:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e14:
         return None
     seconds = value / 1000 if value > 1e11 else value
-    # Windows raises for years from 3001 on, so what is out of range must not get there.
+    # The range is checked first because on Windows fromtimestamp raises for years after 3000.
     return datetime.fromtimestamp(seconds, zone) if _EARLIEST.timestamp() <= seconds < _LATEST.timestamp() else None
 
 
 def from_text(
     value: object, zone: tzinfo, *, written_in: tzinfo | None = None, offset: object = None
 ) -> datetime | None:
-    """Read a time as EXIF, XMP and exports write it: ``2023:04:20 23:13:20``, ``20251210T181138.000Z``, ISO 8601.
+    """Parse a time as written by EXIF, XMP or an export: ``2023:04:20 23:13:20``, ``20251210T181138.000Z``, ISO 8601.
 
     Args:
-        value: The text; anything else gives ``None``.
-        zone: The zone that the answer is in.
-        written_in: The zone of a text that names none; ``zone`` unless told.
-        offset: EXIF's separate offset, e.g. ``"+09:00"``; ignored where it is not one.
+        value: The text; any other type gives ``None``.
+        zone: The time zone of the result.
+        written_in: The time zone assumed for a text that names none; ``zone`` by default.
+        offset: EXIF's separate offset, e.g. ``"+09:00"``; ignored if it is not a valid offset.
     """
     found = _WRITTEN.match(value.strip()) if isinstance(value, str) else None
     if found is None:
@@ -80,14 +80,14 @@ def from_text(
 
 
 def from_name(stem: str, zone: tzinfo) -> datetime | None:
-    """Read the time in a file's name, as cameras, phones, messengers and screenshots write it.
+    """Parse the time in a file name given by a camera, phone, messenger or screenshot tool.
 
-    Known are ``IMG_20230420_231320``, ``PXL_…`` (UTC), ``KakaoTalk_20230420_231320123``,
+    Recognized are ``IMG_20230420_231320``, ``PXL_…`` (UTC), ``KakaoTalk_20230420_231320123``,
     ``KakaoTalk_Photo_2023-04-20-23-13-20``, ``IMG-20230420-WA0001``, ``Screenshot_20230420-231320_…``,
-    ``스크린샷 2023-04-20 오후 11.13.20``, ``2023년 4월 20일``, ``2023-04-20_14-13-20_UTC``, ``1682000000123`` and the
-    like. A name with a date only gives its midnight.
+    ``스크린샷 2023-04-20 오후 11.13.20``, ``2023년 4월 20일``, ``2023-04-20_14-13-20_UTC``, ``1682000000123`` and
+    similar. A name with a date but no time gives midnight.
     """
-    stem = unicodedata.normalize("NFC", stem)  # as macOS takes 오후 and 년 apart
+    stem = unicodedata.normalize("NFC", stem)  # macOS decomposes 오후 and 년
     for found in (match for pattern in _NAMED for match in pattern.finditer(stem)):
         hour = int(found["hour"] or 0)
         half = (found["before"] or found["after"] or "").upper()

@@ -1,6 +1,6 @@
-"""A ZIP archive's table of contents, of which only positions are held: 16 bytes a file, the rest stays on disk.
+"""Index a ZIP archive's central directory in 16 bytes per file; the entries themselves stay on disk.
 
-Layout as in PKWARE's APPNOTE 6.3, sections 4.3.12 (entries), 4.3.14 to 4.3.16 (where they are).
+The layout follows PKWARE's APPNOTE 6.3: sections 4.3.12 (entries) and 4.3.14 to 4.3.16 (end records that locate them).
 """
 
 import os
@@ -17,32 +17,32 @@ from zipfile import BadZipFile
 
 from hashtagger.i18n import _
 
-_ENTRY = struct.Struct("<4s4xHHHHIIIHHH8xI")  # signature to the position of the file itself
+_ENTRY = struct.Struct("<4s4xHHHHIIIHHH8xI")  # from the signature to the offset of the local header
 _END = struct.Struct("<4sHHHHIIH")
 _LOCATOR64 = struct.Struct("<4sIQI")
 _END64 = struct.Struct("<4s12xIIQQQQ")
 _LONGEST_COMMENT = 0xFFFF
-_AT_MOST_32, _AT_MOST_16 = 0xFFFFFFFF, 0xFFFF
-_LIKELY, _LONGEST_ENTRY = 1 << 10, 1 << 18
-"""Bytes of an entry: 46 and three times 65535 at most."""
+_MAX_UINT32, _MAX_UINT16 = 0xFFFFFFFF, 0xFFFF
+_USUAL_ENTRY, _LONGEST_ENTRY = 1 << 10, 1 << 18
+"""Bytes to read for an entry: enough for most, and enough for any (46 plus three fields of at most 65535)."""
 _CHUNK = 1 << 20
 ENCRYPTED = 0x1
-"""Bit of an entry's flags."""
+"""Flag bit of an encrypted entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One file of an archive, as the table of contents has it.
+    """One file of an archive, as described by the central directory.
 
     Attributes:
-        name: Its path, decoded, with slashes.
-        flags: General purpose bits; bit 0 is encryption.
-        method: How it is packed: 0 stored, 8 deflated, ...
-        clock: When it was changed: time and date as DOS packs them, two 16-bit numbers.
-        checksum: CRC-32 of its content.
-        packed: Bytes in the archive.
-        size: Bytes of its content, as claimed.
-        position: Where in the archive its own header is.
+        name: Decoded path, with forward slashes.
+        flags: General purpose bit flags; bit 0 means encrypted.
+        method: Compression method: 0 stored, 8 deflated, ...
+        clock: Modification time and date in DOS format, two 16-bit numbers.
+        checksum: CRC-32 of the content.
+        packed: Compressed size in bytes.
+        size: Uncompressed size in bytes, as claimed.
+        position: Offset of the local file header in the archive.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Member:
     position: int
 
     def modified(self) -> tuple[int, int, int, int, int, int]:
-        """Tell year, month, day, hour, minute and second of its last change; they may make no sense."""
+        """Return year, month, day, hour, minute and second of the modification time, which may be invalid."""
         time, date = self.clock
         return (
             (date >> 9) + 1980, date >> 5 & 0xF, date & 0x1F,
@@ -64,21 +64,21 @@ class Member:
 
 
 class SplitZipError(BadZipFile):
-    """An archive in several pieces, of which this file is one."""
+    """The file is one piece of a split archive."""
 
 
 class Directory:
-    """What an archive holds, by name; safe to ask from several threads.
+    """Index of an archive's files by name; safe to use from several threads.
 
     Args:
         path: The archive.
 
     Attributes:
-        encrypted: Whether nothing in it can be read without a password.
+        encrypted: Whether all of the archive's content needs a password.
 
     Raises:
-        OSError: It cannot be read.
-        zipfile.BadZipFile: It is no ZIP archive, or its table of contents is damaged or in another file.
+        OSError: The archive cannot be read.
+        zipfile.BadZipFile: It is not a ZIP archive, or its central directory is damaged or in another file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -101,7 +101,7 @@ class Directory:
         except BaseException:
             self._file.close()
             raise
-        # Sorted by hash, for `find`. Sorting is stable, so of two files of one name the later one is found.
+        # Sorted by hash for `find`. The sort is stable, so of two files with the same name the later one is found.
         order = sorted(range(len(hashes)), key=hashes.__getitem__)
         self._hashes = array("q", (hashes[index] for index in order))
         self._positions = array("Q", (positions[index] for index in order))
@@ -111,18 +111,18 @@ class Directory:
             self._file.close()
 
     def names(self) -> Iterator[str]:
-        """Name all files and folders (which end in a slash), in the archive's order."""
+        """Yield the names of all files and folders in archive order; folder names end in a slash."""
         return (member.name for _position, member in self._entries())
 
     def find(self, name: str) -> Member | None:
-        """Find a file by its name; its Korean may be composed or not."""
+        """Find a file by name, in NFC or NFD; ``None`` if there is none."""
         key = _key(name)
         index = bisect_right(self._hashes, hash(key)) - 1
         if index < 0 or self._hashes[index] != hash(key):
             return None
         with self._lock:
             self._file.seek(self._positions[index])
-            data = self._file.read(_LIKELY)
+            data = self._file.read(_USUAL_ENTRY)
             if len(data) < sum(struct.unpack_from("<HH", data, 28)) + _ENTRY.size:
                 data += self._file.read(_LONGEST_ENTRY)
         member, _length = self._parse(data, 0)
@@ -154,14 +154,14 @@ class Directory:
             raise BadZipFile(_("its table of contents is damaged"))
         end = at + _ENTRY.size + name_length
         name = _decoded(data[at + _ENTRY.size : end])
-        if _AT_MOST_32 in (packed, size, position):
-            size, packed, position = _large(data[end : end + extra_length], size, packed, position)
+        if _MAX_UINT32 in (packed, size, position):
+            size, packed, position = _resolve_zip64(data[end : end + extra_length], size, packed, position)
         member = Member(name, flags, method, (time, date), checksum, packed, size, position + self._shift)
         return member, _ENTRY.size + name_length + extra_length + comment_length
 
 
 def _find_entries(file: BinaryIO) -> tuple[int, int, int]:
-    """Tell where the table of contents begins, its length, and by how much all positions in it are off."""
+    """Return the central directory's start and length, and the shift to add to every offset in it."""
     length = file.seek(0, os.SEEK_END)
     tail_start = max(length - _END.size - _LONGEST_COMMENT, 0)
     file.seek(tail_start)
@@ -176,30 +176,30 @@ def _find_entries(file: BinaryIO) -> tuple[int, int, int]:
         signature, disk64, _position, disks = _LOCATOR64.unpack(file.read(_LOCATOR64.size))
         if signature == b"PK\x06\x07":
             if disk64 or disks > 1:
-                raise SplitZipError("an archive over several disks is not read")
-            # The record stands right before its locator; where the locator says is off when something precedes all.
+                raise SplitZipError("archives split over several disks are not supported")
+            # The record ends where its locator begins; the offset in the locator is wrong if data precedes the archive.
             file.seek(at64 - _END64.size)
             record = file.read(_END64.size)
             if record.startswith(b"PK\x06\x06"):
                 _s, disk, first_disk, _here, _count, size, start = _END64.unpack(record)
                 end = at64 - _END64.size
-    if disk not in (0, _AT_MOST_16) or first_disk not in (0, _AT_MOST_16):
-        raise SplitZipError("an archive over several disks is not read")
+    if disk not in (0, _MAX_UINT16) or first_disk not in (0, _MAX_UINT16):
+        raise SplitZipError("archives split over several disks are not supported")
     shift = end - size - start
     if size > end or start + shift < 0 or shift < 0:
         raise BadZipFile(_("its table of contents is damaged"))
     return start + shift, size, shift
 
 
-def _large(extra: bytes, *values: int) -> list[int]:
-    """Replace the sizes and positions that do not fit 32 bits by those in the entry's extra field."""
+def _resolve_zip64(extra: bytes, *values: int) -> list[int]:
+    """Return the sizes and offset, with those that do not fit 32 bits read from the ZIP64 extra field."""
     at = 0
     while at + 4 <= len(extra):
         kind, length = struct.unpack_from("<HH", extra, at)
         if kind == 1:
             body = extra[at + 4 : at + 4 + length]
             large = iter(struct.unpack(f"<{len(body) // 8}Q", body[: len(body) // 8 * 8]))
-            found = [next(large, None) if value == _AT_MOST_32 else value for value in values]
+            found = [next(large, None) if value == _MAX_UINT32 else value for value in values]
             if None in found:
                 break
             return [value for value in found if value is not None]
@@ -208,7 +208,7 @@ def _large(extra: bytes, *values: int) -> list[int]:
 
 
 def _decoded(raw: bytes) -> str:
-    """Decode a name: UTF-8 where it can be, whether flagged or not, else as Korean Windows or as DOS writes it."""
+    """Decode a name as UTF-8 if possible, flagged so or not, else as CP949 (Korean Windows) or CP437 (DOS)."""
     name = raw.partition(b"\0")[0]
     try:
         text = name.decode()
@@ -217,7 +217,7 @@ def _decoded(raw: bytes) -> str:
             text = name.decode("cp949")
         except UnicodeDecodeError:
             text = name.decode("cp437")
-    # Some packers on Windows write backslashes, against the standard.
+    # Some Windows tools write backslashes, against the standard.
     return text.replace("\\", "/")
 
 

@@ -1,4 +1,4 @@
-"""One entry of Instagram's export, whatever its layout: what it says of a post, before its files are looked for."""
+"""Parse an entry of Instagram's export, in any layout, into a draft of a post whose files are not looked up yet."""
 
 import re
 import unicodedata
@@ -13,13 +13,13 @@ from hashtagger.tagtext import extract_tags
 
 _PERMALINK = re.compile(r"https?://(?:www\.)?instagram\.com/(?:[\w.]+/)?(?:p|reel|reels|tv)/[\w-]+/?")
 _ADDRESS = re.compile(r"https?://\S+")
-_NOT_ITS_OWN = frozenset({"media", "label_values", "media_map_data"})
-"""Keys under which an entry that is its own only file holds what is not of that file."""
+_OTHER_ITEMS = frozenset({"media", "label_values", "media_map_data"})
+"""Keys under which an entry that is itself a media item holds what belongs to other items."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A file that an entry names: where, relative to the export's root, and what the export says it holds."""
+    """A file that an entry names: its path from the export's root, its kind if given, and the path of a backup copy."""
 
     uri: str
     hint: MediaKind | None = None
@@ -28,18 +28,18 @@ class Reference:
 
 @dataclass(slots=True)
 class Draft:
-    """What an entry says of a post.
+    """What an entry says about a post.
 
     Attributes:
-        references: Its files, in order; web addresses are left out.
-        taken_at: When, if it says so.
-        caption: Its text, repaired.
-        permalink: Its address, where given.
-        place: The name of its place, where given.
-        row: Whether it is a row of media.json, where each file of a carousel is an entry of its own.
-        origin: The file that holds the entry, for messages.
-        keys: Hashes; two entries that have one in common are of one post.
-        tagged: What is labelled and has a hashtag, as `_labels` gives it: one of these labels is the caption's.
+        references: The post's files, in order; URLs are left out.
+        taken_at: The post's time, where given.
+        caption: The post's text, with its encoding repaired.
+        permalink: The post's URL, where given.
+        place: The name of the post's location, where given.
+        row: Whether the entry is a row of media.json, where each file of a carousel has its own entry.
+        origin: The file that contains the entry, for messages.
+        keys: Hashes; entries that share one describe the same post, unless they contradict each other.
+        tagged: Labelled texts with a hashtag, as `_labels` yields them, to find out which label marks captions.
     """
 
     references: list[Reference]
@@ -53,7 +53,7 @@ class Draft:
     tagged: tuple[tuple[str, str, bool], ...] = ()
 
     def absorb(self, other: "Draft") -> None:
-        """Take over what another entry of the same post knows; what is known already stays."""
+        """Merge another entry of the same post into this one; fields that are already set are kept."""
         known = {reference.uri for reference in self.references}
         self.references += [reference for reference in other.references if reference.uri not in known]
         self.keys |= other.keys
@@ -63,31 +63,31 @@ class Draft:
         self.place = self.place or other.place
 
     def contradicts(self, other: "Draft") -> bool:
-        """Tell whether two entries that have a key in common are of two posts all the same.
+        """Return whether two entries describe different posts although they share a key.
 
-        Entries that share a file are of two posts when both their words and their times differ. Entries that share
-        only the moment are of two posts when their words or their addresses differ.
+        If they share a file, the posts are different when both captions and times differ. If they share only the
+        time, the posts are different when the captions or the permalinks differ.
         """
         if self.taken_at is None or other.taken_at is None:
             return False
         texts = {unicodedata.normalize("NFC", draft.caption).strip() for draft in (self, other) if draft.caption}
-        # Of entries of one moment, a single key in common is that of the moment.
+        # If the times are equal and a single key is shared, it is the key of the time.
         if self.taken_at == other.taken_at and len(self.keys & other.keys) == 1:
             return len(texts) > 1 or len({self.permalink, other.permalink} - {None}) > 1
         return len(texts) > 1 and abs((self.taken_at - other.taken_at).total_seconds()) > 60
 
 
 def read_entry(entry: object, zone: tzinfo, caption_label: str | None = None) -> Draft | None:
-    """Read one entry of any layout, decided by what it holds and not by the file it stands in.
+    """Parse an entry of any layout, judging by its content and not by the file it is in.
 
     Args:
         entry: A parsed JSON value.
-        zone: The zone for its time.
-        caption_label: What captions are labelled in this part of the export, where known: labels are in the language
-            that the owner's app spoke at the time.
+        zone: The time zone of the draft's time.
+        caption_label: The label of captions in this part of the export, where known; it is in the language of the
+            owner's app at the time.
 
     Returns:
-        The draft, or ``None`` where the entry does not describe a post.
+        The draft, or ``None`` if the entry does not describe a post.
     """
     if not isinstance(entry, dict):
         return None
@@ -130,8 +130,8 @@ def _references(item: dict[str, object]) -> Iterator[Reference]:
     uri = uri or _local(item.get("path"))
     if uri or backup:
         yield Reference(uri or backup or "", hint, backup)
-    # Subtitles, other renderings and dubbed sound stand deeper in the item, and come along.
-    waiting = [value for key, value in item.items() if key not in _NOT_ITS_OWN]
+    # Subtitles, other renditions and dubbed audio are nested deeper in the item.
+    waiting = [value for key, value in item.items() if key not in _OTHER_ITEMS]
     while waiting:
         value = waiting.pop()
         if isinstance(value, list):
@@ -148,12 +148,12 @@ def _local(value: object) -> str | None:
 
 
 def _time(entry: dict[str, object], items: list[dict[str, object]], zone: tzinfo) -> datetime | None:
-    # The post's own time first: those of its media differ by seconds.
+    # The post's own time takes precedence; those of its media differ by seconds.
     own = [entry.get("creation_timestamp"), entry.get("timestamp")]
     for stamp in [*own, *(item.get("creation_timestamp") for item in items)]:
         if moment := from_timestamp(stamp, zone):
             return moment
-    # media.json of 2018 to 2020 writes UTC without saying so.
+    # media.json (2018 to 2020) writes UTC without an offset.
     if moment := from_text(entry.get("taken_at"), zone, written_in=timezone.utc):
         return moment
     return next((moment for item in items for moment in _exif_times(item, zone)), None)
@@ -177,8 +177,8 @@ def _first_text(values: list[object]) -> str:
 
 
 def _nodes(values: object) -> Iterator[tuple[dict[str, object], bool]]:
-    """Flatten ``label_values``; each node with whether it stands in a ``dict``, which mostly describes a person."""
-    # Iterative, as nesting is up to whoever wrote the file.
+    """Flatten ``label_values``, yielding each node and whether it is in a ``dict``, which mostly describes a person."""
+    # Iterative, because the file may be nested arbitrarily deep.
     waiting = [(values, False)]
     while waiting:
         current, inside = waiting.pop()
@@ -190,7 +190,7 @@ def _nodes(values: object) -> Iterator[tuple[dict[str, object], bool]]:
 
 
 def _labels(nodes: list[tuple[dict[str, object], bool]]) -> Iterator[tuple[str, str, bool]]:
-    """Give each node's label and texts, and whether it stands in a ``dict``."""
+    """Yield each text of the nodes with its label and whether its node is in a ``dict``."""
     for node, inside in nodes:
         for value in dict.fromkeys((_text(node.get("value")), _text(node.get("href")))):
             if value:
@@ -198,9 +198,9 @@ def _labels(nodes: list[tuple[dict[str, object], bool]]) -> Iterator[tuple[str, 
 
 
 def _caption_among(labels: list[tuple[str, str, bool]], known: str | None) -> str:
-    """Find the caption by its label, or where that is not known by what it looks like.
+    """Find the caption by its label or, if the label is unknown, by its content.
 
-    It is then the longest text that is neither an address nor mostly digits nor said of the owner.
+    By content, it is the longest text that is not a URL, not mostly digits and not in a ``dict``.
     """
     texts = [(label, value, inside) for label, value, inside in labels if not _ADDRESS.fullmatch(value.strip())]
     if known is not None:

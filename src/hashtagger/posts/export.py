@@ -1,4 +1,4 @@
-"""Instagram's own data export: ZIP archives and folders of every layout since 2018, several parts merged."""
+"""Read Instagram's data export: ZIP archives and folders in every layout since 2018, with several parts merged."""
 
 import unicodedata
 import zipfile
@@ -28,7 +28,7 @@ _KIND_OF_STEM = {
     "profile_photos": _OTHER,
     "other_content": _OTHER,
 }
-"""In the order in which they are believed where several name one file."""
+"""In order of precedence, for a file that several lists name."""
 _KIND_OF_KEY = {"photos": _POSTS, "videos": _POSTS, "stories": _STORIES, "profile": _OTHER}
 """The lists of media.json, the layout of 2018 to 2020."""
 
@@ -47,7 +47,7 @@ _MEDIA_FOLDERS = {
 }
 
 _EMPTY = "no-data.txt"
-"""Instagram's mark of a folder for which there is nothing."""
+"""The file that Instagram puts into an otherwise empty folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +55,24 @@ class _Listing:
     tree: Tree
     name: str
     kind: str | None
-    """``None`` for media.json, whose lists each have their own."""
+    """``None`` for media.json, where each list has its own kind."""
 
 
 class ExportSource:
-    """The posts of one export, which may lie in several archives and folders.
+    """The posts of one export, which may be spread over several archives and folders.
 
-    Every list is read twice: first to learn which entries are of one post (the same file named by several lists,
-    parts or insights; the same moment where one names no file; the rows of an old carousel), then to yield. Only those
-    are held until all are together; everything else streams. Files of a month's folder that no list names become posts
-    of their own with a guessed time.
+    Every list is read twice. The first pass finds the entries that belong to the same post: they name the same file,
+    have the same time where one of them names no file, or are the rows of an old carousel. The second pass merges
+    these, which it holds until the end, and streams all others. Files in a month's folder that no list names become
+    posts of their own with a guessed time.
 
     Args:
-        trees: The parts, at least one with a list of posts.
-        zone: The zone that times are given in.
-        left_out: What of the place is not read, to be reported with the other problems.
-        reels: Whether reels and IGTV videos count as posts.
-        stories: Whether stories do.
-        other: Whether profile photos and other content do.
+        trees: The parts, at least one of them with a list of posts.
+        zone: The time zone that post times are converted to.
+        left_out: Files and archives that are not read, to be reported with the other problems.
+        reels: Whether to include reels and IGTV videos.
+        stories: Whether to include stories.
+        other: Whether to include profile photos and other content.
     """
 
     def __init__(
@@ -95,20 +95,20 @@ class ExportSource:
         self._caption_labels: dict[int | None, str] = {}
 
     def posts(self) -> Iterator[Post]:
-        """Yield every post once; those of each list in its order, merged ones and unlisted files last."""
+        """Yield every post once: in list order, then merged posts, posts only in insights, and unlisted files."""
         self.problems = list(self._left_out)
         self._nearest = list(self._trees)
         self._caption_labels = {}
         listings = [listing for tree in self._trees for listing in self._listings(tree)]
         insights = [listing for listing in listings if listing.kind == _INSIGHTS]
         listings = sorted((listing for listing in listings if listing.kind != _INSIGHTS), key=_rank)
-        seen, shared, crowded, newest = self._survey(listings)
-        # Of a post in two years' exports the later has the words that count.
+        seen, shared, ambiguous, newest = self._survey(listings)
+        # The newer export comes first, because where two have the same post, the first caption wins.
         listings.sort(key=lambda listing: (_rank(listing), -newest.get(id(listing.tree), 0)))
-        captions = self._captions(insights, crowded)
-        for draft in self._merged(listings, shared - crowded):
+        captions = self._captions(insights, ambiguous)
+        for draft in self._merged(listings, shared - ambiguous):
             if captions and not draft.caption:
-                # Its files tell more than its moment.
+                # Keys of files are tried first, being more specific than the key of the time.
                 keys = sorted(draft.keys, key=_moment_key(draft).__contains__)
                 draft.caption = next((captions[key] for key in keys if key in captions), "")
             yield from self._post(draft)
@@ -127,12 +127,12 @@ class ExportSource:
                     yield _Listing(tree, name, _INSIGHTS)
 
     def _drafts(self, listing: _Listing, *, report: bool = False, wanted: bool = True) -> Iterator[Draft]:
-        """Read a list.
+        """Read the entries of a list.
 
         Args:
-            listing: Which.
-            report: Whether what cannot be read becomes a problem; once is enough.
-            wanted: Whether entries of kinds that were not asked for are left out.
+            listing: The list.
+            report: Whether to record unreadable data as problems; only one pass should.
+            wanted: Whether to skip entries of kinds that were not asked for.
         """
         location = listing.tree.location(listing.name)
         label = self._caption_labels.get(id(listing.tree), self._caption_labels.get(None))
@@ -157,19 +157,19 @@ class ExportSource:
             self._problem(location, _("{count} entries describe no post").format(count=unread))
 
     def _survey(self, listings: Sequence[_Listing]) -> tuple[set[int], set[int], set[int], dict[int, float]]:
-        """Read all lists once to learn what tells one post from another, and how captions are labelled.
+        """Read all lists once to learn which keys entries share and how captions are labelled.
 
         Returns:
-            All keys; the keys that more than one entry has; of these the moments that tie nothing together, because
-            two posts with files share them; and the time of the newest post of each tree, by the tree's id.
+            All keys; the keys that several entries share; those among them that are ambiguous, being the time of
+            two posts with files; and the time of each tree's newest post, by the tree's id.
         """
         seen: set[int] = set()
         shared: set[int] = set()
-        crowded: set[int] = set()
+        ambiguous: set[int] = set()
         bare: set[int] = set()
-        # By part, as each is in the language of its day, and those of all, for parts that tell nothing.
+        # Counted per part, because each is in the language of its day, and overall (None), for parts without a hashtag.
         labels: defaultdict[int | None, Counter[tuple[str, bool]]] = defaultdict(Counter)
-        met: set[int] = set()
+        counted: set[int] = set()
         newest: dict[int, float] = {}
         for listing in listings:
             tree = id(listing.tree)
@@ -180,19 +180,19 @@ class ExportSource:
                 if not draft.references:
                     bare |= moment - seen
                 elif seen.isdisjoint(draft.keys - moment):
-                    crowded |= (moment & seen) - bare
+                    ambiguous |= (moment & seen) - bare
                     bare -= moment
                 shared |= draft.keys & seen
                 seen |= draft.keys
-                # An owner's name may have a hashtag too, but it is the same in every post.
-                fresh = [(label, inside) for label, text, inside in draft.tagged if hash((tree, text)) not in met]
-                met.update(hash((tree, text)) for _label, text, _inside in draft.tagged)
+                # Each text counts once: an owner's name may have a hashtag too, but is the same in every post.
+                fresh = [(label, inside) for label, text, inside in draft.tagged if hash((tree, text)) not in counted]
+                counted.update(hash((tree, text)) for _label, text, _inside in draft.tagged)
                 for part in (tree, None) if fresh else ():
                     labels[part].update(fresh)
         for part, counts in labels.items():
             likely, _count = max(counts.items(), key=lambda one: (one[1], not one[0][1]))
             self._caption_labels[part] = likely[0]
-        return seen, shared, crowded, newest
+        return seen, shared, ambiguous, newest
 
     def _merged(self, listings: Sequence[_Listing], shared: set[int]) -> Iterator[Draft]:
         held: dict[int, Draft] = {}
@@ -205,30 +205,30 @@ class ExportSource:
                 continue
             same = {holder[key] for key in keys & holder.keys() if not held[holder[key]].contradicts(draft)}
             held[number] = draft
-            # The entry that came first takes the others in, even those that only this one ties to it.
+            # The earliest entry absorbs the others, including those linked to it only by this draft.
             first, *others = *sorted(same), number
             for other in others:
                 held[first].absorb(held.pop(other))
             holder.update(dict.fromkeys(held[first].keys & shared, first))
         yield from held.values()
 
-    def _captions(self, insights: Sequence[_Listing], crowded: set[int]) -> dict[int, str]:
-        """Learn the captions that insights repeat, for entries that lack theirs.
+    def _captions(self, insights: Sequence[_Listing], ambiguous: set[int]) -> dict[int, str]:
+        """Collect the captions that insights repeat, by key, for entries without a caption.
 
-        An insight may show its post by a file of its own or a web address, so that only the moment ties it to its post.
+        An insight may name its own thumbnail or a URL instead of the post's file, so that only the time links the two.
         """
         captions: dict[int, str] = {}
         for listing in insights:
             for draft in self._drafts(listing, report=True):
                 if draft.caption:
-                    captions.update(dict.fromkeys(draft.keys - crowded, draft.caption))
+                    captions.update(dict.fromkeys(draft.keys - ambiguous, draft.caption))
         return captions
 
     def _only_in_insights(self, insights: Sequence[_Listing], seen: set[int]) -> Iterator[Post]:
         for listing in insights:
             for draft in self._drafts(listing):
                 known = not seen.isdisjoint(draft.keys)
-                # Its thumbnail is of the post that it tells of, but others may be of the same second.
+                # The key of the time is left out, because other posts may be from the same second.
                 seen |= draft.keys - _moment_key(draft)
                 if draft.references and not known:
                     yield from self._post(draft)
@@ -271,24 +271,24 @@ class ExportSource:
         yield Post(moment, media, draft.caption, caption_tags(draft.caption), draft.permalink, guess, draft.place)
 
     def _media(self, reference: Reference, draft: Draft) -> Iterator[Media]:
-        """Find the file of a reference, and its backup where that is another."""
+        """Yield the file of a reference, and its backup if that is a different file."""
         found = False
         for uri in dict.fromkeys((reference.uri, reference.backup or reference.uri)):
             name = archive.safe_name(uri)
             if name is None or not PRIVATE.isdisjoint(name.split("/")):
                 self._problem(draft.origin, _("names a file outside of the export: {file}").format(file=uri))
                 return
-            if media := self._anywhere(name, reference.hint):
+            if media := self._find_in_parts(name, reference.hint):
                 yield replace(media, kind="other") if found or reference.hint == "other" else media
                 found = True
         if not found and (reference.hint != "other" or sniff.of_name(reference.uri) != "other"):
             missing = _("named in {file} but not in the export; if that came in several ZIP archives, give them all")
             self._problem(reference.uri, missing.format(file=draft.origin))
 
-    def _anywhere(self, name: str, hint: MediaKind | None) -> Media | None:
+    def _find_in_parts(self, name: str, hint: MediaKind | None) -> Media | None:
         for tree in self._nearest:
             if found := self._find(tree, name, hint):
-                # The next file most likely lies in the same part.
+                # The next file is most likely in the same part.
                 if tree is not self._nearest[0]:
                     self._nearest = [tree, *(other for other in self._trees if other is not tree)]
                 return found
@@ -306,7 +306,7 @@ class ExportSource:
 
 
 def _keys(draft: Draft, kind: str) -> Iterator[int]:
-    """Give what two entries of one post have in common, as hashes, so that those of a million entries fit."""
+    """Yield the keys that entries of the same post share, hashed so that those of a million entries fit in memory."""
     for reference in draft.references:
         for uri in filter(None, (reference.uri, reference.backup)):
             yield hash(unicodedata.normalize("NFC", archive.safe_name(uri) or uri))
@@ -318,7 +318,7 @@ def _keys(draft: Draft, kind: str) -> Iterator[int]:
 
 
 def _moment_key(draft: Draft) -> frozenset[int]:
-    """Give what ties an entry that names no file to its post; of use only where a single post has that moment."""
+    """Return the key of the time, which links an entry without files to its post if no other has the same time."""
     return frozenset() if draft.taken_at is None else frozenset({hash(("moment", draft.taken_at))})
 
 

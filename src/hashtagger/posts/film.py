@@ -1,4 +1,4 @@
-"""When a film was taken, as the header of an MP4 or QuickTime file says (ISO/IEC 14496-12, section 8.2.2)."""
+"""Read a video's creation time from an MP4 or QuickTime header (ISO/IEC 14496-12, section 8.2.2)."""
 
 import os
 import struct
@@ -16,9 +16,9 @@ _MOST_BOXES = 10_000
 
 
 def creation_time(stream: BinaryIO, zone: tzinfo) -> datetime | None:
-    """Read a film's creation time, which is UTC; ``None`` where there is none or none that can be true.
+    """Read a video's creation time, stored in UTC; ``None`` if it is missing or implausible.
 
-    Programs that do not know it write zero, which is the year 1904.
+    Programs that do not know the time write zero, which means the year 1904.
 
     Raises:
         OSError: The file cannot be read.
@@ -41,7 +41,7 @@ def _moment(header: bytes, zone: tzinfo) -> datetime | None:
 
 
 def _boxes(stream: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Go through the boxes in a part of a file: each one's name, and where its content starts and ends."""
+    """Yield the name, content start and content end of each box between two offsets of a file."""
     for _number in range(_MOST_BOXES):
         stream.seek(start)
         header = stream.read(16)

@@ -1,23 +1,23 @@
-"""A small number for each of very many hashes, in 15 to 30 bytes each where a dict takes over 100."""
+"""A compact map from hashes to small numbers, in 15 to 30 bytes per entry where a dict takes over 100."""
 
 from array import array
 
 
 class HashTable:
-    """Numbers from 0 to 65535 by a hash; what was never set is 0.
+    """Map from 64-bit hashes to numbers from 0 to 65535; a hash that was never set maps to 0.
 
-    Two things of one 64-bit hash are one: among a million that is as likely as one in 30 million.
+    Keys with equal hashes are not told apart; among a million keys, the odds of that are one in 30 million.
     """
 
     def __init__(self) -> None:
         self._resize(1 << 10)
 
     def __getitem__(self, key: int) -> int:
-        """Give the number of a hash."""
+        """Return the number of a hash."""
         return self._numbers[self._slot(key)]
 
     def __setitem__(self, key: int, number: int) -> None:
-        """Remember a number from 1 to 65535."""
+        """Store a number from 1 to 65535."""
         slot = self._slot(key)
         if not self._numbers[slot]:
             self._used += 1
@@ -34,9 +34,9 @@ class HashTable:
         self._used = 0
 
     def _slot(self, key: int) -> int:
-        last = len(self._keys) - 1
-        # Hashes of short strings and numbers differ in their low bits alone, and those of tuples in all.
-        slot = (key ^ key >> 29) & last
+        mask = len(self._keys) - 1
+        # Mix high bits into the low ones that select the slot.
+        slot = (key ^ key >> 29) & mask
         while self._numbers[slot] and self._keys[slot] != key:
-            slot = slot + 1 & last
+            slot = slot + 1 & mask
         return slot

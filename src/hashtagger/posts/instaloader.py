@@ -1,4 +1,4 @@
-"""Folders that instaloader filled: profiles, hashtags, places, feeds, under its own or custom file names."""
+"""Read folders that instaloader filled: profiles, hashtags, places, feeds, with its own or custom file names."""
 
 import json
 import lzma
@@ -30,7 +30,7 @@ _NO_POST = re.compile(r"id|iterator_.+\.json(\.xz)?|.+\.temp|.+_profile_pic\.\w+
 _SHORTCODE = re.compile(r"[\w-]{1,40}", re.ASCII)
 
 _LARGEST_SIDECAR = 64 << 20
-"""Bytes of JSON; one with thousands of comments takes some megabytes."""
+"""Largest sidecar in bytes of JSON; one with thousands of comments takes a few megabytes."""
 
 
 @dataclass
@@ -45,7 +45,7 @@ class _Group:
 
 @dataclass
 class _Facts:
-    """What a sidecar says; ``videos`` has an entry for each item, in order, that tells whether it is a video."""
+    """What a sidecar says; ``videos`` tells for each item, in order, whether it is a video."""
 
     taken_at: datetime | None = None
     shortcode: str | None = None
@@ -55,7 +55,7 @@ class _Facts:
 
 
 def is_instaloader_folder(root: Path) -> bool:
-    """Tell whether instaloader has been at work in a folder or below it."""
+    """Return whether a folder tree contains instaloader downloads."""
     return root.is_dir() and any(_is_filled(folder, names) for folder, names in walk(root, []))
 
 
@@ -67,15 +67,15 @@ def _is_filled(folder: Path, names: list[str]) -> bool:
 
 
 class InstaloaderSource:
-    """The posts that instaloader saved in a folder and all below it, each once however many targets had it.
+    """The posts that instaloader saved in a folder tree, each once even if several targets contain it.
 
-    Its sidecars are trusted before file names and caption files. What in these folders is not instaloader's is
-    read as plain photos are.
+    Sidecars take precedence over file names and caption files. Files in these folders that are not from instaloader
+    are read like plain photos.
 
     Args:
         root: The folder.
-        zone: The zone that times are given in.
-        stories: Whether stories count as posts.
+        zone: The time zone that post times are converted to.
+        stories: Whether to include stories.
     """
 
     def __init__(self, root: Path, zone: tzinfo, *, stories: bool = False) -> None:
@@ -85,7 +85,7 @@ class InstaloaderSource:
         self._kinds = {None, "Post"} | ({"StoryItem"} if stories else set())
 
     def posts(self) -> Iterator[Post]:
-        """Yield every post once, folder by folder; those of which only the caption is there come last."""
+        """Yield every post once, folder by folder; posts with only a caption come last."""
         self.problems = []
         seen, written = HashTable(), array("q")
         without_files: list[tuple[Post, Path]] = []
@@ -96,7 +96,7 @@ class InstaloaderSource:
                 if not post.media:
                     without_files.append((post, folder / base))
                 elif seen[identity] >= len(post.media):
-                    self._problem(folder / base, _("the same post lies in another folder too; used once"))
+                    self._problem(folder / base, _("the same post is in another folder too; used once"))
                 else:
                     seen[identity] = min(len(post.media), 0xFFFF)
                     written.extend(others)
@@ -113,10 +113,10 @@ class InstaloaderSource:
                     yield post
 
     def _posts_of(self, folder: Path, names: list[str], rest: list[str]) -> Iterator[tuple[Post, str]]:
-        """Make the posts of a folder, each with its stem.
+        """Yield the posts of a folder, each with the stem of its files.
 
-        ``names`` is used up, so that it makes room for what is remembered of the posts; what is of no post of
-        instaloader's goes to ``rest``.
+        ``names`` is emptied along the way to free memory; the files that belong to no instaloader post are added to
+        ``rest``.
         """
         for batch in _batches(names):
             groups, left = _pair(batch)
@@ -125,7 +125,7 @@ class InstaloaderSource:
                 structure = _structure(folder / group.sidecar, self.problems) if group.sidecar else None
                 kind = _node_type(structure)
                 if kind not in self._kinds:
-                    # A profile's or a hashtag's own sidecar; a photo that happens to share its name is no part of it.
+                    # The sidecar of a profile or hashtag, or other JSON: media that share its name are plain photos.
                     rest += [] if kind == "StoryItem" else [name for __, name in group.media]
                     rest += [group.sidecar] if group.sidecar and kind == "" else []
                 elif post := self._post(folder, base, group, _facts(structure, self._zone) if structure else _Facts()):
@@ -138,7 +138,7 @@ class InstaloaderSource:
             return None
         moment, guess = facts.taken_at or from_name(base, self._zone), False
         if moment is None and media:
-            # Neither sidecar nor name tells, so the picture itself must.
+            # Neither the sidecar nor the name has a time, so fall back to the photo's own.
             name = media[0].path.name if media[0].path else ""
             alone = next(posts_of_photos(folder, [name], self._zone, []), None)
             moment, guess = (alone.taken_at, alone.time_is_guess) if alone else (None, False)
@@ -157,7 +157,7 @@ class InstaloaderSource:
         films = {number for number, one in found if one.kind == "video"}
         items: list[Media] = []
         for number, one in sorted(found, key=lambda item: (item[0], item[1].kind != "video")):
-            # instaloader saves a picture with each video: its thumbnail, not a photo of its own.
+            # instaloader saves a thumbnail with each video, which is not a photo of the post.
             items.append(replace(one, kind="other") if number in films and one.kind == "photo" else one)
         if found:
             numbers = {number for number, __ in found}
@@ -180,7 +180,7 @@ class InstaloaderSource:
 
 
 def _batches(names: list[str]) -> Iterator[list[str]]:
-    """Use up sorted names: those that begin with one and the same moment together, then all that begin otherwise."""
+    """Empty a sorted list of names in batches: one per timestamp they begin with, then one of all other names."""
     names.reverse()
     others: list[str] = []
     while names:
@@ -196,13 +196,13 @@ def _batches(names: list[str]) -> Iterator[list[str]]:
 
 
 def _pair(names: list[str]) -> tuple[dict[str, _Group], list[str]]:
-    """Sort a folder's names into posts, by the stem they share, and those that are of no post of instaloader's."""
+    """Group file names into posts by their common stem; also return the names that belong to no instaloader post."""
     names = [name for name in names if not _NO_POST.fullmatch(name)]
     sidecars = {match["base"]: name for name in names if (match := _SIDECAR.fullmatch(name))}
     groups = {base: _Group(name) for base, name in sidecars.items()}
     texts = {sniff.stem(name) for name in names if name.endswith(".txt")}
     stems = {sniff.stem(name) for name in names if not name.endswith(".txt")}
-    # Custom names without a sidecar: words beside a photo, or beside the items of a carousel.
+    # Custom names without a sidecar: a caption file next to a photo, or next to the items of a carousel.
     captioned = texts & (stems | {match["base"] for stem in stems if (match := _NUMBERED.fullmatch(stem))})
     rest: list[str] = []
     used = set(sidecars.values())
@@ -229,7 +229,7 @@ def _pair(names: list[str]) -> tuple[dict[str, _Group], list[str]]:
 
 
 def _place_in_post(stem: str, groups: Container[str]) -> tuple[str | None, int, str | None]:
-    """Tell which post a stem belongs to, as which item of it, or as what else."""
+    """Return the base name of a stem's post, its item number, and what it is if not an item."""
     if stem in groups:
         return stem, 0, None
     if (match := _EXTRA.fullmatch(stem)) and (match["base"] in groups or _DATED.fullmatch(match["base"])):
@@ -240,11 +240,11 @@ def _place_in_post(stem: str, groups: Container[str]) -> tuple[str | None, int, 
 
 
 def _identities(post: Post) -> list[int]:
-    """What tells that two posts are one: the address where known; else, and for those without, time and words."""
+    """Return hashes that identify a post: of its permalink, where known, and of its time and caption."""
     written = hash((post.taken_at, unicodedata.normalize("NFC", post.caption).strip()))
     if post.permalink:
         return [hash(post.permalink), written]
-    # Two photos of one second without a word may well be two posts.
+    # Two photos from the same second without a caption may be different posts, so their paths identify them.
     return [written if post.caption or not post.media else hash(tuple(one.location for one in post.media))]
 
 
@@ -262,7 +262,7 @@ def _structure(path: Path, problems: list[Problem]) -> dict[str, Any] | None:
 
 
 def _node_type(structure: dict[str, Any] | None) -> str | None:
-    """Tell what a sidecar describes, ``""`` for JSON of others; one of instaloader 3 is a post's node without more."""
+    """Return what a sidecar describes, ``""`` for other JSON; instaloader 3 wrote just the node of a post."""
     if structure is None:
         return None
     about = structure.get("instaloader")
@@ -291,10 +291,10 @@ def _facts(structure: dict[str, Any], zone: tzinfo) -> _Facts:
 
 
 def _ask_instaloader(structure: dict[str, Any], facts: _Facts, zone: tzinfo) -> None:
-    """Let instaloader read its own file; where it cannot, what the raw node says stands."""
+    """Let instaloader read its own file; if it cannot, the values from the raw node are kept."""
     import instaloader
 
-    # Without a context it has no way to ask the network for what the file lacks.
+    # Without a context, instaloader cannot query Instagram for what the file lacks.
     offline: Any = None
     unreadable = (ArithmeticError, AssertionError, AttributeError, LookupError, OSError, TypeError, ValueError)
     with suppress(instaloader.InstaloaderException, *unreadable):
@@ -320,7 +320,7 @@ def _caption_of_node(node: dict[str, Any]) -> str | None:
         text = _inside(edges[0], "node", "text") if edges else ""
     else:
         nodes = [one for one in (node, node.get("iphone_struct")) if isinstance(one, dict) and "caption" in one]
-        # One that is there but null is that of a post without words.
+        # A caption that is present but null means that the post has none.
         text = next((one["caption"] for one in nodes if one["caption"]), "" if nodes else None)
     text = text.get("text") if isinstance(text, dict) else text
     return text if isinstance(text, str) else None

@@ -1,4 +1,4 @@
-"""Read a JSON list entry by entry: an export's ``posts_1.json`` may be larger than memory."""
+"""Stream a JSON list entry by entry: an export's ``posts_1.json`` may be larger than memory."""
 
 import codecs
 import json
@@ -9,10 +9,10 @@ from hashtagger.i18n import _
 
 _CHUNK = 1 << 16
 _LARGEST_ENTRY = 1 << 26
-"""Characters one entry may take; a post has at most some thousands."""
+"""Largest entry in characters; a post has at most a few thousand."""
 
-_SINGLE = frozenset({"media", "uri", "label_values", "media_map_data"})
-"""Keys that make an object a post itself, not a wrapper of posts."""
+_POST_KEYS = frozenset({"media", "uri", "label_values", "media_map_data"})
+"""Keys that mark an object as a post, not a wrapper around posts."""
 
 _decoder = json.JSONDecoder()
 
@@ -20,12 +20,12 @@ _decoder = json.JSONDecoder()
 def entries(stream: BinaryIO) -> Iterator[tuple[str | None, object]]:
     """Yield the entries of a JSON file one at a time, each with the key of the list that holds it.
 
-    A bare array yields its elements with ``None``; an object yields the elements of each of its lists with that
-    list's key, also one level deeper; a post that stands where a list of posts should is yielded like a list of one.
+    The elements of a bare array come with ``None``. An object yields the elements of its lists, also of those one
+    level deeper, with the list's key. A post in place of a list of posts is yielded like a list of one.
 
     Raises:
-        ValueError: The file is not JSON, from there on; the entries before have been yielded.
-        OSError: It cannot be read.
+        ValueError: The JSON is invalid from here on; all entries before have been yielded.
+        OSError: The file cannot be read.
     """
     text = _Text(stream)
     start = text.peek()
@@ -35,7 +35,7 @@ def entries(stream: BinaryIO) -> Iterator[tuple[str | None, object]]:
     elif start == "{":
         yield from _object(text)
     else:
-        raise ValueError(_("it is neither a list nor an object of JSON") if start else _("it is empty"))
+        raise ValueError(_("it is neither a JSON list nor a JSON object") if start else _("it is empty"))
 
 
 def _array(text: "_Text") -> Iterator[object]:
@@ -59,25 +59,25 @@ def _object(text: "_Text") -> Iterator[tuple[str | None, object]]:
         if not isinstance(key, str):
             raise ValueError(_("a key is not a string: {key}").format(key=repr(key)[:40]))
         text.take(":")
-        if text.peek() == "[" and key not in _SINGLE:
+        if text.peek() == "[" and key not in _POST_KEYS:
             for value in _array(text):
                 yield key, value
         else:
             own[key] = text.value()
         if text.take(",}") == "}":
             break
-    if not _SINGLE.isdisjoint(own):
+    if not _POST_KEYS.isdisjoint(own):
         yield None, own
         return
     for key, inner in own.items():
-        if isinstance(inner, dict) and not _SINGLE.isdisjoint(inner):
+        if isinstance(inner, dict) and not _POST_KEYS.isdisjoint(inner):
             yield key, inner
         elif isinstance(inner, dict):
             yield from ((name, one) for name, value in inner.items() if isinstance(value, list) for one in value)
 
 
 class _Text:
-    """The file's text, of which only the part being read is held."""
+    """The file's text, with only the part being parsed in memory."""
 
     def __init__(self, stream: BinaryIO) -> None:
         head = stream.read(2)
@@ -90,7 +90,7 @@ class _Text:
         self._ended = False
 
     def peek(self) -> str:
-        """Show the next character that is not white space; ``""`` at the end."""
+        """Return the next non-whitespace character without consuming it; ``""`` at the end."""
         while True:
             while self._position < len(self._buffer):
                 character = self._buffer[self._position]
@@ -106,7 +106,7 @@ class _Text:
         if not character:
             raise ValueError(_("it ends too early"))
         if character not in allowed:
-            unexpected = _("it has {found} where one of {allowed} belongs")
+            unexpected = _("it has {found} where one of {allowed} is expected")
             raise ValueError(unexpected.format(found=character, allowed=" ".join(allowed)))
         self._position += 1
         return character
@@ -125,7 +125,7 @@ class _Text:
                 raise ValueError(_("it ends too early") if error.pos >= len(self._buffer) else error.msg) from error
             except RecursionError as error:
                 raise ValueError(_("it is nested too deeply")) from error
-            # A number at the end of what was read may go on, even after "1e+".
+            # A number at the end of the buffer may continue in the next chunk, even after "1e+".
             if len(self._buffer) - end < 4 and self._fill(want):
                 continue
             self._position = end

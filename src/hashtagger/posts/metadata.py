@@ -1,4 +1,4 @@
-"""What photos and their sidecars say of themselves: EXIF, XMP and IPTC."""
+"""Read the metadata of photos, videos and sidecars: EXIF, XMP, IPTC and video headers."""
 
 import io
 import mmap
@@ -33,10 +33,10 @@ _LARGEST_SIDECAR = 8 << 20
 _CONTAINERS = sniff.RAW | {"heic", "heif", "hif", "avif", "jxl"}
 _EXIF_BLOCK = re.compile(rb"Exif\0\0(?=II\*\0|MM\0\*)|(?=II\*\0\x08\0\0\0|MM\0\*\0\0\0\x08)")
 _UNREADABLE = (SyntaxError, struct.error, ValueError, LookupError, TypeError, OSError, OverflowError)
-"""What Pillow raises for what only looks like EXIF."""
+"""What Pillow raises for data that only looks like EXIF."""
 _MOST_BLOCKS, _BLOCK = 8, 1 << 18
 _ODD_TIFF = {b"IIRO": b"II*\0", b"IIRS": b"II*\0", b"IIU\0": b"II*\0", b"MMOR": b"MM\0*"}
-"""How Olympus and Panasonic begin what is TIFF otherwise."""
+"""Signatures that Olympus and Panasonic write into otherwise regular TIFF files."""
 
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _DC = "{http://purl.org/dc/elements/1.1/}"
@@ -53,14 +53,14 @@ _HIERARCHIES = (
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What one file says.
+    """The metadata of one file.
 
     Attributes:
-        exif_time: When EXIF, or a film's header, says it was taken.
-        xmp_time: When XMP says so.
-        keywords: Its keywords, without ``#``, each once.
-        caption: Its description.
-        damage: Why it could not be read as what it claims to be; ``""`` for a sound file.
+        exif_time: Time of capture from EXIF or from a video's header.
+        xmp_time: Time of capture from XMP.
+        keywords: Keywords, without ``#``.
+        caption: Description.
+        damage: Why the file could not be read as its type; ``""`` for an intact file.
     """
 
     exif_time: datetime | None = None
@@ -71,19 +71,19 @@ class Metadata:
 
 
 def read_photo(path: Path, zone: tzinfo) -> Metadata:
-    """Read a photo's own metadata, RAW and HEIC included; the picture itself is not decoded."""
+    """Read a photo's embedded metadata, including RAW and HEIC, without decoding the image."""
     try:
         if sniff.extension(path.name) in _CONTAINERS:
             return _read_container(path, zone)
         return _read_image(path, zone)
     except Exception as error:
-        # Pillow raises nearly anything for damaged metadata; the photo is carried on all the same.
-        unknown = type(error).__name__ == "UnidentifiedImageError"  # which names the file once more
+        # Pillow raises almost anything for damaged metadata; the photo is kept regardless.
+        unknown = type(error).__name__ == "UnidentifiedImageError"  # its message repeats the path
         return Metadata(damage=_("not a photo") if unknown else str(error) or type(error).__name__)
 
 
 def read_film(path: Path, zone: tzinfo) -> Metadata:
-    """Read when a film was taken."""
+    """Read when a video was taken, from its header."""
     try:
         with path.open("rb") as stream:
             return Metadata(creation_time(stream, zone))
@@ -104,8 +104,8 @@ def parse_xmp(data: bytes) -> ElementTree.Element:
     """Parse XMP.
 
     Raises:
-        xml.etree.ElementTree.ParseError: It is not XML.
-        ValueError: It has a document type, whose entities can make a short file very long.
+        xml.etree.ElementTree.ParseError: The data is not XML.
+        ValueError: It has a document type declaration, whose entities could expand a short file enormously.
     """
     return ElementTree.fromstring(data, ElementTree.XMLParser(target=_WithoutDocumentType()))
 
@@ -116,7 +116,7 @@ class _WithoutDocumentType(ElementTree.TreeBuilder):
 
 
 def merged(parts: Iterable[Metadata]) -> Metadata:
-    """Put together what the files of one post say: the first time and caption, and all keywords."""
+    """Merge the metadata of one post's files: the first times and caption, and all keywords, each once."""
     known = list(parts)
     return Metadata(
         next((part.exif_time for part in known if part.exif_time), None),
@@ -131,7 +131,7 @@ def _read_image(path: Path, zone: tzinfo) -> Metadata:
     from PIL.IptcImagePlugin import getiptcinfo
 
     with Image.open(path) as image:
-        # Pillow would decode all of a PNG to look for EXIF behind the picture, where hardly a program puts it.
+        # For a PNG, Pillow would decode the whole image to look for EXIF after it, where hardly any program writes it.
         exif = image.getexif() if image.format != "PNG" or "exif" in image.info else Image.Exif()
         iptc: dict[tuple[int, int], Any] = getiptcinfo(image) or {}
         xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or exif.get(_XMP_TAG)
@@ -141,7 +141,7 @@ def _read_image(path: Path, zone: tzinfo) -> Metadata:
 
 
 def _read_container(path: Path, zone: tzinfo) -> Metadata:
-    """Read a file that Pillow may not know, by the EXIF and XMP blocks that stand in it."""
+    """Read a format that Pillow may not know, by searching the file for EXIF and XMP blocks."""
     xmp = Metadata()
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         taken = next((moment for exif in _exif_blocks(data, stream) if (moment := _exif_time(exif, zone))), None)
@@ -151,7 +151,7 @@ def _read_container(path: Path, zone: tzinfo) -> Metadata:
 
 
 def _exif_blocks(data: mmap.mmap, stream: BinaryIO) -> Iterator["Exif"]:
-    """Read what is TIFF, or holds TIFF: HEIC and AVIF in an item, CR3 in boxes, RAF and RW2 in a preview."""
+    """Yield the EXIF of a TIFF file or of TIFF data within: HEIC and AVIF items, CR3 boxes, RAF and RW2 previews."""
     from PIL import Image
 
     exif = Image.Exif()
@@ -170,7 +170,7 @@ def _exif_blocks(data: mmap.mmap, stream: BinaryIO) -> Iterator["Exif"]:
 
 
 def _exif_time(exif: "Exif", zone: tzinfo) -> datetime | None:
-    # In CR3 the details are a TIFF of their own.
+    # In CR3, the Exif IFD is a TIFF of its own.
     details = exif.get_ifd(_EXIF_IFD) or dict(exif)
     for date, offset in ((_DATE_TIME_ORIGINAL, _OFFSET_ORIGINAL), (_DATE_TIME_DIGITIZED, _OFFSET_DIGITIZED)):
         if moment := from_text(_ascii(details.get(date)), zone, offset=_ascii(details.get(offset))):
@@ -197,7 +197,7 @@ def _from_iptc(iptc: dict[tuple[int, int], Any]) -> Metadata:
 
 
 def _decode(raw: bytes) -> str:
-    """Decode IPTC text: UTF-8 or, from older Korean programs, CP949, as the coding marker is often wrong or absent."""
+    """Decode IPTC text as UTF-8 or, from older Korean programs, CP949; its encoding marker is often wrong or absent."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Text that came through the wrong encoding: captions of Instagram's export, names from Korean Windows."""
+"""Repair text decoded with the wrong encoding: captions of Instagram's export, names from Korean Windows."""
 
 import os
 import re
@@ -9,16 +9,16 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def repair(text: str) -> str:
-    r"""Undo the export's double encoding, strictly: a string that is not damaged comes back as it is.
+    r"""Undo the export's double encoding, strictly: an undamaged string is returned unchanged.
 
-    ``"ê°\x95"`` becomes ``"강"``. Applied once, to one string at a time: a lenient or repeated repair destroys
-    text that is already right. A caption cut in the middle of a character loses only that half character.
+    ``"ê°\x95"`` becomes ``"강"``. Apply it once, to one string at a time: a lenient or repeated repair would destroy
+    text that is already correct. A caption cut in the middle of a character loses only that character.
 
     Args:
         text: Any string of the export, keys included.
 
     Returns:
-        The repaired text; half surrogates, which no file or database can hold, come out as U+FFFD.
+        The repaired text; lone surrogates, which no file or database can store, become U+FFFD.
     """
     if text.isascii():
         return text
@@ -29,8 +29,8 @@ def repair(text: str) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        # Only a cut after text that is damaged for certain, with nothing but dots behind it, is taken for a truncated
-        # caption: "café" in plain Latin-1 ends the same way.
+        # An incomplete character counts as a truncated caption only after text that is certainly damaged, and with
+        # nothing but dots behind it: "café" in plain Latin-1 ends the same way.
         whole, half = raw[: error.start], raw[error.start :]
         tail = next((dots for dots in _DOTS if half.endswith(dots)), b"")
         if not whole.isascii() and _HALF.fullmatch(half.removesuffix(tail)):
@@ -39,9 +39,9 @@ def repair(text: str) -> str:
 
 
 def readable(name: str) -> str:
-    """Give a file's name as text that can be shown and stored.
+    """Return a file name as text that can be displayed and stored.
 
-    Names that Windows packed in CP949 and Linux unpacked byte by byte come out in Korean.
+    Names in the CP949 bytes of Korean Windows, as some tools unpack them on Linux, are decoded to Korean.
     """
     try:
         name.encode()
@@ -54,17 +54,17 @@ def readable(name: str) -> str:
 
 
 def escaped(path: str) -> str:
-    """Give a path as text that can be shown and stored, another one for each path."""
+    """Return a path as text that can be displayed and stored, with undecodable bytes escaped."""
     return path.encode(errors="backslashreplace").decode()
 
 
 def printable(path: str) -> str:
-    """Give a path as one line that can be printed, control characters spelled out."""
+    """Return a path as one printable line, with control characters escaped."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), escaped(path))
 
 
 def without_half_surrogates(text: str) -> str:
-    """Replace half surrogates, which no file or database can hold, by U+FFFD."""
+    """Replace lone surrogates, which no file or database can store, by U+FFFD."""
     if not any("\ud800" <= character <= "\udfff" for character in text):
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

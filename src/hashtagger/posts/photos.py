@@ -1,4 +1,4 @@
-"""Plain photo folders: what belongs together by name, dated by EXIF, XMP, its name, or as a guess by its file."""
+"""Read plain photo folders: files are grouped by name and dated by EXIF, XMP, file name or modification time."""
 
 import os
 import stat
@@ -22,15 +22,14 @@ _JUNK = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "__macos
 
 
 def is_hidden(name: str) -> bool:
-    """Tell whether a name is one that systems hide: dot files, ``._`` forks, thumbnail caches, recycle bins."""
+    """Return whether a name is hidden or system clutter: dot files, ``._`` forks, thumbnail caches, recycle bins."""
     return name.startswith(".") or name.lower() in _JUNK
 
 
 def walk(root: Path, problems: list[Problem]) -> Iterator[tuple[Path, list[str]]]:
-    """Go through a folder and all below it: each with the sorted names of its files, hidden ones left out.
+    """Walk a folder tree, yielding each folder with the sorted names of its files, except hidden ones.
 
-    Links to folders are not followed, as they may lead round in circles; they become problems, as does a folder
-    that may not be read.
+    Links to folders are not followed, because they may form cycles; they become problems, as do unreadable folders.
     """
 
     def unreadable(error: OSError) -> None:
@@ -49,16 +48,16 @@ def walk(root: Path, problems: list[Problem]) -> Iterator[tuple[Path, list[str]]
 
 
 def has_media(root: Path) -> bool:
-    """Tell whether there is a photo or video anywhere in a folder, by its files' names."""
+    """Return whether a folder tree contains a photo, video or companion file, judging by file names."""
     return root.is_dir() and any(sniff.of_name(name) for __, names in walk(root, []) for name in names)
 
 
 class PhotoSource:
-    """The photos and videos of a folder and all below it; files of one name but for their extension are one post.
+    """The photos and videos of a folder tree; files that differ only in their extensions form one post.
 
     Args:
         root: The folder.
-        zone: The zone that times are given in, and that cameras without one are taken to have been in.
+        zone: The time zone that times are converted to, also assumed for cameras that record none.
     """
 
     def __init__(self, root: Path, zone: tzinfo) -> None:
@@ -67,20 +66,20 @@ class PhotoSource:
         self._zone = zone
 
     def posts(self) -> Iterator[Post]:
-        """Yield every post once, folder by folder, in the order of names."""
+        """Yield every post once, folder by folder, sorted by name."""
         self.problems = []
         for folder, names in walk(self._root, self.problems):
             yield from posts_of_photos(folder, names, self._zone, self.problems)
 
 
 def posts_of_photos(folder: Path, names: Sequence[str], zone: tzinfo, problems: list[Problem]) -> Iterator[Post]:
-    """Make posts of the files of one folder.
+    """Yield posts made from the files of one folder.
 
     Args:
         folder: The folder.
-        names: Its files' names.
+        names: The names of its files.
         zone: As for `PhotoSource`.
-        problems: Grows by the files that are no media, or damaged. Damaged ones are still carried along.
+        problems: Receives the files that are not media or are damaged; damaged ones still become part of a post.
     """
     for __, group in groupby(sorted(sorted(names), key=_stem), key=_stem):
         if post := _post(folder, list(group), zone, problems):
@@ -105,7 +104,7 @@ def _post(folder: Path, names: list[str], zone: tzinfo, problems: list[Problem])
         problems.extend(Problem(one.location, _("has no photo or video that it belongs to")) for one in media)
         problems.extend(Problem(str(folder / name), _("neither photo nor video; left where it is")) for name in texts)
         return None
-    # What is shown comes first: a photo before its film, both before RAW and sidecars.
+    # Displayed files come first: photos, then videos, then RAW files and sidecars.
     media.sort(key=lambda one: _ORDER[one.kind])
     known = metadata.merged(_read(media, zone, problems))
     guess = False
@@ -119,7 +118,7 @@ def _post(folder: Path, names: list[str], zone: tzinfo, problems: list[Problem])
 
 
 def read_text(path: Path, problems: list[Problem]) -> str:
-    """Read a caption's file, without the line break at its end; ``""`` for one that cannot be read."""
+    """Read a caption file without its final line break; ``""`` if it cannot be read."""
     try:
         with path.open(encoding="utf-8-sig", errors="replace") as stream:
             return stream.read(_LONGEST_TEXT).removesuffix("\n")
@@ -132,7 +131,7 @@ _ORDER: dict[MediaKind, int] = {"photo": 0, "video": 1, "other": 2}
 
 
 def media_file(path: Path, problems: list[Problem]) -> Media | None:
-    """Make a Media of a file; one that is no media, or cannot be looked at, becomes a problem."""
+    """Return a file as Media; one that is not media, or is inaccessible, becomes a problem and gives ``None``."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -169,7 +168,7 @@ def _read(media: Iterable[Media], zone: tzinfo, problems: list[Problem]) -> Iter
 
 
 def _modified(media: Media, zone: tzinfo, problems: list[Problem]) -> datetime | None:
-    assert media.path is not None, "only files on disk are dated by the disk"
+    assert media.path is not None, "photo folders hold no archive members"
     try:
         return datetime.fromtimestamp(media.path.stat().st_mtime, zone)
     except (OSError, ValueError, OverflowError) as error:

@@ -1,4 +1,4 @@
-"""What every source yields: a Post with its Media, whatever it was read from."""
+"""The common result of all sources: posts with their media."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ class Media:
     """One file of a post.
 
     Attributes:
-        name: File name with the extension its content deserves, e.g. ``"IMG_1.jpg"``.
-        location: Where it is, for messages and for telling media apart: a path, or ``archive.zip!member``.
-        kind: What it holds; ``"other"`` is what travels along (RAW, sidecars, subtitles, a video's thumbnail).
-        path: The file itself where it lies on disk, ``None`` inside an archive.
-        archive: The archive's path, and
-        member: the name within it, where it lies inside one.
-        size: Bytes, where known without opening it.
+        name: File name with an extension that matches the content, e.g. ``"IMG_1.jpg"``.
+        location: A path or ``archive.zip!member``, for messages and to tell media apart.
+        kind: Type of content; ``"other"`` for companion files (RAW, sidecars, subtitles, a video's thumbnail).
+        path: Path of a file on disk; ``None`` for a file in an archive.
+        archive: Path of the archive; ``None`` for a file on disk.
+        member: Name in the archive; ``None`` for a file on disk.
+        size: Size in bytes, where known without opening the file.
 
     Raises:
-        ValueError: Neither a path is given nor an archive and its member.
+        ValueError: Neither a path nor an archive and its member are given.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Media:
             raise ValueError(f"{self.location}: give a path, or an archive and its member")
 
     def open(self) -> BinaryIO:
-        """Open the bytes for reading; an OSError or zipfile.BadZipFile says why they cannot be had."""
+        """Open the content for reading; raises OSError or zipfile.BadZipFile if that fails."""
         if self.path is not None:
             return self.path.open("rb")
         assert self.archive is not None
@@ -56,12 +56,12 @@ class Post:
 
     Attributes:
         taken_at: When it was posted or taken, aware, in the user's zone.
-        media: Its files, in the order shown; empty where none of them can be found, which a Problem then says.
-        caption: The text, repaired but otherwise as typed; ``""`` when there is none.
+        media: Its files, in the order shown; empty if none of them can be found, which a Problem reports.
+        caption: The text as typed, with its encoding repaired; ``""`` if there is none.
         tags: Its hashtags as typed, without ``#``, in order, not normalized.
-        permalink: Its address on the web, where known.
+        permalink: Its URL, where known.
         time_is_guess: Whether ``taken_at`` is only a guess: the file's modification time, or its folder's month.
-        place: The name of the place it is marked with, where known.
+        place: The name of its location, where known.
     """
 
     taken_at: datetime
@@ -81,7 +81,7 @@ class Problem:
     cause: str
 
     def __post_init__(self) -> None:
-        """Make sure that both can be printed and stored, whatever bytes a file's name is of."""
+        """Make both fields printable and storable, whatever bytes a file name contains."""
         object.__setattr__(self, "location", printable(self.location))
         object.__setattr__(self, "cause", printable(self.cause))
 
@@ -90,7 +90,7 @@ class Problem:
 class Source(Protocol):
     """Something that yields posts one by one, in any order, without holding them all.
 
-    ``problems`` grows while ``posts`` is read, and is complete when it ends.
+    ``problems`` grows while ``posts`` is iterated, and is complete when the iteration ends.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""What a file holds: by its extension, or by its first bytes where the extension says nothing."""
+"""Detect the kind of a file by its extension, or by its first bytes where the extension cannot be trusted."""
 
 from collections.abc import Callable
 from typing import BinaryIO
@@ -17,9 +17,9 @@ COMPANION = frozenset(["xmp", "aae", "srt", "vtt", "thm"])
 """Files that only make sense next to a photo or a video: sidecars, edits, subtitles."""
 
 HEAD = 32
-"""Bytes that `of_bytes` needs."""
+"""How many bytes `of_bytes` needs."""
 
-_LYING = frozenset({"heic", "webp"})
+_UNRELIABLE = frozenset({"heic", "webp"})
 """Extensions that Instagram also gives to JPEG files."""
 
 _MAGIC: tuple[tuple[int, bytes, MediaKind, str], ...] = (
@@ -42,18 +42,18 @@ _BRANDS: dict[bytes, tuple[MediaKind, str]] = {
 
 
 def extension(name: str) -> str:
-    """Give a name's extension in lower case without its dot; ``""`` when it has none."""
+    """Return a name's extension in lower case without the dot; ``""`` if it has none."""
     stem, dot, ending = name.rpartition(".")
     return ending.lower() if stem and dot else ""
 
 
 def stem(name: str) -> str:
-    """Give a name without its extension."""
+    """Return a name without its extension."""
     return name.rsplit(".", 1)[0] if "." in name[1:] else name
 
 
 def of_name(name: str) -> MediaKind | None:
-    """Tell what a file holds by its extension; ``None`` for one that is neither media nor travels with it."""
+    """Return the kind of a file by its extension; ``None`` if it is neither media nor a companion file."""
     ending = extension(name)
     if ending in PHOTO:
         return "photo"
@@ -63,7 +63,7 @@ def of_name(name: str) -> MediaKind | None:
 
 
 def of_bytes(head: bytes) -> tuple[MediaKind, str] | None:
-    """Tell kind and extension by a file's first `HEAD` bytes; ``None`` when they are not those of any known format."""
+    """Return kind and extension by a file's first `HEAD` bytes; ``None`` for an unknown format."""
     if head[4:8] == b"ftyp":
         return _BRANDS.get(head[8:12], ("video", "mp4"))
     for offset, magic, kind, ending in _MAGIC:
@@ -75,19 +75,19 @@ def of_bytes(head: bytes) -> tuple[MediaKind, str] | None:
 def name_and_kind(
     name: str, open_file: Callable[[], BinaryIO], hint: MediaKind | None = None
 ) -> tuple[str, MediaKind | None]:
-    """Give a file of Instagram's the extension its content deserves, and tell what it holds.
+    """Return a file's name, with an extension that matches the content, and its kind.
 
     Args:
         name: The file's name.
-        open_file: Opens it; called only where the name cannot be trusted.
-        hint: What the export says it is, for content that is not recognized.
+        open_file: Opens the file; called only if its extension cannot be trusted.
+        hint: The kind according to the export, for a file that is not recognized.
 
     Raises:
         OSError: The file cannot be read.
-        zipfile.BadZipFile: The archive that holds it is damaged there.
+        zipfile.BadZipFile: The file is in an archive and damaged there.
     """
     kind = of_name(name)
-    if kind is not None and extension(name) not in _LYING:
+    if kind is not None and extension(name) not in _UNRELIABLE:
         return name, kind
     with open_file() as stream:
         found = of_bytes(stream.read(HEAD))

@@ -1,4 +1,4 @@
-"""The places an export lies in, unpacked folders and ZIP archives, seen alike: files by their path from its root."""
+"""A common view of an export's folders and ZIP archives, with files named by their path from the export's root."""
 
 import os
 import re
@@ -23,7 +23,7 @@ from hashtagger.posts.photos import is_hidden
 from hashtagger.posts.post import Media, MediaKind, Problem
 
 PRIVATE = frozenset({"direct", "messages", "inbox", "message_requests", "archived_threads", "filtered_threads"})
-"""Folders and JSON keys of private messages, which are never looked into."""
+"""Folders and JSON keys of private messages, which are never read."""
 
 LISTING = re.compile(
     r"(?P<stem>posts|archived_posts|reels|igtv_videos|stories|archived_stories|profile_photos|other_content)"
@@ -33,48 +33,48 @@ _LISTING_FOLDERS = frozenset({"", "content", "media", "posts", "reels", "igtv", 
 _OF_LISTINGS = frozenset(
     {"content", "media", "your_instagram_activity", "past_instagram_insights", "logged_information"}
 )
-"""Folders at the root of an export that lists of posts lie below."""
+"""Folders at the root of an export that contain lists of posts."""
 
 _MONTH = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])")
 _OF_MONTHS = ("photos", "videos", "stories", "profile")
-"""Folders at the root of an export of 2018 to 2020 that hold media, by month of upload."""
+"""Folders at the root of an export from 2018 to 2020 that hold media by month of upload."""
 _OF_KINDS = ("posts", "reels", "stories", "profile", "other", "archived_posts", "igtv")
-"""Folders in the folder media of later ones; most hold months, others files."""
+"""Subfolders of ``media`` in later exports; most contain a folder per month, the others files."""
 _MEDIA = re.compile(rf"media/(?:{'|'.join(_OF_KINDS)})/|(?:{'|'.join(_OF_MONTHS)})/{_MONTH.pattern}/")
 _MEDIA_OF_MONTH = re.compile(rf"(?:media/[^/]+|{'|'.join(_OF_MONTHS)})/({_MONTH.pattern})/")
 _OF_EXPORTS = _OF_LISTINGS.union(_OF_MONTHS)
-"""Folders at the root of an export that are its own."""
+"""Folders at the root of an export that belong to it."""
 
 _PIECE = re.compile(r"\.(?:z\d\d|zip\.\d{3})$", re.IGNORECASE)
-"""What the names of pieces of a split archive end in, but for the last piece of some."""
+"""Ending of the names of a split archive's pieces, except for the last piece of some."""
 
 
 class Tree(Protocol):
     """One unpacked folder or one ZIP archive of an export."""
 
     def listings(self) -> Iterator[str]:
-        """Name its lists of posts, JSON and HTML."""
+        """Yield the names of its lists of posts, in JSON or HTML."""
         ...
 
     def files(self, folders: Sequence[str]) -> Iterator[str]:
-        """Name the files below some folders of it, hidden and private ones left out."""
+        """Yield the names of the files below some of its folders, except hidden and private ones."""
         ...
 
     def open(self, name: str) -> BinaryIO:
-        """Open a file of it; raises OSError or zipfile.BadZipFile."""
+        """Open one of its files; raises OSError or zipfile.BadZipFile."""
         ...
 
     def find(self, name: str, hint: MediaKind | None) -> Media | None:
-        """Find a media file; ``None`` when it is not there. Raises OSError or zipfile.BadZipFile."""
+        """Find a media file; ``None`` if it is not there. Raises OSError or zipfile.BadZipFile."""
         ...
 
     def location(self, name: str) -> str:
-        """Name a file of it for the user."""
+        """Return where one of its files is, for messages."""
         ...
 
 
 def is_listing(name: str) -> bool:
-    """Tell whether a path from an export's root is that of a list of posts, in JSON or HTML."""
+    """Return whether a path from an export's root is that of a list of posts, in JSON or HTML."""
     if not name.endswith((".json", ".html")):
         return False
     path = PurePosixPath(name)
@@ -94,7 +94,7 @@ class Folder:
     root: Path
 
     def listings(self) -> Iterator[str]:
-        """Name its lists of posts, without walking through the months of media."""
+        """Yield the names of its lists of posts, without walking the month folders of media."""
         for folder, folders, names in os.walk(self.root):
             inside = Path(folder).relative_to(self.root)
             wanted = PRIVATE.isdisjoint if inside.parts else _OF_LISTINGS.intersection
@@ -104,7 +104,7 @@ class Folder:
             yield from filter(is_listing, ((inside / name).as_posix() for name in sorted(names)))
 
     def files(self, folders: Sequence[str]) -> Iterator[str]:
-        """Name the files below some folders of it, hidden and private ones left out."""
+        """Yield the names of the files below some of its folders, except hidden and private ones."""
         for folder in folders:
             for current, inner, names in os.walk(self.root / folder):
                 inner[:] = [name for name in sorted(inner) if not is_hidden(name) and name not in PRIVATE]
@@ -112,12 +112,12 @@ class Folder:
                 yield from (f"{inside}/{name}" for name in sorted(names) if not is_hidden(name))
 
     def open(self, name: str) -> BinaryIO:
-        """Open a file of it."""
+        """Open one of its files."""
         return (self.root / name).open("rb")
 
     def find(self, name: str, hint: MediaKind | None) -> Media | None:
         """Find a media file."""
-        # macOS may have unpacked Korean names decomposed.
+        # macOS may have decomposed Korean names when unpacking.
         for form in dict.fromkeys((name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD")))):
             path = self.root / form
             try:
@@ -130,7 +130,7 @@ class Folder:
         return None
 
     def location(self, name: str) -> str:
-        """Name a file of it for the user."""
+        """Return where one of its files is, for messages."""
         return str(self.root / name)
 
 
@@ -140,7 +140,7 @@ class Archive:
 
     Attributes:
         path: The archive.
-        prefix: What stands before the export's root in its names, ``""`` or ending in a slash.
+        prefix: Path of the export's root in the archive, ``""`` or ending in a slash.
     """
 
     path: Path
@@ -155,16 +155,16 @@ class Archive:
                     yield inside
 
     def listings(self) -> Iterator[str]:
-        """Name its lists of posts."""
+        """Yield the names of its lists of posts."""
         return iter(sorted(filter(is_listing, self._names())))
 
     def files(self, folders: Sequence[str]) -> Iterator[str]:
-        """Name the files below some folders of it, hidden and private ones left out."""
+        """Yield the names of the files below some of its folders, except hidden and private ones."""
         beginnings = tuple(folder + "/" for folder in folders)
         return (name for name in self._names() if name.startswith(beginnings))
 
     def open(self, name: str) -> BinaryIO:
-        """Open a file of it."""
+        """Open one of its files."""
         return archive.open_member(self.path, self.prefix + name)
 
     def find(self, name: str, hint: MediaKind | None) -> Media | None:
@@ -177,14 +177,14 @@ class Archive:
         return Media(named, self.location(name), kind or "other", archive=self.path, member=member, size=found.size)
 
     def location(self, name: str) -> str:
-        """Name a file of it for the user."""
+        """Return where one of its files is, for messages."""
         return f"{self.path}!{self.prefix}{name}"
 
 
 def folders_of_exports(path: Path) -> list[Folder]:
-    """Find the roots of exports at a folder and down to two levels below it.
+    """Find export roots at a folder or up to two levels below it.
 
-    Next to one that lists posts, those that hold only media count too: an export may come in several parts.
+    Folders with only media count if one on the same level lists posts: an export may come in several parts.
     """
     level = [path]
     for __ in range(3):
@@ -204,9 +204,9 @@ def _has_media(root: Path) -> bool:
 
 
 def _lists_posts(tree: Tree, listings: Iterable[str], has_media: bool) -> bool:
-    """Tell whether what is called like lists of posts is: in an export's folders, beside its media, or by its content.
+    """Return whether files named like lists of posts are such lists, since other programs write a media.json too.
 
-    Other programs have a media.json too.
+    They are if they are in a folder of an export or next to its media, or if they contain a post.
     """
     return any(has_media or "/" in name or _holds_post(tree, name) for name in listings)
 
@@ -220,17 +220,17 @@ def _holds_post(tree: Tree, name: str) -> bool:
 
 
 def _subfolders(path: Path) -> list[Path]:
-    # A folder may hold a million photos, of which no list is made here.
+    # scandir streams the entries: a folder may hold a million photos.
     try:
         with os.scandir(path) as inside:
             names = [one.name for one in inside if one.is_dir() and not is_hidden(one.name) and one.name not in PRIVATE]
-    except OSError:  # a folder that may not be read holds no export for us
+    except OSError:  # an unreadable folder is skipped
         return []
     return [path / name for name in sorted(names)]
 
 
 def _is_archive(name: str) -> bool:
-    # Of an archive in pieces the first is enough to tell of it.
+    # The first piece of a split archive is enough to report it.
     return name.lower().endswith((".zip", ".zip.001")) and not is_hidden(name)
 
 
@@ -244,13 +244,13 @@ def _archives(path: Path) -> list[Path]:
 
 
 def archives_of_exports(path: Path) -> list[Archive]:
-    """Find the roots of exports within a ZIP archive: what lists posts, and what only holds media.
+    """Find export roots in a ZIP archive: those that list posts and those that only hold media.
 
-    Next to one that lists posts those at the same depth count, as in folders.
+    As in folders, if any root lists posts, those with only media count only at the same depth.
 
     Raises:
-        OSError: It cannot be read.
-        zipfile.BadZipFile: It is damaged.
+        OSError: The archive cannot be read.
+        zipfile.BadZipFile: The archive is damaged.
     """
     listings: dict[str, list[str]] = {}
     media: dict[str, None] = {}
@@ -278,9 +278,9 @@ def archives_of_exports(path: Path) -> list[Archive]:
 
 
 def find_parts(paths: Sequence[Path]) -> tuple[list[Tree], list[Problem]]:
-    """Find all parts of exports at paths, in folders and archives; and the archives that are of no use, and why.
+    """Find all parts of an export in folders and archives; also return unusable archives and the reasons.
 
-    Without a single list of posts among them there are no parts.
+    If none of the parts contains a list of posts, no parts are returned.
     """
     trees: list[Tree] = []
     useless: list[Problem] = []
@@ -299,7 +299,7 @@ def find_parts(paths: Sequence[Path]) -> tuple[list[Tree], list[Problem]]:
 
 
 def _whole(folder: Folder) -> Folder:
-    """Give the export where a folder is one in it that its lists lie below."""
+    """Return the whole export if a folder is one of those in it that contain its lists."""
     root = folder.root.absolute()
     while root.name and root.name in _OF_LISTINGS | _LISTING_FOLDERS:
         root = root.parent
@@ -327,7 +327,7 @@ def _archives_within(path: Path, useless: list[Problem]) -> list[Archive]:
 
 
 def beside(paths: Sequence[Path], trees: Sequence[Tree]) -> Iterator[Problem]:
-    """Tell how many photos and videos lie at paths but in no part of an export: one problem a folder of them."""
+    """Count the photos and videos at paths that are in no part of the export, yielding one problem per folder."""
     roots = {tree.root for tree in trees if isinstance(tree, Folder)}
     for path in paths:
         shared = {path, *path.parents, *roots, *(parent for root in roots for parent in root.parents)}
@@ -348,7 +348,7 @@ def beside(paths: Sequence[Path], trees: Sequence[Tree]) -> Iterator[Problem]:
 
 
 def _is_shown(name: str) -> bool:
-    """Tell whether a path is that of a photo, raw or not, or of a video."""
+    """Return whether a path is that of a photo (RAW included) or a video, and not hidden."""
     hidden = any(map(is_hidden, name.split("/")))
     return not hidden and (sniff.of_name(name) in ("photo", "video") or sniff.extension(name) in sniff.RAW)
 
@@ -360,7 +360,7 @@ def month_of(name: str, zone: tzinfo) -> datetime | None:
 
 
 def modified(media: Media, zone: tzinfo) -> datetime | None:
-    """Tell when a file was last changed, on disk or as its archive says; ``None`` where even that cannot be had."""
+    """Return a file's modification time, from the disk or its archive; ``None`` if it cannot be read."""
     try:
         if media.path is not None:
             return datetime.fromtimestamp(media.path.stat().st_mtime, zone)
