@@ -20,7 +20,7 @@ def narrow():
 
 @pytest.fixture(scope="session")
 def brightness():
-    """A DRN-D whose label 1 looks for bright places, label 0 for dark ones, and label 2 for nothing."""
+    """A DRN-D whose label 1 responds to bright places, label 0 to dark ones, and label 2 to nothing."""
     return brightness_drn()
 
 
@@ -34,7 +34,7 @@ def brightness_drn():
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, torch.nn.Conv2d):
-                # Each place sees its own pixel and nothing around it.
+                # Each output depends only on its own pixel.
                 centre = module.kernel_size[0] // 2
                 module.weight.zero_()
                 module.weight[:, :, centre, centre] = 1 / module.in_channels

@@ -54,12 +54,12 @@ def test_the_box_is_around_the_thing(brightness, config, method, monkeypatch):
     assert all(covered(a.box, b.box) <= 0.26 for a in found for b in found if a is not b)  # boxes are rounded
 
 
-def test_nothing_is_found_where_nothing_is(brightness, config):
+def test_nothing_is_found_in_a_black_photo(brightness, config):
     assert detect(brightness, config, Image.new("RGB", (200, 160)), 1) == []
 
 
-def test_both_methods_score_alike_what_a_window_holds(brightness, config):
-    # Far from edges both see the same evenly bright pixels.
+def test_both_methods_give_similar_scores(brightness, config):
+    # Away from edges both see the same uniform pixels.
     photo = bright_square(256, 256, 0, 0, 128)
     boxes = np.array([[16, 16, 112, 112], [144, 144, 240, 240]], np.float32)
     by_map = map_scores(brightness, config, photo, boxes)
@@ -70,7 +70,7 @@ def test_both_methods_score_alike_what_a_window_holds(brightness, config):
     assert np.abs(by_map - by_window).max() < 0.15
 
 
-def test_any_network_has_the_window_and_only_drn_the_map(config):
+def test_any_network_supports_windows_and_only_drns_the_map(config):
     model = create_model("resnet18", num_classes=3).eval()
     photo = Image.new("RGB", (64, 64), "red")
     boxes = windows(64, 64)[-1:]
@@ -80,7 +80,7 @@ def test_any_network_has_the_window_and_only_drn_the_map(config):
 
 
 @pytest.mark.parametrize("method", ["map", "window"])
-def test_a_photo_that_is_too_small_is_told_so(brightness, config, method):
+def test_a_photo_that_is_too_small_is_refused(brightness, config, method):
     with pytest.raises(ImageError, match="32x200 pixels are too small to search; it takes 33 or more each way"):
         detect(brightness, config, Image.new("RGB", (32, 200)), 1, method)
 

@@ -38,7 +38,7 @@ def test_the_strongest_channels_come_first(narrow, config, sample_photos, level,
 
 
 @pytest.mark.parametrize("level", [0, 9, -1])
-def test_a_level_that_is_not_there_is_answered_with_those_that_are(narrow, config, sample_photos, level):
+def test_an_unknown_level_lists_the_known_ones(narrow, config, sample_photos, level):
     with pytest.raises(ModelError, match=rf"drn_d_22 has no level {level}; it has: 1 \(layer1\), .*8 \(layer8\)"):
         strongest_channels(narrow, config, load_image(sample_photos["flower"]), level)
 
@@ -67,6 +67,6 @@ def test_a_network_without_levels_says_so(config, sample_photos):
         strongest_channels(network, config, load_image(sample_photos["flower"]), 1)
 
 
-def test_nothing_stays_hooked(narrow, config, sample_photos):
+def test_hooks_are_removed(narrow, config, sample_photos):
     strongest_channels(narrow, config, load_image(sample_photos["flower"]), 3)
     assert not any(module._forward_hooks for module in narrow.modules())

@@ -1,7 +1,7 @@
 """Section 4 of the paper: DRN-A's dilation leaves a grid in its maps, and DRN-C's last levels remove it.
 
-Random weights of both signs make noise of every frequency, which hides what the dilation does. So each layer
-here takes random weighted means: whatever is not smooth then in a smooth photo's map, the dilation put there.
+Random weights of both signs make noise of every frequency, which hides the effect of dilation. So each layer here
+takes weighted means with random weights: anything that is not smooth in a smooth photo's map comes from dilation.
 """
 
 import numpy as np
@@ -32,7 +32,7 @@ def averaging(arch, seed):
 
 
 def grid_energy(features):
-    """Part of the maps' energy, but for their means, at the period 4 of both networks' largest dilation."""
+    """Fraction of the maps' energy, without their means, at period 4, the largest dilation of both networks."""
     rows, columns = features.shape[-2:]
     window = np.outer(np.hanning(rows), np.hanning(columns))
     waves = (features - features.mean((1, 2), keepdims=True)) * window

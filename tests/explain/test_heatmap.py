@@ -12,14 +12,14 @@ from hashtagger.models.weights import ModelConfig
 
 
 def spot(width, height, x, y, radius):
-    """A black photo with a bright spot of soft edge."""
+    """A black photo with a bright spot with a soft edge."""
     rows, columns = np.mgrid[:height, :width]
     light = 255 * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * radius**2))
     return Image.fromarray(np.repeat(light[..., None], 3, axis=2).astype(np.uint8))
 
 
 def centre(heat):
-    """Of the weight above the least value: x, y."""
+    """Centre of mass above the minimum: x, y."""
     weight = heat - heat.min()
     rows, columns = np.mgrid[: heat.shape[0], : heat.shape[1]]
     return float((weight * columns).sum() / weight.sum()), float((weight * rows).sum() / weight.sum())
@@ -30,7 +30,7 @@ def test_heat_lies_where_the_thing_is(brightness, config, x, y):
     heat = heat_map(brightness, config, spot(300, 200, x, y, 30), 1)
     assert heat.shape == (200, 300)
     assert heat.dtype == np.float32
-    # A place of the map is 25 pixels of this photo: a map laid on by pixel centres would be 11 off.
+    # A cell of the map covers 25 pixels of this photo, so a map aligned by pixel centres would be off by 11.
     assert centre(heat) == pytest.approx((x, y), abs=3)
 
 
@@ -47,7 +47,7 @@ def test_an_upright_photo_has_an_upright_map(brightness, config, tmp_path):
     photo = spot(300, 200, 230, 60, 30)
     turned = photo.transpose(Image.Transpose.ROTATE_90)
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be seen upright, turn clockwise
+    exif[0x0112] = 6  # rotate clockwise to display upright
     turned.save(tmp_path / "turned.png", exif=exif)
     straight = heat_map(brightness, config, photo, 1)
     assert np.allclose(heat_map(brightness, config, load_image(tmp_path / "turned.png"), 1), straight, atol=1e-5)

@@ -34,9 +34,10 @@ def folders(tmp_path_factory, sample_photos):
 
 @pytest.fixture
 def recipe():
-    """Everything on, on a network of 16 channels.
+    """All extras on, for a network of 16 channels.
 
-    Of fewer, oneDNN's backward pass writes past its buffer where AVX-512 is (uxlfoundation/oneDNN#6035), and crashes.
+    With fewer channels oneDNN's backward pass writes past its buffer on CPUs with AVX-512 and crashes
+    (uxlfoundation/oneDNN#6035).
     """
     return Recipe(
         vocabulary="",

@@ -43,14 +43,14 @@ def test_flip_and_erase(flower):
     assert 0.01 < changed.mean() < 0.4
 
 
-def test_rescale_takes_the_sharpness(flower):
+def test_rescaling_removes_detail(flower):
     def detail(recipe):
         return np.abs(np.diff(Augment(recipe, 128)(flower).astype(int))).mean()
 
     assert detail(Recipe(rescale=1.0, rescale_to=(24, 24))) < 0.6 * detail(Recipe())
 
 
-def test_boxes_lie_inside_and_cover_the_area_asked_for():
+def test_boxes_lie_inside_and_cover_the_given_area():
     random.seed(0)
     for width, height in ((160, 240), (300, 160)):
         for _draw in range(200):
@@ -62,7 +62,7 @@ def test_boxes_lie_inside_and_cover_the_area_asked_for():
 
 @pytest.mark.parametrize("kind", ["mixup", "cutmix"])
 def test_targets_are_mixed_as_the_pixels_are(kind):
-    # Each photo is of one value, and its target says which: the mixed pixels' mean must be the target's.
+    # Each photo has a single value, which its target encodes, so the mean of the mixed pixels must match the target.
     values = torch.arange(8.0)
     pixels = values.view(-1, 1, 1, 1).expand(-1, 3, 20, 20)
     random.seed(1)

@@ -24,7 +24,7 @@ def test_small_classes_are_filled_up_and_large_ones_left(photos, recipe, tmp_pat
     for photo in new:
         with Image.open(photo.path) as image:
             assert (image.size, image.mode) == ((32, 32), "RGB")
-    # Each of another photo, while there are more photos than variations.
+    # Each from a different photo, because there are more photos than variations.
     assert len({photo.path.stem.split("-")[1] for photo in new}) == 5
 
 
@@ -41,7 +41,7 @@ def test_variations_vary_and_a_second_run_gives_the_same(photos, recipe, tmp_pat
     assert [photo.path.read_bytes() for photo in second] == [photo.path.read_bytes() for photo in first]
 
 
-def test_files_of_a_run_that_was_stopped_are_written_over(photos, recipe, tmp_path):
+def test_files_of_an_interrupted_run_are_overwritten(photos, recipe, tmp_path):
     recipe = dataclasses.replace(recipe, balance_to=21)
     flowers = [photo for photo in photos if photo.key == "flower"]
     (first,) = write_variations(flowers, recipe, tmp_path, anew=True)
@@ -49,7 +49,7 @@ def test_files_of_a_run_that_was_stopped_are_written_over(photos, recipe, tmp_pa
     first.path.write_bytes(whole[:300])
     write_variations(flowers, recipe, tmp_path, anew=True)
     assert first.path.read_bytes() == whole
-    # Another photo of the same name.
+    # Another photo with the same name.
     palace = next(photo for photo in photos if photo.key == "palace" and photo.path.stem == flowers[0].path.stem)
     changed = [dataclasses.replace(flowers[0], path=palace.path), *flowers[1:]]
     (second,) = write_variations(changed, recipe, tmp_path, anew=True)
@@ -57,7 +57,7 @@ def test_files_of_a_run_that_was_stopped_are_written_over(photos, recipe, tmp_pa
     assert second.path.read_bytes() != whole
 
 
-def test_what_cannot_be_read_is_not_varied(recipe, tmp_path):
+def test_unreadable_photos_are_not_varied(recipe, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"")
     recipe = dataclasses.replace(recipe, balance_to=3)

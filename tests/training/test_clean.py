@@ -18,7 +18,7 @@ from hashtagger.training.dataset import read_photos
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """An untrained network: its colours alone tell flower from palace."""
+    """An untrained network, whose features differ enough by colour to separate flower from palace."""
     options = {"channels": [8, 8, 8, 16, 16, 16, 16, 16]}
     torch.manual_seed(0)
     network = create_model("drn_c_26", num_classes=2, **options)
@@ -37,7 +37,7 @@ def page_of_text():
 
 @pytest.fixture
 def planted(folders, tmp_path):
-    """Class folders with a wrong file of each kind."""
+    """Class folders with one planted fault of each kind."""
     data = tmp_path / "data"
     shutil.copytree(folders, data)
     shutil.copy(data / "flower" / "03.png", data / "flower" / "copy.png")
@@ -116,7 +116,7 @@ def test_a_manifests_other_fields_are_kept_and_training_gives_way_to_validation(
     assert all(photo.path.is_file() for photo in read_photos(out))
 
 
-def test_a_photo_that_is_listed_twice_is_no_twin_of_itself(folders, weights, tmp_path):
+def test_a_photo_that_is_listed_twice_is_not_a_duplicate_of_itself(folders, weights, tmp_path):
     entries = [{"file": str(photo.path), "key": photo.key} for photo in read_photos(folders)]
     manifest = tmp_path / "photos.jsonl"
     manifest.write_text("\n".join(map(json.dumps, entries * 2)), encoding="utf-8")
@@ -131,14 +131,14 @@ def test_a_photo_that_is_listed_twice_is_no_twin_of_itself(folders, weights, tmp
     assert apply_findings(manifest, tmp_path / "out")["relabelled"] == 2
 
 
-def test_names_of_files_that_are_no_text_are_found_and_applied(folders, weights, tmp_path):
+def test_file_names_that_are_not_utf8_are_found_and_applied(folders, weights, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(folders, data)
     odd = "flower/\udcb2\u2028.png"
     try:
         shutil.copy(data / "flower" / "03.png", data / odd)
     except OSError:
-        pytest.skip("this file system takes only text for names")
+        pytest.skip("this file system only takes UTF-8 names")
     clean(data, tmp_path / "out", weights=weights)
     lines = (tmp_path / "out" / "findings.jsonl").read_text(encoding="utf-8").split("\n")
     (found,) = (entry for entry in map(json.loads, filter(None, lines)) if entry["kind"] == "duplicate")
@@ -206,7 +206,7 @@ def bannered(photo):
     return photo
 
 
-def test_what_is_drawn_is_print_and_photos_are_not(sample_photos):
+def test_drawn_pictures_are_text_and_photos_are_not(sample_photos):
     pictures = {
         "page": page_of_text(),
         "list": drawn((540, 960), 12, 75, 22, "white", "black"),
@@ -269,7 +269,7 @@ def test_the_command(planted, weights, tmp_path):
     reviewed = (tmp_path / "out" / "findings.jsonl").read_bytes()
     result = CliRunner().invoke(group, arguments)
     assert result.exit_code == 1
-    assert "findings.jsonl: is there already; add --apply" in result.stderr
+    assert "findings.jsonl: already exists; add --apply" in result.stderr
     assert (tmp_path / "out" / "findings.jsonl").read_bytes() == reviewed
     result = CliRunner().invoke(group, [*arguments, "--apply"])
     assert "32 photos kept, 3 dropped, 0 relabelled" in result.stdout

@@ -29,14 +29,14 @@ def quick(recipe):
 
 
 def untrained(recipe, folder):
-    """Write weights of a recipe's network, for `flower` and `palace`."""
+    """Save an untrained network of a recipe, for `flower` and `palace`."""
     path, options = folder / "start.safetensors", dict(recipe.model_options)
     network = create_model(recipe.model, num_classes=2, **options)
     save_weights(path, network, ModelConfig(recipe.model, "", ("flower", "palace"), 32, model_args=options))
     return path
 
 
-def test_macs_are_those_counted_by_hand():
+def test_macs_match_a_count_by_hand():
     recipe = Recipe(model="sequential_cnn", sizes=(128,), epochs=(1,))
     by_hand = 9 * 32 * (128**2 * 3 + (64**2 + 32**2 + 16**2 + 8**2 + 4**2) * 32)
     assert count_macs(recipe, 17) == by_hand + 128 * 17
@@ -75,11 +75,11 @@ def test_the_same_photos_side_by_side(folders, quick, tmp_path):
     for name in ("comparison.png", "scatter.png"):
         with Image.open(out / name) as image:
             assert image.width > 300
-    with pytest.raises(TrainingError, match=r"narrow: is there already; choose another folder"):
+    with pytest.raises(TrainingError, match=r"narrow: already exists; choose another folder"):
         compare(folders, out, {"narrow": quick}, devices="cpu")
 
 
-def test_each_starts_from_the_weights_that_are_given(folders, quick, tmp_path):
+def test_each_try_starts_from_the_given_weights(folders, quick, tmp_path):
     still = dataclasses.replace(quick, learning_rate=0.0, epochs=(1,))
     start = untrained(quick, tmp_path)
     compare(folders, tmp_path / "out", {"a": still, "b": still}, init=start, devices="cpu")
@@ -89,7 +89,7 @@ def test_each_starts_from_the_weights_that_are_given(folders, quick, tmp_path):
         assert all(torch.equal(before[key], after[key]) for key in before)
 
 
-def test_one_device_compares(folders, quick, tmp_path, monkeypatch):
+def test_compare_uses_one_device(folders, quick, tmp_path, monkeypatch):
     asked = []
 
     def started(*_given, devices, **_settings):
@@ -106,7 +106,7 @@ def test_one_device_compares(folders, quick, tmp_path, monkeypatch):
             compare(folders, tmp_path, {"a": quick}, devices=devices)
 
 
-def test_what_cannot_be_trained_is_said_before_anything_is(folders, quick, tmp_path):
+def test_untrainable_recipes_are_refused_before_any_training(folders, quick, tmp_path):
     for recipe, error, said in (
         (dataclasses.replace(quick, model="no_such_net"), ModelError, "no network 'no_such_net'"),
         (dataclasses.replace(quick, model="inception_v3", model_options={}), TrainingError, "inception_v3 .* 32 px"),

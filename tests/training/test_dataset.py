@@ -44,7 +44,7 @@ def test_class_folders_are_read_without_hidden_files(folders):
             [("dog", s) for s in ("train", "val_other", "val")],
         ),
         (["test/cat/1.png", "validation/cat/2.png"], [("cat", "test"), ("cat", "val")]),
-        # A class of that name, beside others or with nothing below it, is a class.
+        # A folder with the name of a split is a class if it is beside other classes or has no subfolders.
         (["test/2024/1.png", "dog/2.png"], [("dog", ""), ("test", "")]),
         (["train/1.png", "test/2.png"], [("test", ""), ("train", "")]),
     ],
@@ -57,18 +57,18 @@ def test_folders_of_splits_are_told_from_classes(tmp_path, files, expected):
 
 
 @pytest.mark.parametrize("written", ["recipe.toml", "report.json", "comparison.md", "findings.jsonl"])
-def test_what_lies_in_no_class_folder_or_an_earlier_runs_is_not_used_and_said(tmp_path, caplog, written):
+def test_photos_outside_class_folders_or_of_an_earlier_run_are_ignored_with_a_warning(tmp_path, caplog, written):
     for file in ("dog/1.png", "dog/puppy/2.png", "beside.png", "runs/mine/curves.png", "runs/mine/report/labels.png"):
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_bytes(b"x")
     (tmp_path / "runs" / "mine" / written).write_bytes(b"")
     assert [(photo.path.name, photo.key) for photo in read_photos(tmp_path)] == [("1.png", "dog"), ("2.png", "dog")]
-    said = "not used, as they lie in no class folder or in that of an earlier run: 3 photos"
+    said = "ignored because they are not in a class folder or belong to an earlier run: 3 photos"
     assert caplog.messages == [said]
 
 
 @pytest.mark.parametrize("place", ["", "train"])
-def test_class_folders_without_photos_or_behind_a_link_are_said(folders, tmp_path, caplog, place):
+def test_empty_or_linked_class_folders_are_warned_about(folders, tmp_path, caplog, place):
     data = tmp_path / "data"
     shutil.copytree(folders, data / place)
     (data / place / "empty").mkdir()
@@ -100,12 +100,12 @@ def test_keys_are_composed_however_a_folder_or_manifest_writes_them(tmp_path, fo
     assert read_photos(tmp_path) == [Photo(tmp_path / "1.png", "꽃", also=("봄",))]
 
 
-def test_a_manifest_holds_any_name_of_a_file(tmp_path):
+def test_a_manifest_holds_any_file_name(tmp_path):
     photos = [Photo(tmp_path / name, "dog", "val") for name in ("\udcb2\udcc9.png", "a\u2028b\x85c.png", "봄.png")]
     write_manifest(photos, tmp_path / "manifest.jsonl")
     assert read_photos(tmp_path) == photos
     raw = json.dumps({"file": "a\u2028b\x85c.png", "key": "dog"}, ensure_ascii=False)
-    # As Windows' Notepad writes it.
+    # As Notepad on Windows writes it.
     (tmp_path / "manifest.jsonl").write_text(raw + "\r\n" + raw, encoding="utf-8-sig")
     assert len(read_photos(tmp_path)) == 2
 
@@ -131,7 +131,7 @@ def test_a_wrong_line_of_a_manifest_is_named(tmp_path, line):
         read_photos(path)
 
 
-def test_what_holds_no_photos_is_refused(tmp_path, folders):
+def test_data_without_photos_is_refused(tmp_path, folders):
     with pytest.raises(TrainingError, match="no such folder"):
         read_photos(tmp_path / "absent")
     with pytest.raises(TrainingError, match="no photos"):
@@ -183,7 +183,7 @@ def test_one_sources_photos_stay_on_one_side_on_demand(folders):
 
 
 def test_sources_are_shared_out_near_to_what_is_wanted(folders):
-    """Of 20 flowers from sources of 10, 6 and 4 those 6, though taking the 10 is nearer than taking none."""
+    """Of sources of 10, 6 and 4 flowers the 6 are taken, though taking the 10 first is closer than taking none."""
     flowers = [photo for photo in read_photos(folders) if photo.key == "flower"]
     photos = [
         replace(photo, source=source) for photo, source in zip(flowers, "a" * 10 + "b" * 6 + "c" * 4, strict=True)
@@ -199,7 +199,7 @@ def test_where_no_photo_is_of_val_it_is_drawn_from_train_alone(folders):
     drawn = split_photos([replace(photo, split=photo.split or "train") for photo in photos], 0.3, seed=0)
     assert Counter(photo.split for photo in drawn) == {"train": 19, "val": 8, "test": 3}
     assert [photo.split == "test" for photo in drawn] == [photo.split == "test" for photo in photos]
-    # Those without a split beside others with one are of no side.
+    # Without a photo of train there is nothing to draw from.
     assert split_photos(photos, 0.3, seed=0) == photos
 
 

@@ -26,7 +26,7 @@ from hashtagger.training.train import train
 
 RECIPE = Recipe(
     vocabulary="",
-    model="convnext_atto",  # without batch norm, whose statistics are each process's own on CPUs
+    model="convnext_atto",  # no batch norm, whose statistics are not synchronized on CPUs
     model_options={"depths": [1, 1, 1, 1], "dims": [8, 8, 8, 8]},
     sizes=(32,),
     epochs=(3,),
@@ -38,7 +38,7 @@ RECIPE = Recipe(
 
 
 def train_in_two(data, out):
-    """Run the command on two processes of half the batch."""
+    """Run the command on two processes with half the batch each."""
     recipe_file = out.with_suffix(".toml")
     recipe_file.write_text(dataclasses.replace(RECIPE, batch=10).to_toml(), encoding="utf-8")
     command = [sys.executable, "-m", "hashtagger", "train", data, "--recipe", recipe_file, "--out", out]
@@ -76,7 +76,7 @@ def test_two_processes_learn_what_one_learns(folders, tmp_path):
             network = one["state_dict"]["network." + name.removeprefix("average.")]
             moved = max(moved, float((network - tensor).abs().max()))
     assert moved > 1e-3, "nothing was learned"
-    # The second process meets it, and the first writes it down.
+    # The second process encounters it, and the first records it.
     assert list(two["problems"]) == list(one["problems"]) == [f"{broken.path}: empty"]
     for row, same in zip(one["history"], two["history"], strict=True):
         assert abs(row["val_loss"] - same["val_loss"]) < 1e-4
@@ -86,7 +86,7 @@ def test_two_processes_learn_what_one_learns(folders, tmp_path):
 @pytest.mark.parametrize(
     ("photos", "batch", "devices"), [(21, 10, 1), (21, 10, 2), (100, 32, 2), (30, 4, 3), (5, 8, 2)]
 )
-def test_the_learning_rate_falls_over_the_steps_that_there_are(photos, batch, devices, recipe):
+def test_steps_per_epoch_match_the_distributed_sampler(photos, batch, devices, recipe):
     loader = training_loader([Photo(Path("a"), "dog")] * photos, Augment(recipe, 24), batch=batch, balance=0.5, seed=0)
     shared = DistributedSamplerWrapper(loader.sampler, num_replicas=devices, rank=0)
     each = DataLoader(loader.dataset, batch_size=loader.batch_size, sampler=shared)

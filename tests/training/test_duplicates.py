@@ -56,8 +56,8 @@ def test_groups_of_files(folders, tmp_path, capfd):
     (tmp_path / "broken.jpg").write_bytes(b"")
     files = [*paths, copy, tmp_path / "broken.jpg"]
     assert duplicate_groups(files) == [0, 1, 2, 3, 2, 5]
-    assert capfd.readouterr().err == "", "a bar where there is no terminal"
-    # Once more after a file was changed.
+    assert capfd.readouterr().err == "", "a progress bar without a terminal"
+    # Again after a file has changed.
     Image.open(paths[1]).save(copy, quality=80)
     os.utime(copy, ns=(0, 0))
     assert duplicate_groups(files) == [0, 1, 2, 3, 1, 5]

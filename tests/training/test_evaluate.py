@@ -24,7 +24,7 @@ from hashtagger.vocabulary import Label
 
 @pytest.fixture(scope="module")
 def weights(folders, tmp_path_factory):
-    """Weights that know flower from palace fairly well, with a logit scale that makes them far too sure."""
+    """Weights that separate flower from palace fairly well, with logits scaled up so that they are overconfident."""
     out = tmp_path_factory.mktemp("weights")
     recipe = Recipe(
         vocabulary="",
@@ -63,20 +63,20 @@ def manifest_of_all(folders, tmp_path_factory):
 
 @pytest.fixture
 def manifest(manifest_of_all, tmp_path):
-    """A copy of one's own."""
+    """A copy that the test may change."""
     return Path(shutil.copy(manifest_of_all, tmp_path))
 
 
 @pytest.fixture(scope="module")
 def measured(manifest_of_all, weights, tmp_path_factory):
-    """A whole evaluation: what it gives, and its folder."""
+    """A complete evaluation: its result and its folder."""
     out = tmp_path_factory.mktemp("report")
     return evaluate(manifest_of_all, out, weights), out
 
 
 @pytest.fixture(autouse=True)
 def without_figures(measured, monkeypatch):
-    """Drawing takes longer than all else; once is enough."""
+    """Skip drawing, which is slow and tested once, by ``measured``."""
     for name in vars(plots):
         if name.startswith("draw_"):
             monkeypatch.setattr(plots, name, lambda *_given: None)
@@ -142,7 +142,7 @@ def test_calibration_goes_into_the_weights_and_nothing_else_changes(weights, man
     abstention = report["sets"]["val"]["abstention"]
     assert abstention["at_weights_threshold"]["threshold"] == abstention["at_90_percent_precision"]["threshold"]
     precision = abstention["at_weights_threshold"]["precision"]
-    # Fitted on this very set: what is said is right nine times in ten, and something is said.
+    # Fitted on this very set, so the precision is reached with some coverage.
     assert precision["value"] >= 0.9
     assert abstention["at_weights_threshold"]["coverage"]["value"] > 0
     assert evaluate(manifest, tmp_path / "again", path)["sets"]["val"] == report["sets"]["val"]
@@ -165,7 +165,7 @@ def test_calibration_keeps_the_type_of_the_weights_and_renews_their_checksum(wei
     assert sums.read_text().endswith(f"{'1' * 64}  another\n")
 
 
-def test_weights_that_will_say_nothing_are_said(weights, manifest, tmp_path, caplog):
+def test_weights_that_never_reach_the_precision_are_warned_about(weights, manifest, tmp_path, caplog):
     path = tmp_path / "mute.safetensors"
     network, config = load_weights(weights)
     with torch.no_grad():
@@ -173,7 +173,7 @@ def test_weights_that_will_say_nothing_are_said(weights, manifest, tmp_path, cap
         network.fc.bias.zero_()
     save_weights(path, network, config)
     assert evaluate(manifest, tmp_path / "out", path, calibrate="val")["threshold"] == 1.0
-    said = f"nine in ten right of what is said on val; {path} says nothing unless a lower threshold is given"
+    said = f"no threshold reaches 90% precision on val; {path} says nothing unless a lower threshold is given"
     assert said in caplog.text
 
 
@@ -201,13 +201,13 @@ def test_the_interval_of_a_rare_label_comes_from_draws_that_hold_it():
     assert labels["absent"] == {"photos": 0, "precision": None, "recall": None, "f1": None}
     for rate in ("precision", "recall", "f1"):
         assert labels["rare"][rate] == {"value": 1, "low": 1, "high": 1}
-    # What is never said of photos that are there stays wrong.
+    # A label that is never predicted has rates of 0.
     missed = _by_label(truth, np.ones_like(truth), ["rare", "common", "absent"])["rare"]
     assert missed["precision"] == missed["recall"] == {"value": 0, "low": 0, "high": 0}
 
 
 def test_figures_name_labels_by_their_tags(folders, weights, tmp_path, monkeypatch):
-    """Those in the file, where no vocabulary is at hand."""
+    """The tags come from the file if its vocabulary is not installed."""
     path = tmp_path / "tagged.safetensors"
     network, config = load_weights(weights)
     labels = (Label("flower", "꽃밭", "Flower bed"), Label("palace", "궁궐", "Palace"))
@@ -252,7 +252,7 @@ def test_photos_that_the_run_learned_from_are_left_out_unless_a_split_says_other
 ):
     report = evaluate(folders, tmp_path, weights)
     assert report["sets"]["all"]["photos"] == 9
-    assert f"{weights.with_name('photos.jsonl')}: 21 of the photos were learned from and are left out" in caplog.text
+    assert f"{weights.with_name('photos.jsonl')}: 21 of the photos were used for training" in caplog.text
     photos = [dataclasses.replace(photo, split="seen") for photo in read_photos(folders)]
     write_manifest(photos, tmp_path / "seen.jsonl")
     assert evaluate(tmp_path / "seen.jsonl", tmp_path, weights)["sets"]["seen"]["photos"] == 30

@@ -7,7 +7,7 @@ from hashtagger.training import metrics
 
 @pytest.fixture
 def answers():
-    """500 photos of 6 labels, logits that are honest at temperature 1."""
+    """500 photos of 6 labels, with logits that are calibrated at temperature 1."""
     generator = np.random.default_rng(0)
     logits = generator.normal(0, 1.5, (500, 6))
     cumulated = metrics.softmax(logits).cumsum(axis=1)
@@ -83,7 +83,7 @@ def test_threshold_is_the_lowest_that_keeps_the_precision():
     assert np.allclose(precision, [1, 1, 2 / 3, 3 / 4, 3 / 5])
 
 
-def test_photos_of_one_confidence_are_said_together():
+def test_no_threshold_separates_photos_of_equal_confidence():
     hit = np.array([True, False, True])
     assert metrics.fit_threshold(np.array([0.5, 0.5, 0.4]), hit, 0.9) == 1.0
 

@@ -24,14 +24,14 @@ def test_bundled_recipes_load_and_survive_being_written(name, tmp_path):
         {"clip": math.inf, "learning_rate": 1e-7},
     ],
 )
-def test_whatever_a_recipe_says_survives_being_written(tmp_path, recipe, changes):
+def test_any_recipe_survives_being_written(tmp_path, recipe, changes):
     recipe = dataclasses.replace(recipe, **changes)
     path = tmp_path / "recipe.toml"
     path.write_text(recipe.to_toml(), encoding="utf-8")
     assert load_recipe(path) == recipe
 
 
-def test_a_byte_order_mark_is_passed_over(tmp_path):
+def test_a_byte_order_mark_is_ignored(tmp_path):
     path = tmp_path / "recipe.toml"
     path.write_text("batch = 3", encoding="utf-8-sig")
     assert load_recipe(path) == Recipe(batch=3)
@@ -53,11 +53,11 @@ def test_size_at_goes_through_the_stages():
         ("batch = 'many'", "batch = 'many'"),
         ("batch = true", "batch = True"),
         ("sizes = [32.5]", "sizes"),
-        ("sizes = [32, 64]", "must be as many"),
+        ("sizes = [32, 64]", "must be positive and of the same length"),
         ("loss = 'sigmoid'\nteachers = ['a.safetensors']", "teachers"),
         ("teachers = [1]", "teachers = [1]"),
         ("loss = 'hinge'", "softmax, sigmoid"),
-        ("epochs = [0]", "epochs [0] must be as many, and positive"),
+        ("epochs = [0]", "epochs [0] must be positive and of the same length"),
         ("batch = 1", "batch = 1 must lie in 2..inf"),
         ("learning_rate = inf", "learning_rate = inf must lie in 0..1000"),
         ("seed = 1000000000000000", "seed = 1000000000000000 must lie in"),
@@ -80,7 +80,7 @@ def test_a_wrong_file_is_refused_in_one_line(tmp_path, text, said):
     assert said in str(raised.value)
 
 
-def test_an_unknown_name_tells_the_known_ones(tmp_path):
+def test_an_unknown_name_lists_the_known_ones(tmp_path):
     with pytest.raises(TrainingError, match="hashtags_ko_cpu"):
         load_recipe("nothing")
     with pytest.raises(TrainingError, match=r"absent\.toml: no such file"):

@@ -1,4 +1,4 @@
-"""A label set of one's own, from a folder of photos to the command that uses it, and what the studies' recipes add."""
+"""A custom label set, from a folder of photos to the command that uses it, and the recipes of the studies."""
 
 import dataclasses
 import json
@@ -27,7 +27,7 @@ def quick(recipe):
 
 @pytest.fixture
 def gardens(folders, tmp_path):
-    """Three classes of which one has 2 photos, and a fourth that is no label of the vocabulary."""
+    """Three classes, one of them with 2 photos, and a fourth that is not a label of the vocabulary."""
     data = tmp_path / "data"
     shutil.copytree(folders, data)
     for key, start, count in (("hedge", 0, 2), ("fence", 2, 3)):
@@ -55,7 +55,7 @@ def test_a_fresh_vocabulary_is_trained_and_used_without_touching_code(gardens, q
     config = read_config(out / "weights.safetensors")
     assert (config.vocabulary, config.keys) == ("garden", ("flower", "hedge", "palace"))
     assert [label.tag for label in config.labels] == ["꽃밭", "울타리", "궁궐"]
-    # Measured on what was held out, and on that alone.
+    # Measured on the held-out photos only.
     kept = [photo for photo in read_photos(out / "photos.jsonl") if photo.split == "val"]
     report = json.loads((out / "report" / "report.json").read_text(encoding="utf-8"))
     assert report["sets"]["val"]["photos"] == len(kept) < 25
@@ -90,7 +90,7 @@ def test_other_keys_and_labels_of_few_photos_teach_what_fits_none(gardens, quick
     assert config.keys == ("flower", "palace")
     photos = read_photos(tmp_path / "run" / "photos.jsonl")
     assert Counter(photo.key for photo in photos) == {"flower": 20, "palace": 5, OTHER: 5}
-    # Written for what trains alone.
+    # Written for training photos only.
     assert run["photos"]["train"]["palace"] == 10
     variations = list((tmp_path / "run" / "variations").rglob("*.jpg"))
     assert len(variations) == 10 - (5 - run["photos"]["val"]["palace"]) > 0
@@ -115,7 +115,7 @@ def test_another_network_comes_with_its_own_preprocessing():
     assert other.model_options == {}
     assert adapt(recipe, "inception_v3", None, None).mean == (0.5, 0.5, 0.5)
     assert adapt(recipe, "drn_c_26", None, None) == recipe
-    with pytest.raises(ModelError, match="no network 'resnet5000'; alike: .*resnet"):
+    with pytest.raises(ModelError, match="no network 'resnet5000'; similar: .*resnet"):
         adapt(recipe, "resnet5000", None, None)
 
 

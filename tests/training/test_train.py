@@ -36,7 +36,7 @@ class KilledError(Exception):
 
 
 def kill_at(monkeypatch, epoch):
-    """Let the next run end as that epoch, from 0, begins."""
+    """Make the next run fail at the start of that epoch, counted from 0."""
     start = Tagger.on_train_epoch_start
 
     def killed(self):
@@ -50,7 +50,7 @@ def kill_at(monkeypatch, epoch):
 
 @pytest.fixture(scope="module")
 def finished(folders, tmp_path_factory, request):
-    """One whole run, and its recipe."""
+    """One complete run: its result, recipe and folder."""
     recipe = Recipe(
         vocabulary="",
         model_options={"channels": [16, 16, 16, 16, 16, 16, 16, 16]},
@@ -75,7 +75,7 @@ def test_a_run_leaves_all_that_it_should(finished, folders):
     with (out / "metrics.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(row["epoch"], row["size"]) for row in rows] == [("1", "24"), ("2", "32"), ("3", "32")]
-    # The last step's rate is small; 0 would be that of a step that comes no more.
+    # The rate of the last step is small but not 0, which would be that of a step after the end.
     assert all(float(row["learning_rate"]) > 0 for row in rows)
     assert load_recipe(out / "recipe.toml") == recipe
     assert json.loads((out / "run.json").read_text(encoding="utf-8"))["best"] == run["best"]
@@ -110,7 +110,7 @@ def test_a_killed_run_resumes_exactly_and_the_seed_decides(finished, folders, tm
     assert state(run)["epoch"] == 0
     with pytest.raises(TrainingError, match="--resume"):
         train(data, run, recipe, devices="cpu")
-    # What came to the data since is no part of the run, and what the command line says is passed over.
+    # Photos that were added to the data since, and the recipe that is passed, are ignored.
     shutil.copy(data / "palace" / "00.png", data / "flower" / "new.png")
     train(data, run, dataclasses.replace(recipe, seed=5), resume=True, devices="cpu")
     whole, resumed = state(out), state(run)
@@ -123,7 +123,7 @@ def test_a_killed_run_resumes_exactly_and_the_seed_decides(finished, folders, tm
 
 
 def test_a_killed_run_resumes_at_the_rate_that_its_plateau_had_come_to(folders, tmp_path, recipe, monkeypatch):
-    # So small a rate that nothing gets better.
+    # The rate is so small that validation does not improve.
     recipe = dataclasses.replace(
         recipe, **SMALLEST, sizes=(24,), epochs=(3,), schedule="plateau", patience=0, learning_rate=1e-6
     )
@@ -161,27 +161,27 @@ def test_a_run_is_one_commands_and_ends_at_sigterm_as_at_ctrl_c(folders, tmp_pat
     assert "learning 2 labels (photos of each): flower 14, palace 7\n" in text
     assert "epoch 1 of 1000: loss " in text
     assert "epoch 0" not in text.lower()
-    assert "\r" not in text, "a bar where there is no terminal"
+    assert "\r" not in text, "a progress bar without a terminal"
     assert f"{out}: stopped; the same command with --resume goes on" in text
     assert "Traceback" not in text
 
 
-def test_one_label_is_none_to_learn(folders, tmp_path, recipe):
+def test_a_single_label_is_refused(folders, tmp_path, recipe):
     photos = [photo for photo in read_photos(folders) if photo.key == "flower"]
     write_manifest([*photos, dataclasses.replace(photos[0], key="other")], tmp_path / "photos.jsonl")
     with pytest.raises(TrainingError, match=r"photos.jsonl: only one label \(flower\)"):
         train(tmp_path / "photos.jsonl", tmp_path / "run", recipe, devices="cpu")
 
 
-def test_what_the_recipe_gets_wrong_is_said_before_photos_are_read(tmp_path, recipe):
-    """The data is not even there."""
+def test_mistakes_in_the_recipe_are_reported_before_photos_are_read(tmp_path, recipe):
+    """The data does not even exist."""
     (tmp_path / "broken.safetensors").write_bytes(b"x")
     vit = {"model": "vit_tiny_patch16_224", "model_options": {}}
     for changes, settings, said in (
         (vit, {}, r"vit_tiny_patch16_224 does not take photos of (24|32) px: Input height"),
         ({**vit, "sizes": (224, 224), "image_size": 64}, {}, "does not take photos of 64 px"),
         ({"teachers": (str(tmp_path / "broken.safetensors"),)}, {}, "broken.safetensors: truncated"),
-        ({"model": "drn_c_62"}, {}, "no network 'drn_c_62'; alike: "),
+        ({"model": "drn_c_62"}, {}, "no network 'drn_c_62'; similar: "),
         ({"precision": "8-bit"}, {}, "8-bit"),
         ({}, {"init": tmp_path / "broken.safetensors"}, "broken.safetensors: truncated"),
         ({}, {"strategy": "telepathy"}, "telepathy"),
@@ -199,10 +199,10 @@ def test_another_seed_gives_another_network(finished, folders, tmp_path):
 
 
 def test_a_run_that_stopped_early_has_ended(folders, tmp_path, recipe, monkeypatch, capfd):
-    """With a sigmoid, AdamW and a plateau."""
+    """With the sigmoid loss, AdamW and the plateau schedule."""
     recipe = dataclasses.replace(
         recipe,
-        # Without batch norm, whose statistics move at a learning rate of 0 too.
+        # Without batch norm, whose statistics change even at a learning rate of 0.
         **SMALLEST,
         sizes=(24,),
         epochs=(9,),
@@ -219,10 +219,10 @@ def test_a_run_that_stopped_early_has_ended(folders, tmp_path, recipe, monkeypat
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     capfd.readouterr()
     assert train(folders, tmp_path, recipe, resume=True, devices="cpu") == json.loads(json.dumps(run))
-    said = f"{tmp_path}: has ended after epoch 3; to train on, give another folder, and its weights to --init\n"
+    said = f"{tmp_path}: finished after epoch 3; to train on, choose another folder and pass these weights to --init\n"
     assert capfd.readouterr().err == said
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
-    # What went before does not make a run that was begun anew in the folder an ended one.
+    # A new run in the same folder does not count as finished because of the earlier one.
     shutil.rmtree(tmp_path / "checkpoints")
     kill_at(monkeypatch, 1)
     with pytest.raises(KilledError):
@@ -292,7 +292,7 @@ def test_init_takes_over_what_fits(finished, tmp_path, recipe):
     assert torch.equal(network.conv1.weight, given.conv1.weight)
     two = create_model("drn_c_26", num_classes=2, **recipe.model_options)
     assert init_weights(two, out / "weights.safetensors", config.keys) == []
-    # As many labels, but others.
+    # Other labels, but as many.
     assert init_weights(two, out / "weights.safetensors", ("hedge", "palace")) == ["fc.weight", "fc.bias"]
     (tmp_path / "broken.safetensors").write_bytes(b"x" * 20)
     with pytest.raises(WeightsError, match="broken"):
@@ -300,8 +300,8 @@ def test_init_takes_over_what_fits(finished, tmp_path, recipe):
 
 
 @pytest.mark.parametrize("model", ["resnet50", "sequential_cnn", "mobilenetv2_100"])
-def test_weights_of_another_network_are_no_start(finished, model):
-    """Though a bias of the classifier, or counts of batches, have the same name and shape."""
+def test_weights_of_another_network_are_refused(finished, model):
+    """Even if the classifier's bias, or batch norm counters, match in name and shape."""
     _run, _recipe, out = finished
     with torch.device("meta"):
         network = create_model(model, num_classes=2)
@@ -309,21 +309,21 @@ def test_weights_of_another_network_are_no_start(finished, model):
         init_weights(network, out / "weights.safetensors", ("flower", "palace"))
 
 
-def test_a_teacher_pulls_its_pupil_to_its_answers(finished, folders, tmp_path, recipe):
+def test_a_student_learns_the_predictions_of_its_teacher(finished, folders, tmp_path, recipe):
     _run, _recipe, out = finished
     teacher, config = load_weights(out / "weights.safetensors")
     with torch.no_grad():
         teacher.fc.weight.zero_()
         teacher.fc.bias.copy_(torch.tensor([0.0, 8.0]))
     path = tmp_path / "teacher.safetensors"
-    # Whatever it sees this teacher says "palace", with half the logits that it has.
+    # This teacher always predicts "palace"; the temperature halves its logits.
     save_weights(path, teacher, dataclasses.replace(config, temperature=2.0))
     plain = dataclasses.replace(recipe, **SMALLEST, sizes=(32,), epochs=(4,), label_smoothing=0.0, ema=0.0)
     taught = dataclasses.replace(plain, teachers=(str(path),), teacher_share=1.0)
     train(folders, tmp_path / "taught", taught, devices="cpu")
     with (tmp_path / "taught" / "metrics.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    # Nothing but the teacher's answer is learned, so a third of the photos, the palaces, end up right.
+    # Only the teacher's prediction is learned, so the palaces, a third of the photos, end up right.
     assert float(rows[-1]["val_top1"]) == pytest.approx(1 / 3)
     assert not any("teacher" in name for name in state(tmp_path / "taught")["state_dict"])
     pixels = torch.zeros(2, 3, 32, 32)
@@ -343,7 +343,7 @@ def test_bf16_on_a_manifest_with_unreadable_photos(folders, tmp_path, recipe):
     manifest.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     out = tmp_path / "run"
     recipe = dataclasses.replace(recipe, sizes=(24,), epochs=(1,), precision="bf16-mixed", balance=0)
-    # Torch refuses Nesterov's momentum where there is none.
+    # Torch refuses Nesterov momentum if the momentum is 0.
     recipe = dataclasses.replace(recipe, momentum=0.0)
     run = train(manifest, out, recipe, devices="cpu")
     assert run["problems"] == [f"{tmp_path / 'broken.png'}: empty"]
@@ -360,7 +360,7 @@ def test_a_device_without_bfloat16_trains_in_float32(folders, tmp_path, recipe, 
     assert load_recipe(tmp_path / "run" / "recipe.toml").precision == precision
 
 
-def test_a_resumed_run_knows_its_start_and_what_it_could_not_read(finished, folders, tmp_path, capfd):
+def test_a_resumed_run_keeps_its_init_and_its_problems(finished, folders, tmp_path, capfd):
     _run, recipe, out = finished
     data, init = tmp_path / "data", str(out / "weights.safetensors")
     shutil.copytree(folders, data)
@@ -378,7 +378,7 @@ def test_a_resumed_run_knows_its_start_and_what_it_could_not_read(finished, fold
     assert (older.init, older.problems) == (None, {})
 
 
-def test_what_cannot_be_validated_or_learned_is_said(folders, tmp_path, recipe, capfd):
+def test_data_without_readable_validation_or_training_photos_is_refused(folders, tmp_path, recipe, capfd):
     (tmp_path / "broken.png").write_bytes(b"")
     photos = zip(read_photos(folders), ("dog", "camping") * 4, strict=False)
     lines = [{"file": str(photo.path), "key": key, "split": "train"} for photo, key in photos]
@@ -395,12 +395,12 @@ def test_what_cannot_be_validated_or_learned_is_said(folders, tmp_path, recipe, 
         train(tmp_path, tmp_path / "run", recipe, devices="cpu")
 
 
-def test_a_network_that_gives_no_numbers_is_said(folders, tmp_path, recipe):
-    with pytest.raises(TrainingError, match="epoch 1: the network gives no numbers any more"):
+def test_outputs_that_are_not_finite_are_reported(folders, tmp_path, recipe):
+    with pytest.raises(TrainingError, match="epoch 1: the outputs of the network are not finite"):
         train(folders, tmp_path / "run", dataclasses.replace(recipe, std=(1e-39, 1e-39, 1e-39)), devices="cpu")
 
 
-def test_labels_and_photos_that_are_passed_over_are_said(folders, tmp_path, recipe, capfd):
+def test_ignored_labels_and_photos_are_reported(folders, tmp_path, recipe, capfd):
     lines = [{"file": str(photo.path), "key": photo.key} for photo in read_photos(folders)]
     for number, line in enumerate(lines):
         line["split"] = ("train", "train", "val", "")[number % 4]
@@ -411,7 +411,7 @@ def test_labels_and_photos_that_are_passed_over_are_said(folders, tmp_path, reci
     assert run["photos"]["train"]["other"] == 1
     said = capfd.readouterr().err
     assert "labels of fewer than 3 photos (min_photos) are not learned: hedge" in said
-    assert "7 photos have no split, as others have, and are not used" in said
+    assert "7 photos have no split, while others do, and are not used" in said
     with pytest.raises(TrainingError, match=r"no label with enough photos to learn \(min_photos of the recipe: 30\)"):
         train(folders, tmp_path / "none", dataclasses.replace(recipe, min_photos=30), devices="cpu")
 
@@ -428,7 +428,7 @@ def test_the_command_adapts_the_recipe():
     assert (three.model, three.sizes, three.epochs, three.final_size) == ("resnet18", (64, 96, 128), (4, 4, 3), 128)
     with pytest.raises(TrainingError, match="--size 'big'"):
         adapt(recipe, None, None, "big")
-    with pytest.raises(TrainingError, match="as many"):
+    with pytest.raises(TrainingError, match="same length"):
         adapt(recipe, None, "4,5", "64,96,128")
     with pytest.raises(TrainingError, match="positive"):
         adapt(recipe, None, "0", None)

@@ -1,1 +1,1 @@
-"""Why this hashtag: heat maps, features, and where the thing is."""
+"""Explain a hashtag: heat maps, feature maps, and where its object is."""

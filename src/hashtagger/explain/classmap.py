@@ -1,4 +1,4 @@
-"""Classify each place of a whole photo, in one pass and without gradients."""
+"""Classify each location of a whole photo, in one pass and without gradients."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,28 +10,28 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 STRIDE = 8
-"""Pixels of the network's input between two places of a DRN's class map."""
+"""Input pixels between two neighbouring cells of a DRN's class map."""
 LEAST_SIDE = 33
-"""Pixels: the least side of a network's input, which is both 8 k + 1 and 16 k + 1, and of a photo to search in."""
+"""Minimum side in pixels of a network's input (33 is both 8 k + 1 and 16 k + 1) and of a photo to search in."""
 _LONGEST = 8
-"""A photo longer than this many times its shorter side is squeezed, which bounds the work."""
+"""Maximum aspect ratio of the input; longer photos are squeezed, which bounds the work."""
 
 
 def class_map(model: "nn.Module", config: ModelConfig, image: "Image", scale: float = 1.0) -> "Tensor":
-    """Run a DRN over the whole photo and classify each place of it.
+    """Run a DRN over a whole photo and classify each cell of its last feature map.
 
-    The photo is resized to 8 k + 1 pixels each way (16 k + 1 for an output stride of 16). The first and last places
-    of the map are then centred on the photo's very edges, and the map fits the photo corner to corner, without a shift.
+    The photo is resized to 8 k + 1 pixels each way (16 k + 1 for an output stride of 16). The first and last cells
+    of the map are then centred on the photo's edges, so that the map aligns with the photo corner to corner.
 
     Args:
         model: A DRN (Yu, Koltun and Funkhouser, CVPR 2017), in eval mode.
-        config: What the weights file says of the network.
+        config: The network's metadata, from its weights file.
         image: Upright, in mode RGB.
-        scale: The photo's shorter side is resized to this times ``config.image_size``.
+        scale: Multiple of ``config.image_size`` that the photo's shorter side is resized to.
 
     Returns:
-        float32 (classes, rows, columns) on the CPU: calibrated logits. Their mean over all places is the logits of
-        the photo.
+        float32 (classes, rows, columns) on the CPU: calibrated logits. Their mean over all cells is the photo's
+        logits.
     """
     import torch
 
@@ -43,7 +43,7 @@ def class_map(model: "nn.Module", config: ModelConfig, image: "Image", scale: fl
 
 
 def grid_size(size: tuple[int, int], shorter: float, stride: int = STRIDE) -> tuple[int, int]:
-    """Width and height of ``stride`` k + 1 pixels, in a photo's aspect ratio; the shorter is close to ``shorter``."""
+    """Fit ``size`` to ``stride`` k + 1 pixels each way, near its aspect ratio, the shorter side near ``shorter``."""
     factor = shorter / min(size)
     longest = min(max(size) * factor, _LONGEST * shorter)
     width, height = (max(LEAST_SIDE, stride * round((min(side * factor, longest) - 1) / stride) + 1) for side in size)
@@ -51,14 +51,14 @@ def grid_size(size: tuple[int, int], shorter: float, stride: int = STRIDE) -> tu
 
 
 def whole_photo(model: "nn.Module", config: ModelConfig, image: "Image") -> "Tensor":
-    """Make a whole photo the input of any network: in its aspect ratio, or for a transformer squeezed to a square."""
+    """Prepare a whole photo for any network: in its aspect ratio, or squeezed to a square for a transformer."""
     side = config.image_size
     size = (side, side) if hasattr(model, "patch_embed") else grid_size(image.size, side)
     return network_input(config, image, *size)
 
 
 def as_map(model: Any, features: "Tensor", channels: int) -> "Tensor":
-    """Bring a layer's output to (batch, channels, rows, columns), from tokens or channels last; other shapes stay."""
+    """Convert tokens or channels-last output to (batch, channels, rows, columns); leave other shapes unchanged."""
     if features.ndim == 3 and hasattr(model, "patch_embed"):
         patches = features[:, getattr(model, "num_prefix_tokens", 0) :]
         return patches.unflatten(1, model.patch_embed.grid_size).permute(0, 3, 1, 2)

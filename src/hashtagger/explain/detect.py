@@ -1,4 +1,4 @@
-"""Where in a photo a label is: boxes from a DRN's class maps, or from the classic sliding window."""
+"""Locate a label in a photo: boxes from a DRN's class maps, or from a classic sliding window."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 Method = Literal["map", "window"]
 
 _WINDOWS = (0.25, 0.354, 0.5, 0.707, 1.0)
-"""Edges of the square windows, as parts of the photo's shorter side."""
+"""Sides of the square windows, as fractions of the photo's shorter side."""
 _STEP = 0.125
-"""From one window to the next, as a part of its edge."""
+"""Step between neighbouring windows, as a fraction of their side."""
 _SCALES = (2.0, 3.0)
-"""Of the class maps: larger than the network's input, as windows are smaller than the photo."""
+"""Scales of the class maps; above 1, because windows are smaller than the photo."""
 _OVERLAP = 0.25
-"""Part of the smaller of two boxes that the other may cover; beyond it the lower one is a part of the same find."""
+"""Maximum fraction of the smaller of two boxes that the other may cover; beyond it both show the same object."""
 _BATCH = 64
-"""Windows that the network sees at a time."""
+"""Windows per forward pass."""
 
 
 @dataclass(frozen=True)
 class Detection:
-    """One place of a label.
+    """One detected region.
 
     Attributes:
         box: Left, top, right, bottom in pixels of the upright photo.
@@ -55,21 +55,21 @@ def detect(
 ) -> list[Detection]:
     """Find the boxes of a label, those with the most evidence first.
 
-    Both methods score the same square windows, by :func:`map_scores` or :func:`window_scores`. Of windows that
-    overlap, the one with the most :func:`evidence` is kept.
+    Both methods score the same square windows, by :func:`map_scores` or :func:`window_scores`. Of overlapping
+    windows, the one with the most :func:`evidence` is kept.
 
     Args:
         model: A network in eval mode; a DRN for the method ``"map"``.
-        config: What the weights file says of the network.
+        config: The network's metadata, from its weights file.
         image: Upright, in mode RGB.
-        index: The label's place among the network's outputs.
+        index: Index of the label among the network's outputs.
         method: ``"map"`` or ``"window"``.
         threshold: Probability in 0..1 below which a window is dropped.
-        limit: At most this many boxes.
+        limit: Maximum number of boxes.
 
     Raises:
         ImageError: The photo is too small.
-        ModelError: The network is no DRN and the method is ``"map"``.
+        ModelError: The network is not a DRN and the method is ``"map"``.
     """
     boxes = windows(*image.size)
     score = map_scores if method == "map" else window_scores
@@ -85,9 +85,9 @@ def detect(
 
 
 def _apart(boxes: Array, best_first: Array) -> Iterator[int]:
-    """Yield the numbers of boxes of which no better one covers too much, or is covered too much itself.
+    """Yield the indices of boxes that do not overlap a better box too much, as a fraction of the smaller of the two.
 
-    Unlike non-maximum suppression by intersection over union, this drops a small box on a part of a large one.
+    Unlike non-maximum suppression by intersection over union, this also drops a small box inside a large one.
     """
     area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     kept: list[int] = []
@@ -127,11 +127,11 @@ def _starts(length: int, edge: float) -> Array:
 
 
 def evidence(scores: Array, boxes: Array) -> Array:
-    """Weigh how sure the network is of each window against how much of the photo the window takes in.
+    """Combine the confidence in each window with the area that it covers.
 
-    The log-odds of a label against even odds among all, times the area: the sum over a box of the evidence in it,
-    which is greatest for the box that holds the whole thing and nothing else (Lampert, Blaschko and Hofmann,
-    "Beyond Sliding Windows", CVPR 2008). By probability alone, a window on any sure part of it would win.
+    The evidence is the log-odds of a label, relative to a uniform guess among all labels, times the area. Like a sum
+    over the box, it is greatest for the box that holds the whole object and nothing else (Lampert, Blaschko and
+    Hofmann, "Beyond Sliding Windows", CVPR 2008). By probability alone, a window on a distinctive part would win.
 
     Args:
         scores: (boxes, classes), probabilities.
@@ -149,14 +149,14 @@ def evidence(scores: Array, boxes: Array) -> Array:
 def map_scores(model: "nn.Module", config: ModelConfig, image: "Image", boxes: Array) -> Array:
     """Score windows by the means of class maps over them, with one pass of the network for each scale.
 
-    In a network that averages its class map into logits, the map's mean over a part of the photo gives the logits of
-    that part. A summed-area table (Crow, SIGGRAPH 1984) yields the mean over any window in four look-ups.
+    Because a DRN averages its class map into logits, the map's mean over a region of the photo gives the logits of
+    that region. A summed-area table (Crow, SIGGRAPH 1984) yields the mean over any window in four look-ups.
 
     Returns:
         float32 (boxes, classes): calibrated probabilities.
 
     Raises:
-        ModelError: The network is no DRN.
+        ModelError: The network is not a DRN.
     """
     import torch
 
@@ -173,12 +173,12 @@ def map_scores(model: "nn.Module", config: ModelConfig, image: "Image", boxes: A
 
 
 def _means(places: "Tensor", size: tuple[int, int], boxes: Array) -> "Tensor":
-    """Mean of (classes, rows, columns) over each box: (boxes, classes)."""
+    """Average ``places``, (classes, rows, columns), over each box: (boxes, classes)."""
     import torch
 
     sums = torch.nn.functional.pad(places.double().cumsum(1).cumsum(2), (1, 0, 1, 0))
     rows, columns = places.shape[1:]
-    # The first and last places lie on the photo's edges.
+    # The first and last cells are centred on the photo's edges.
     left, right = _span(boxes[:, 0], boxes[:, 2], (columns - 1) / size[0])
     top, bottom = _span(boxes[:, 1], boxes[:, 3], (rows - 1) / size[1])
     total = sums[:, bottom, right] - sums[:, top, right] - sums[:, bottom, left] + sums[:, top, left]
@@ -192,7 +192,7 @@ def _span(start: Array, end: Array, factor: float) -> tuple[Array, Array]:
 
 
 def window_scores(model: "nn.Module", config: ModelConfig, image: "Image", boxes: Array) -> Array:
-    """Score windows one by one: each is cut out, resized to the network's input and classified, in batches.
+    """Score windows separately: crop each, resize it to the network's input size, and classify them in batches.
 
     Returns:
         float32 (boxes, classes): calibrated probabilities.

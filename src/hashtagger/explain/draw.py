@@ -1,7 +1,7 @@
-"""The pictures of explain, features and detect, in the house style.
+"""Draw the pictures of ``explain``, ``features`` and ``detect``.
 
-Each is saved in the format that its path ends in: PNG, WebP, JPEG, PDF, SVG or what else matplotlib writes. A path
-of another ending, or one that cannot be written, is a HashtaggerError.
+The file extension selects the format: PNG, WebP, JPEG, PDF, SVG or any other that Matplotlib supports. An unsupported
+extension, or a path that cannot be written, raises HashtaggerError.
 """
 
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _PANEL = 3.4
-"""Inches: the longer side of a panel that shows a photo."""
+"""Longer side in inches of a panel that shows a photo."""
 _SHOWN = 1200
-"""Pixels: photos are drawn no larger than this."""
+"""Maximum side in pixels of a drawn photo."""
 
 
 @house_style()
@@ -33,7 +33,7 @@ def draw_heat(image: "Image", maps: Sequence[tuple[str, Array]], path: Path) -> 
     Args:
         image: Upright, in mode RGB.
         maps: Pairs of a title and a heat map, float32 (height, width) in 0..1.
-        path: Where the picture is written.
+        path: Output file.
     """
     import matplotlib
     import numpy as np
@@ -45,7 +45,7 @@ def draw_heat(image: "Image", maps: Sequence[tuple[str, Array]], path: Path) -> 
     colours = matplotlib.colormaps[HEAT]
     for cell, (title, heat) in zip(axes[1:], maps, strict=True):
         small = _resized(heat, photo.size)
-        # Cold places stay a dim photo; the hotter a place, the more of the colour map covers it.
+        # The hotter a location, the more the colour map covers the dimmed photo.
         cover = 0.75 * small[..., None]
         cell.imshow(np.clip((1 - cover) * 0.6 * grey + cover * colours(small)[..., :3], 0, 1))
         cell.set_title(title)
@@ -63,8 +63,8 @@ def draw_detections(image: "Image", title: str, found: Sequence[Detection], path
     Args:
         image: Upright, in mode RGB.
         title: Written over the photo.
-        found: The best is drawn over the others.
-        path: Where the picture is written.
+        found: Detections, best first; the best is drawn on top.
+        path: Output file.
     """
     from matplotlib.patches import Rectangle
 
@@ -109,7 +109,7 @@ def draw_channels(image: "Image", channels: Sequence[Channel], title: str, path:
     figure, axes = _bare_panels(columns, -(-(len(channels) + 1) // columns), width, height + 0.2)
     axes[0].imshow(_shown(image))
     for cell, channel in zip(axes[1:], channels, strict=False):
-        # In the photo's form, corner to corner, whatever the channel's resolution.
+        # Stretched to the photo's aspect ratio, whatever the channel's resolution.
         cell.imshow(channel.values, cmap=HEAT, vmin=min(0.0, float(channel.values.min())), aspect="auto")
         cell.set_title(f"{channel.number}", fontsize=7, pad=2)
     figure.suptitle(title)
@@ -132,9 +132,7 @@ def _save(figure: "Figure", path: Path) -> None:
     known = figure.canvas.get_supported_filetypes()
     if path.suffix.lower().removeprefix(".") not in known:
         raise HashtaggerError(
-            _("{path}: not a kind of picture that can be drawn; there are: {known}").format(
-                path=path, known=", ".join(sorted(known))
-            )
+            _("{path}: unsupported image format; there are: {known}").format(path=path, known=", ".join(sorted(known)))
         )
     try:
         figure.savefig(path)

@@ -1,4 +1,4 @@
-"""What a network looks for and what it finds: the filters of its first layer, and the strongest channels of a level."""
+"""Show what a network looks for and finds: its first-layer filters, and the strongest channels of a level."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,8 +19,8 @@ class Channel:
     """One feature map of a photo.
 
     Attributes:
-        number: Its place among the level's channels, from 0.
-        strength: Its mean over the photo.
+        number: Index among the level's channels.
+        strength: Mean over the photo.
         values: float32 (rows, columns).
     """
 
@@ -30,14 +30,14 @@ class Channel:
 
 
 def first_filters(model: "nn.Module") -> Array:
-    """Show the filters of the first convolution as small pictures.
+    """Return the filters of the first RGB convolution as small pictures.
 
     Returns:
-        float32 (filters, rows, columns, 3) in 0..1: grey is zero, and each filter's own largest weight
-        reaches 0 or 1.
+        float32 (filters, rows, columns, 3) in 0..1: grey is zero, and the largest weight of each filter
+            becomes 0 or 1.
 
     Raises:
-        ModelError: There is no convolution that sees RGB.
+        ModelError: The network has no convolution with three input channels.
     """
     from torch import nn
 
@@ -50,24 +50,24 @@ def first_filters(model: "nn.Module") -> Array:
 
 
 def levels(model: "nn.Module") -> list[str]:
-    """Names of the modules whose outputs are a network's levels, first to last; level 1 is the first."""
+    """Names of the modules whose outputs are a network's levels, in order, starting with level 1."""
     return [str(level["module"]) for level in getattr(model, "feature_info", ())]
 
 
 def strongest_channels(
     model: "nn.Module", config: ModelConfig, image: "Image", level: int, count: int = 24
 ) -> list[Channel]:
-    """Run a network over the whole photo and keep a level's channels of highest mean, strongest first.
+    """Run a network over a whole photo and return a level's channels with the highest means, strongest first.
 
     Args:
         model: A network in eval mode.
-        config: What the weights file says of the network.
+        config: The network's metadata, from its weights file.
         image: Upright, in mode RGB.
-        level: Its number, from 1.
-        count: At most this many channels.
+        level: Number of the level, from 1.
+        count: Maximum number of channels.
 
     Raises:
-        ModelError: The network has no levels or none of that number, or the level's output is no map.
+        ModelError: The network has no levels, no level of that number, or the level's output is not a feature map.
     """
     import torch
 
@@ -88,7 +88,7 @@ def strongest_channels(
         )
     seen: list[Tensor] = []
     hook = model.get_submodule(names[level - 1]).register_forward_hook(
-        # A copy, as the next layer may change it in place.
+        # A copy, because the next layer may modify it in place.
         lambda _module, _inputs, output: seen.append(output.detach().float().cpu().clone())
     )
     pixels = whole_photo(model, config, image)
@@ -99,7 +99,9 @@ def strongest_channels(
         hook.remove()
     features = as_map(model, seen[0], model.feature_info[level - 1]["num_chs"])  # type: ignore[index,arg-type]
     if features.ndim != 4:
-        raise ModelError(_("{name}: level {level} has no places to draw").format(name=config.architecture, level=level))
+        raise ModelError(
+            _("{name}: level {level} has no feature map to draw").format(name=config.architecture, level=level)
+        )
     strength = features[0].mean((1, 2))
     order = strength.argsort(descending=True, stable=True)[:count].tolist()
     return [Channel(i, float(strength[i]), features[0, i].numpy()) for i in order]

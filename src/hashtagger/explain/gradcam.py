@@ -1,4 +1,4 @@
-"""Heat maps of networks that have no class map of their own, with the grad-cam library."""
+"""Heat maps for networks without a class map of their own, with the grad-cam library."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 def grad_cam(model: "nn.Module", config: ModelConfig, image: "Image", index: int) -> Array:
-    """Weigh the last features by the label's gradient: Grad-CAM (Selvaraju et al., ICCV 2017).
+    """Weight the last features by the label's gradient: Grad-CAM (Selvaraju et al., ICCV 2017).
 
     A convolutional network sees the whole photo in its aspect ratio, a transformer the photo squeezed to a square.
 
     Returns:
-        float32 (height, width) of the photo, in 0..1; the highest place has the value 1.
+        float32 (height, width) of the photo, in 0..1, scaled so that the maximum is 1.
 
     Raises:
         MissingExtraError: grad-cam is not installed.
-        ModelError: The network has no layer to look at.
+        ModelError: The network has no suitable layer.
     """
     import torch
 
@@ -52,13 +52,13 @@ def grad_cam(model: "nn.Module", config: ModelConfig, image: "Image", index: int
 
 
 def target_layer(model: Any) -> "nn.Module":
-    """Choose the layer that Grad-CAM looks at: the last features that still have places.
+    """Choose the layer for Grad-CAM: the last features with spatial dimensions.
 
-    In a transformer it is the first norm of the last block: after the last attention only the class token has a
-    gradient.
+    In a transformer this is the first norm of the last block, because after the last attention only the class token
+    has a gradient.
 
     Raises:
-        ModelError: The network has no ``feature_info`` that names them.
+        ModelError: The network has no ``feature_info`` that names such a layer.
     """
     blocks = getattr(model, "blocks", None)
     if hasattr(model, "patch_embed") and blocks is not None and hasattr(blocks[-1], "norm1"):

@@ -1,4 +1,4 @@
-"""Whether a network in another runtime still says what the network says."""
+"""Measure how closely a network in another runtime agrees with the original."""
 
 import os
 from functools import partial
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 def measure_agreement(
     network: "nn.Module", runtime: "Runtime", config: ModelConfig, data: "str | os.PathLike[str]"
 ) -> dict[str, Any]:
-    """Ask a network in float32 and another runtime about the same labelled photos.
+    """Compare a float32 network with another runtime on the same labelled photos.
 
     Args:
         network: The network, in eval mode and on the CPU.
-        runtime: Turns pixels into logits.
-        config: What the weights file says of the network.
-        data: Class folders or a manifest; of one with splits the photos of ``val`` count.
+        runtime: Maps pixels to logits.
+        config: The network's metadata, from its weights file.
+        data: Class folders or a manifest; photos of splits other than ``val`` are ignored.
 
     Returns:
-        ``photos``: their number; ``agreement``: part of them for which both put the same label first; ``difference``:
-        the largest between two probabilities; ``top1`` and ``top1_float``: part for which the runtime and the network
-        are right. All but the first in 0..1.
+        ``photos``: number of photos compared; ``agreement``: fraction on which both predict the same label;
+        ``difference``: largest absolute difference between two probabilities; ``top1`` and ``top1_float``: top-1
+        accuracy of the runtime and of the network. All but the first are in 0..1.
 
     Raises:
-        TrainingError: No photos of the network's labels, or none that can be read.
+        TrainingError: There are no photos with the network's labels, or none of them can be read.
     """
     import numpy as np
     import torch
@@ -52,13 +52,13 @@ def measure_agreement(
                 read += [photos[number] for number in numbers.tolist()]
     if not read:
         raise TrainingError(_("{path}: no readable photos of the network's labels to compare on").format(path=data))
-    theirs, ours = np.concatenate(expected), np.concatenate(found)
+    by_network, by_runtime = np.concatenate(expected), np.concatenate(found)
     right = targets(read, config.keys, loss="sigmoid").numpy() > 0
-    difference = np.abs(softmax(theirs, config.temperature) - softmax(ours, config.temperature)).max()
+    difference = np.abs(softmax(by_network, config.temperature) - softmax(by_runtime, config.temperature)).max()
     return {
         "photos": len(read),
-        "agreement": float((theirs.argmax(axis=1) == ours.argmax(axis=1)).mean()),
+        "agreement": float((by_network.argmax(axis=1) == by_runtime.argmax(axis=1)).mean()),
         "difference": float(difference),
-        "top1": float(ranked_right(ours, right, 1).mean()),
-        "top1_float": float(ranked_right(theirs, right, 1).mean()),
+        "top1": float(ranked_right(by_runtime, right, 1).mean()),
+        "top1_float": float(ranked_right(by_network, right, 1).mean()),
     }

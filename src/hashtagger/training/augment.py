@@ -1,4 +1,4 @@
-"""What a photo goes through before each time that the network learns from it."""
+"""Random augmentation of training photos."""
 
 import math
 import random
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class Augment:
-    """Turn a photo into a random variation of it: uint8 (3, size, size).
+    """Turn a photo into a randomly augmented array: uint8 (3, size, size).
 
-    All draws come from Python's and PyTorch's own generators, which a DataLoader seeds in its workers.
+    Randomness comes from the global generators of Python and PyTorch, which the data loader seeds in its workers.
     """
 
     def __init__(self, recipe: Recipe, size: int) -> None:
@@ -28,7 +28,7 @@ class Augment:
         self.trivial = v2.TrivialAugmentWide() if recipe.trivial_augment else None
 
     def __call__(self, image: "Image") -> Array:
-        """Vary ``image``, which is RGB and of any size."""
+        """Augment ``image``, an RGB image of any size."""
         import numpy as np
         from PIL.Image import Resampling, Transpose
 
@@ -52,11 +52,10 @@ class Augment:
 
 
 def random_box(width: int, height: int, area: tuple[float, ...]) -> tuple[float, float, float, float]:
-    """Draw a rectangle inside a photo: left, top, right, bottom in pixels.
+    """Draw a random rectangle inside a photo: left, top, right, bottom in pixels.
 
-    It covers a part of the area between the two numbers of ``area``, and its sides are as 3 to 4 up to
-    4 to 3 (Szegedy et al., "Going Deeper with Convolutions", CVPR 2015); where ten draws do not fit, it
-    is the central square.
+    Its share of the photo's area is drawn from the range ``area``, and its aspect ratio from 3:4 to 4:3 (Szegedy
+    et al., "Going Deeper with Convolutions", CVPR 2015). If ten draws in a row do not fit, the central square is used.
     """
     for _attempt in range(10):
         wanted = width * height * random.uniform(*area)
@@ -80,14 +79,14 @@ def _shrink(image: "Image", shorter_side: float) -> "Image":
 
 
 def mix(pixels: "Tensor", target: "Tensor", recipe: Recipe) -> "tuple[Tensor, Tensor]":
-    """Mix each photo of a batch with another, by MixUp or CutMix, for ``recipe.mix_share`` of the batches.
+    """Mix each photo of a batch with another by MixUp or CutMix, with probability ``recipe.mix_share``.
 
     MixUp: Zhang et al., ICLR 2018, arXiv:1710.09412. CutMix: Yun et al., ICCV 2019, arXiv:1905.04899.
 
     Args:
         pixels: Float (batch, 3, size, size).
         target: Float (batch, labels).
-        recipe: Says how much; if it has both, each batch draws one of them.
+        recipe: Sets the strength; if it enables both methods, one is drawn for each batch.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Fill up small classes with variations of their photos, written to disk where they can be looked at."""
+"""Oversample small classes with augmented copies, which are written to disk so that they can be inspected."""
 
 import random
 from collections.abc import Sequence
@@ -15,20 +15,20 @@ _QUALITY = 95
 
 
 def write_variations(photos: Sequence[Photo], recipe: Recipe, folder: Path, *, anew: bool) -> list[Photo]:
-    """Write, for each label of fewer than ``recipe.balance_to`` photos, variations until there are as many.
+    """Write augmented copies for each label with fewer than ``recipe.balance_to`` photos, until it has that many.
 
-    They vary as photos do in training by the recipe, at its largest size. Pass training photos alone: to learn from
-    variations of the validation photos would make validation too easy.
+    Photos are augmented as in training, at the recipe's largest size. Pass training photos only: copies of validation
+    photos would leak into training and make validation too easy.
 
     Args:
-        photos: Photos of key ``other`` are passed over.
-        recipe: Says how many, and how they vary.
-        folder: Gets a class folder for each filled label; made if missing.
-        anew: Write over the files that are there: a run that was stopped at its start may have left torn ones, or
-            those of other photos. Otherwise they stay.
+        photos: Photos with the key ``other`` are skipped.
+        recipe: Sets the number of photos and their augmentation.
+        folder: Receives a class folder for each label that is filled up; created if missing.
+        anew: Overwrite existing files, because a run that was interrupted at its start may have left truncated files,
+            or copies of other photos. Otherwise existing files are kept.
 
     Returns:
-        The variations, each with its photo's split, source and further labels.
+        The copies, each with the split, source and further labels of its original.
     """
     augment = Augment(recipe, max(recipe.sizes))
     by_key: dict[str, list[Photo]] = {}
@@ -54,7 +54,7 @@ def _fill(own: list[Photo], recipe: Recipe, augment: Augment, folder: Path, anew
             except ImageError:
                 sources.remove(photo)
                 continue
-            # By the file's own number, so that a folder filled in two goes is as one filled in one.
+            # Seeded by file number, so that a folder filled in two runs is identical to one filled in a single run.
             random.seed(recipe.seed * 1_000_000 + len(variations))
             torch.manual_seed(recipe.seed * 1_000_000 + len(variations))
             folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Find what is wrong with labelled photos, for a person to review; nothing is ever deleted."""
+"""Find likely problems in labelled photos, for a person to review; no photo is ever deleted."""
 
 import json
 import os
@@ -27,24 +27,24 @@ ACTIONS = ("drop", "relabel", "keep")
 KINDS = ("unreadable", "duplicate", "near-duplicate", "text", "flat", "label", "outlier")
 
 TEXT = 0.01
-"""From how much print on even ground a photo counts as text-heavy, see :func:`text_and_flat`."""
+"""Score from which a photo counts as text-heavy; see :func:`text_and_flat`."""
 FLAT = 0.75
-"""Part of a photo's area without any detail from which on it counts as flat."""
+"""Share of featureless area from which a photo counts as flat."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about a photo that a person should see.
+    """A possible problem with a photo, for a person to review.
 
     Attributes:
-        file: The photo, as the data names it.
+        file: The photo's path as written in the data.
         key: Its label.
         kind: One of :data:`KINDS`.
-        score: How sure the finding is, within its kind; higher is surer.
+        score: Confidence in the finding; comparable only within its kind.
         action: What ``--apply`` does with it: ``"drop"``, ``"relabel"`` (to ``suggestion``) or ``"keep"``.
-        suggestion: Another label that fits better; ``""`` where there is none.
-        twin: The photo that it is a duplicate of; ``""`` where it is none.
-        reason: Why, in words.
+        suggestion: Another label that fits better; ``""`` if there is none.
+        twin: The photo that this one duplicates; ``""`` if it is not a duplicate.
+        reason: Explanation for the reviewer.
     """
 
     file: str
@@ -63,23 +63,22 @@ def clean(
     *,
     weights: "str | os.PathLike[str] | None" = None,
 ) -> dict[str, Any]:
-    """Look through labelled photos and write down what should be reviewed.
+    """Check labelled photos and report those that should be reviewed.
 
-    The folder ``out`` gets ``findings.jsonl``, ranked, an object a line; ``review.html``, the same as a page
-    of pictures on which each action can be changed; and ``balance.png``. Unreadable photos and duplicates are
-    proposed to be dropped, all else to be kept until a person says otherwise.
+    The folder ``out`` receives ``findings.jsonl`` (ranked, one object per line), ``review.html`` (the same findings as
+    a page of pictures on which each action can be changed), and ``balance.png``. By default, unreadable photos and
+    duplicates are marked to be dropped, and all others to be kept.
 
     Args:
         data: Class folders or a manifest, as :func:`~hashtagger.training.dataset.read_photos` takes them.
-        out: Folder of the findings; made if missing.
-        weights: Weights file of the network whose features tell which labels are likely wrong; by default
-            the bundled one.
+        out: Output folder; created if missing.
+        weights: Weights file of the network whose features are used to find wrong labels; by default the bundled one.
 
     Returns:
-        ``photos``, ``balance`` (photos a label), ``findings`` (number of each kind) and ``review`` (the page).
+        ``photos``, ``balance`` (photos per label), ``findings`` (number per kind) and ``review`` (path of the page).
 
     Raises:
-        TrainingError: There are no photos, or ``out`` holds findings already.
+        TrainingError: There are no photos, or ``out`` already contains findings.
         WeightsError: The weights cannot be read.
         MissingExtraError: Matplotlib is not installed.
     """
@@ -87,17 +86,15 @@ def clean(
     out = Path(out)
     if (out / FINDINGS).exists():
         raise TrainingError(
-            _("{path}: is there already; add --apply to carry it out, or choose another folder").format(
-                path=out / FINDINGS
-            )
+            _("{path}: already exists; add --apply to apply it, or choose another folder").format(path=out / FINDINGS)
         )
     root, entries = read_entries(data)
     photos = photos_of(root, entries)
-    # A manifest may list a photo several times, so that it counts for more; it is looked at once.
+    # A manifest may list a photo several times to give it more weight; it is checked once.
     distinct = {str(entry["file"]): photo for entry, photo in zip(entries, photos, strict=True)}
-    files, looked_at = list(distinct), list(distinct.values())
-    findings, usable = _look(looked_at, files)
-    findings += _label_findings([looked_at[i] for i in usable], [files[i] for i in usable], weights)
+    files, checked = list(distinct), list(distinct.values())
+    findings, usable = _check_files(checked, files)
+    findings += _label_findings([checked[i] for i in usable], [files[i] for i in usable], weights)
     findings.sort(key=lambda finding: (KINDS.index(finding.kind), -finding.score))
     out.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps(asdict(finding)) for finding in findings]
@@ -114,13 +111,13 @@ def clean(
 
 
 def apply_findings(data: "str | os.PathLike[str]", out: "str | os.PathLike[str]") -> dict[str, Any]:
-    """Write ``manifest.jsonl`` into ``out``: the data without what its ``findings.jsonl`` drops, relabelled.
+    """Write ``manifest.jsonl`` into ``out``: the data after the actions of ``findings.jsonl`` in the same folder.
 
     Returns:
-        ``kept``, ``dropped`` and ``relabelled`` photos, and ``manifest``, the file.
+        ``kept``, ``dropped`` and ``relabelled`` (numbers of photos), and ``manifest`` (path of the file).
 
     Raises:
-        TrainingError: There are no findings, they are of other data, or say something that cannot be done.
+        TrainingError: There are no findings, they belong to other data, or one of them is invalid.
     """
     root, entries = read_entries(data)
     out = Path(out)
@@ -147,7 +144,7 @@ def apply_findings(data: "str | os.PathLike[str]", out: "str | os.PathLike[str]"
         raise TrainingError(_("{path}: is the data's own manifest; choose another folder").format(path=target))
     absent = found - {entry["file"] for entry in entries}
     if absent:
-        # Folders number their photos alike, so that the findings of other data may name some that are here.
+        # Many data sets number their photos alike, so findings of other data may match some files of this one.
         raise TrainingError(
             _("{path}: {n} photos of these findings are not in {data}; run without --apply again").format(
                 path=out / FINDINGS, n=len(absent), data=data
@@ -170,12 +167,12 @@ def apply_findings(data: "str | os.PathLike[str]", out: "str | os.PathLike[str]"
 def _relative(path: Path, folder: Path) -> str:
     try:
         return Path(os.path.relpath(path, folder)).as_posix()
-    except ValueError:  # they lie on different drives of Windows
+    except ValueError:  # different drives on Windows
         return path.absolute().as_posix()
 
 
-def _look(photos: Sequence[Photo], files: Sequence[str]) -> tuple[list[Finding], list[int]]:
-    """Find what shows without a network, and the positions of the photos that are neither broken nor duplicates."""
+def _check_files(photos: Sequence[Photo], files: Sequence[str]) -> tuple[list[Finding], list[int]]:
+    """Run the checks that need no network: their findings, and the indices of the photos not marked ``"drop"``."""
     from tqdm import tqdm
 
     findings: list[Finding] = []
@@ -206,7 +203,7 @@ def _look(photos: Sequence[Photo], files: Sequence[str]) -> tuple[list[Finding],
                 files[number],
                 photos[number].key,
                 "duplicate" if exact else "near-duplicate",
-                # Where labels differ one of them is wrong: those come first.
+                # Duplicates with different labels rank first, because one of the labels must be wrong.
                 1 - apart.bit_count() / 64 + (other != photos[number].key),
                 "drop",
                 suggestion=other if other != photos[number].key else "",
@@ -219,7 +216,7 @@ def _look(photos: Sequence[Photo], files: Sequence[str]) -> tuple[list[Finding],
 
 
 def _twins(photos: Sequence[Photo], hashes: Sequence[int | None], contents: Sequence[str]) -> dict[int, int]:
-    """For each duplicate the photo to keep in its place; photos that are not for training are kept first."""
+    """Map each duplicate to the photo that is kept instead, preferably one outside the training split."""
     first: dict[str, int] = {}
     exact = [(first.setdefault(content, number), number) for number, content in enumerate(contents) if content]
     groups: dict[int, list[int]] = {}
@@ -233,12 +230,13 @@ def _twins(photos: Sequence[Photo], hashes: Sequence[int | None], contents: Sequ
 
 
 def text_and_flat(image: Any) -> tuple[float, float]:
-    """How much of a photo is print on even ground, and which part of it shows nothing, each 0..1.
+    """Measure how much of a photo is text on a plain background, and how much of it is featureless, each 0..1.
 
-    Blocks of 8x8 pixels (the shorter side being 160) are print when they have two tones, far apart, that
-    change places often, along rows and along columns: letters do, stripes do not. They show nothing when all
-    their pixels are nearly of one tone. The part that is print is multiplied by the part of all pixels that have
-    the commonest of 32 shades of grey: screens, pages and posters have an even ground, photos have many shades.
+    The photo is scaled to a shorter side of 160 pixels and divided into blocks of 8x8. A block counts as text if its
+    pixels have two well-separated tones that alternate often along both rows and columns: letters do, stripes do not.
+    It counts as featureless if all its pixels have nearly the same tone. The share of text blocks is multiplied by
+    the share of pixels in the most common of 32 grey levels: screens, pages and posters have a plain background,
+    photos have many shades.
     """
     import numpy as np
 
@@ -260,7 +258,7 @@ def text_and_flat(image: Any) -> tuple[float, float]:
 def _label_findings(
     photos: Sequence[Photo], files: Sequence[str], weights: "str | os.PathLike[str] | None"
 ) -> list[Finding]:
-    """Likely wrong labels, and photos unlike all others of their label."""
+    """Find likely wrong labels, and photos unlike all others of their label."""
     network, config = load_weights(weights or find_weights())
     network.reset_classifier(0)  # type: ignore[operator]
     features, index, _problems = run_network(network, config, photos)

@@ -1,4 +1,4 @@
-"""Train networks on the same photos, and measure them side by side."""
+"""Train several networks on the same photos and compare them."""
 
 import os
 import statistics
@@ -32,30 +32,30 @@ def compare(
     init: "str | os.PathLike[str] | None" = None,
     devices: str = "auto",
 ) -> list[dict[str, Any]]:
-    """Train each try and measure it on the photos that its run held out.
+    """Train each try and measure it on the photos that its run holds out.
 
-    The tries get the same photos and, as far as their recipes agree, the same split and budget. The folder ``out``
-    gets ``comparison.md``, ``.csv`` and ``.png``, ``scatter.png``, and one folder a try, named by it, with its
-    run; the tables are written anew after each try.
+    All tries use the same photos and, where their recipes agree, the same split and number of epochs. The folder
+    ``out`` receives ``comparison.md``, ``.csv`` and ``.png``, ``scatter.png``, and the run folder of each try, named
+    after it; the tables are rewritten after each try.
 
     Args:
         data: Class folders or a manifest.
-        out: Made if missing.
+        out: Output folder; created if missing.
         tries: Recipes by name.
-        init: Weights file that each try starts from, as :func:`~hashtagger.training.train.train` takes it.
-        devices: ``"auto"`` or ``"1"`` (one GPU where there is one), or ``"cpu"``.
+        init: Weights file that each try starts from, as in :func:`~hashtagger.training.train.train`.
+        devices: ``"auto"`` or ``"1"`` (one GPU if available), or ``"cpu"``.
 
     Returns:
-        One row a try, in their order: ``name``, ``model``, ``image_size`` (pixels), ``top1``, ``top3`` and
-        ``macro_f1`` (0..1, each with its 95% interval), ``loss`` (cross-entropy), ``parameters``, ``macs`` (of one
-        photo), ``epochs`` (trained), ``train_seconds`` (of those, without what reads and splits the photos before),
-        ``images_per_second`` (network alone, batches of 32), ``latency_ms`` (network alone, one photo) and
+        One row per try, in order: ``name``, ``model``, ``image_size`` (pixels), ``top1``, ``top3`` and ``macro_f1``
+        (0..1, each with its 95% interval), ``loss`` (cross-entropy), ``parameters``, ``macs`` (multiply-accumulates
+        for one photo), ``epochs`` (trained), ``train_seconds`` (of those epochs, without reading and splitting the
+        photos), ``images_per_second`` (network alone, batches of 32), ``latency_ms`` (network alone, one photo) and
         ``megabytes`` (of the weights file).
 
     Raises:
-        TrainingError: The photos, a recipe or the folder cannot be used, or a network does not take its size.
+        TrainingError: The photos, a recipe or the folder cannot be used, or a network does not accept its image size.
         ModelError: A network does not exist.
-        WeightsError: ``init`` is not a weights file of each try's network, or a teacher's cannot be read.
+        WeightsError: ``init`` does not fit the network of each try, or the weights of a teacher cannot be read.
         MissingExtraError: Lightning or Matplotlib is not installed.
     """
     require("lightning", "matplotlib")
@@ -65,7 +65,7 @@ def compare(
     for name, recipe in tries.items():
         check_network(recipe, init)
         if (out / name).exists():
-            raise TrainingError(_("{path}: is there already; choose another folder").format(path=out / name))
+            raise TrainingError(_("{path}: already exists; choose another folder").format(path=out / name))
     rows = []
     for name, recipe in tries.items():
         run = train(data, out / name, recipe, init=init, devices="1" if devices == "auto" else devices)
@@ -76,7 +76,7 @@ def compare(
 
 
 def measure(weights: Path, recipe: Recipe) -> dict[str, Any]:
-    """Measure the weights of a run: how good, how large, how fast; see :func:`compare` for the entries."""
+    """Measure the accuracy, size and speed of a run's weights; see :func:`compare` for the entries."""
     import numpy as np
     import torch
 
@@ -109,7 +109,7 @@ def measure(weights: Path, recipe: Recipe) -> dict[str, Any]:
 
 
 def median_seconds(run: Callable[[], Any]) -> float:
-    """Median time of ten runs after one that is not counted, in seconds."""
+    """Median time in seconds of ten runs, after one warm-up run."""
     import torch
 
     def once() -> float:

@@ -1,4 +1,4 @@
-"""A comparison as Markdown, CSV and pictures."""
+"""Write a comparison as Markdown, CSV and pictures."""
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ _COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
 
 
 def write_comparison(rows: Sequence[Row], out: Path) -> None:
-    """Write ``comparison.md``, ``.csv`` (all digits) and ``.png``, and ``scatter.png``, into the folder ``out``."""
+    """Write ``comparison.md``, ``.csv`` (full precision) and ``.png``, and ``scatter.png``, into the folder ``out``."""
     (out / "comparison.md").write_text(to_markdown(rows), encoding="utf-8")
     with (out / "comparison.csv").open("w", encoding="utf-8", newline="") as file:
         flat = [_flat(row) for row in rows]
@@ -41,7 +41,7 @@ def write_comparison(rows: Sequence[Row], out: Path) -> None:
 
 
 def to_markdown(rows: Sequence[Row]) -> str:
-    """The rows as a table, figures with their 95% intervals."""
+    """Format the rows as a Markdown table, with 95% intervals."""
     return "\n".join(markdown_table(_titles(), map(_cells, rows))) + "\n"
 
 
@@ -54,7 +54,7 @@ def _cells(row: Row) -> list[str]:
 
 
 def _flat(row: Row) -> dict[str, Any]:
-    """Spread measures with an interval over three columns."""
+    """Split each measure that has an interval into three columns."""
     flat: dict[str, Any] = {}
     for name, value in row.items():
         if isinstance(value, Mapping):
@@ -65,7 +65,7 @@ def _flat(row: Row) -> dict[str, Any]:
 
 
 def draw_table(rows: Sequence[Row], path: Path) -> None:
-    """Draw the table."""
+    """Draw the rows as a table."""
     with house_style():
         figure, (axes,) = panels(1, width=17, height=0.6 + 0.32 * len(rows))
         axes.axis("off")

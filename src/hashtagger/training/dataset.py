@@ -1,4 +1,4 @@
-"""Photos with their labels: class folders or a manifest, split into sides, and streamed to a network."""
+"""Read labelled photos from class folders or a manifest, split them, and load them in batches."""
 
 import json
 import logging
@@ -41,14 +41,14 @@ _SPLITS = {
     "test": "test",
     "testing": "test",
 }
-"""Splits by the folders that others keep them in, each with a folder for every class (torchvision, Keras, Kaggle)."""
+"""Folder names that are commonly used for splits (torchvision, Keras, Kaggle), and the splits they mean."""
 _WRITTEN = ("recipe.toml", "report.json", "comparison.md", "findings.jsonl")
-"""A folder with one of these was written by ``train``, ``evaluate``, ``compare`` or ``clean``."""
+"""A folder that contains one of these files was written by ``train``, ``evaluate``, ``compare`` or ``clean``."""
 
 _ORDERS = 100
-"""Random orders in which sources are shared out, of which the most even result counts."""
+"""Number of random orders in which groups of sources are assigned; the most even split is used."""
 _OPTIONAL: dict[str, Callable[[Any], bool]] = {
-    # A report has files of each split's name.
+    # Split names become part of file names in a report.
     "split": lambda value: isinstance(value, str) and Path(value).name == value,
     "source": lambda value: isinstance(value, str),
     "also": lambda value: isinstance(value, list) and all(isinstance(key, str) for key in value),
@@ -60,10 +60,10 @@ class Photo:
     """One labelled photo.
 
     Attributes:
-        path: Its file.
-        key: Its label's key, or :data:`OTHER`.
-        split: ``"train"``, ``"val"``, ``"val_other"`` or another name; ``""`` when none is given.
-        source: Where it came from; photos of one source look alike.
+        path: Path of its file.
+        key: Key of its label, or :data:`OTHER`.
+        split: ``"train"``, ``"val"``, ``"val_other"`` or another name; ``""`` if none is given.
+        source: Where the photo came from; photos of one source tend to look alike.
         also: Further labels that fit.
     """
 
@@ -78,24 +78,24 @@ def read_photos(data: "str | os.PathLike[str]") -> list[Photo]:
     """List the photos of a manifest, or of class folders.
 
     Args:
-        data: A ``.jsonl`` file with an object a line (``file`` relative to it, ``key``, and perhaps
-            ``split``, ``source`` and ``also``); a folder with a ``manifest.jsonl``; a folder with one folder of
-            photos for each class, named by its key; or such class folders in folders ``train``, ``val`` and
-            ``test``, which are then the splits.
+        data: One of: a ``.jsonl`` file with one object per line (``key``, ``file`` relative to the manifest, and
+            optionally ``split``, ``source`` and ``also``); a folder that contains a ``manifest.jsonl``; a folder with
+            one subfolder of photos per class, named by its key; or such class folders inside folders ``train``,
+            ``val`` and ``test``, which then are the splits.
 
     Raises:
-        TrainingError: There are no such photos, or a line of the manifest does not say what it must.
+        TrainingError: There are no photos, or a line of the manifest is invalid.
         ImageError: A folder cannot be listed.
     """
     return photos_of(*read_entries(data))
 
 
 def photos_of(root: Path, entries: Iterable[Mapping[str, Any]]) -> list[Photo]:
-    """Make photos of what :func:`read_entries` read."""
+    """Convert the entries of :func:`read_entries` to photos."""
     return [
         Photo(
             path=root / entry["file"],
-            # macOS names folders in NFD.
+            # Folder names may be NFD on macOS.
             key=unicodedata.normalize("NFC", entry["key"]),
             split=entry.get("split") or "",
             source=entry.get("source") or "",
@@ -106,10 +106,10 @@ def photos_of(root: Path, entries: Iterable[Mapping[str, Any]]) -> list[Photo]:
 
 
 def read_entries(data: "str | os.PathLike[str]") -> tuple[Path, list[dict[str, Any]]]:
-    """Read a manifest's lines whole, or make the like for class folders.
+    """Read a manifest's entries with all their fields, or make equivalent entries for class folders.
 
     Returns:
-        The folder that their ``file`` is relative to, and the entries.
+        The folder that each ``file`` is relative to, and the entries.
 
     Raises:
         TrainingError, ImageError: As :func:`read_photos`.
@@ -129,15 +129,15 @@ def read_entries(data: "str | os.PathLike[str]") -> tuple[Path, list[dict[str, A
 
 
 def _list_class_folders(data: Path) -> list[dict[str, Any]]:
-    """Make entries of the photos in class folders, or in class folders of splits; warn of those elsewhere."""
+    """List the photos in class folders, which may be grouped by split; warn about photos that lie elsewhere."""
     found = [photo.relative_to(data) for photo in find_photos(data)]
     folders = {folder for file in found for folder in file.parents if folder.name}
     written = {folder for folder in folders if any((data / folder / name).is_file() for name in _WRITTEN)}
     files = [file for file in found if written.isdisjoint(file.parents)]
     tops = {file.parts[0] for file in files if len(file.parts) > 1}
     splits = {top: _SPLITS[top.lower()] for top in tops if top.lower() in _SPLITS}
-    # One class may be called "test" and have folders of its own; if several top folders, or all, are named like
-    # splits, they are splits.
+    # A class may be called "test" and have subfolders, so top folders only count as splits if several of them, or
+    # all, are named like splits.
     by_split = (len(splits) > 1 or len(splits) == len(tops)) and any(len(file.parts) > 2 for file in files)
     entries: list[dict[str, Any]] = []
     for file in files:
@@ -152,19 +152,19 @@ def _list_class_folders(data: Path) -> list[dict[str, Any]]:
     if entries and empty:
         _log.warning(_("no photos in these folders: {names}").format(names=", ".join(empty)))
     if entries and len(entries) < len(found):
-        said = _("not used, as they lie in no class folder or in that of an earlier run: {n} photos")
+        said = _("ignored because they are not in a class folder or belong to an earlier run: {n} photos")
         _log.warning(said.format(n=len(found) - len(entries)))
     return entries
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Give the number, from 1, and the object of each line that is not blank; ``{}`` where a line holds no object.
+    """Yield the line number, from 1, and the object of each non-blank line; ``{}`` if a line is not a JSON object.
 
     Raises:
         TrainingError: The file cannot be read, or is not UTF-8.
     """
     try:
-        # Names of files may hold what str.splitlines takes for the end of a line.
+        # Not str.splitlines, which also splits at characters that occur in file names, such as U+2028.
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise TrainingError(f"{path}: {cause_of(error)}") from error
@@ -181,7 +181,7 @@ def _read_manifest(manifest: Path) -> Iterator[dict[str, Any]]:
     for number, entry in read_json_lines(manifest):
         if not all(isinstance(entry.get(name), str) for name in ("file", "key")):
             raise TrainingError(
-                _("{path}: line {number} is no JSON object with file and key").format(path=manifest, number=number)
+                _("{path}: line {number} is not a JSON object with file and key").format(path=manifest, number=number)
             )
         for name, fits in _OPTIONAL.items():
             if entry.get(name) and not fits(entry[name]):
@@ -194,9 +194,9 @@ def _read_manifest(manifest: Path) -> Iterator[dict[str, Any]]:
 
 
 def choose_keys(photos: Sequence[Photo], vocabulary: str, *, found_only: bool = False) -> tuple[str, ...]:
-    """Choose the labels of a network's outputs, in order: the vocabulary's keys; without one the photos' own, sorted.
+    """Choose the label keys of a network's outputs, in order: those of the vocabulary or else, sorted, of the photos.
 
-    With ``found_only``, keys that no photo has are left out.
+    With ``found_only``, keys without photos are left out.
 
     Raises:
         TrainingError: A photo's key is not in the vocabulary.
@@ -214,17 +214,17 @@ def choose_keys(photos: Sequence[Photo], vocabulary: str, *, found_only: bool = 
 
 
 def set_aside(photos: Sequence[Photo], other: Sequence[str], min_photos: int) -> list[Photo]:
-    """Take the label from photos with a key in ``other`` or with one of fewer than ``min_photos``.
+    """Relabel photos whose key is in ``other`` or has fewer than ``min_photos`` photos.
 
-    Such a photo is of the first of its further labels that stays a label, else of :data:`OTHER`.
+    Such a photo gets the first of its further labels that is kept as a label, or else :data:`OTHER`.
     """
     counts = Counter(photo.key for photo in photos)
-    stay = {key for key, count in counts.items() if count >= min_photos} - {*other, OTHER}
+    kept = {key for key, count in counts.items() if count >= min_photos} - {*other, OTHER}
 
-    def settled(photo: Photo) -> Photo:
-        return replace(photo, key=next((key for key in (photo.key, *photo.also) if key in stay), OTHER))
+    def relabelled(photo: Photo) -> Photo:
+        return replace(photo, key=next((key for key in (photo.key, *photo.also) if key in kept), OTHER))
 
-    return [photo if photo.key == OTHER else settled(photo) for photo in photos]
+    return [photo if photo.key == OTHER else relabelled(photo) for photo in photos]
 
 
 def write_manifest(photos: Sequence[Photo], path: Path) -> None:
@@ -235,16 +235,16 @@ def write_manifest(photos: Sequence[Photo], path: Path) -> None:
 
 
 def split_photos(photos: Sequence[Photo], val_share: float, *, seed: int, group_by_source: bool = False) -> list[Photo]:
-    """Put each photo on the side ``"train"`` or ``"val"``, class by class, unless the data says so already.
+    """Assign each photo to ``"train"`` or ``"val"``, class by class, unless the data already has a ``"val"`` split.
 
-    Near-duplicates always stay on one side.
+    Near-duplicates always end up in the same split.
 
     Args:
-        photos: If any of them is of ``"val"``, all come back as they are. If none is but others have a split,
-            ``"val"`` is drawn from those of ``"train"`` alone.
-        val_share: Part of each class that validates, 0..1, as near as the groups allow.
+        photos: If any photo has the split ``"val"``, all are returned unchanged. If none has, but some have another
+            split, ``"val"`` is drawn only from the photos of ``"train"``.
+        val_share: Fraction of each class used for validation, 0..1, met as closely as the groups allow.
         seed: Seeds the random draw.
-        group_by_source: Keep all photos of one source on one side too.
+        group_by_source: Keep all photos of one source in the same split too.
     """
     given = {photo.split for photo in photos}
     if "val" in given:
@@ -260,9 +260,9 @@ def split_photos(photos: Sequence[Photo], val_share: float, *, seed: int, group_
     order = list(members.values())
     draw = random.Random(seed)
     draw.shuffle(order)
-    # Large groups first: the small ones then even out what the large ones left uneven.
+    # Large groups first, so that the small ones can even out the result.
     order.sort(key=len, reverse=True)
-    # Sources are so large and so few that this may come out far from even; other orders may do better.
+    # With few, large sources a single order may give a very uneven split, so others are tried as well.
     others = (draw.sample(order, len(order)) for _try in range(_ORDERS if group_by_source else 0))
     keys = [photo.key for photo in pool]
     _off, val = min((_choose(tried, keys, val_share) for tried in (order, *others)), key=itemgetter(0))
@@ -271,10 +271,10 @@ def split_photos(photos: Sequence[Photo], val_share: float, *, seed: int, group_
 
 
 def _choose(order: Iterable[Sequence[int]], keys: Sequence[str], val_share: float) -> tuple[float, set[int]]:
-    """Take each group of photos, in order, that brings the classes nearer to their share.
+    """Greedily take each group of photos, in order, that brings the classes closer to their share.
 
     Returns:
-        By how many photos the classes miss their share in all, and the numbers of the photos taken.
+        The number of photos by which the classes miss their share in total, and the indices of the photos taken.
     """
     wanted = {key: count * val_share for key, count in Counter(keys).items()}
     taken: set[int] = set()
@@ -289,18 +289,18 @@ def _choose(order: Iterable[Sequence[int]], keys: Sequence[str], val_share: floa
 
 
 def _join(groups: Sequence[int], names: Sequence[str]) -> list[int]:
-    """Merge groups, each numbered by its first member, that share a name."""
+    """Merge groups that share a name; each group is identified by the index of its first member."""
     first: dict[str, int] = {}
     named = ((first.setdefault(name, index), index) for index, name in enumerate(names))
     return merge(len(groups), [*((group, index) for index, group in enumerate(groups)), *named])
 
 
 def targets(photos: Sequence[Photo], keys: Sequence[str], *, loss: str, also_share: float = 0.0) -> "torch.Tensor":
-    """What the network should say of each photo: float32 (photos, keys).
+    """Make the training targets: float32 (photos, keys).
 
-    With ``loss`` ``"softmax"`` rows are probabilities: a photo's further labels divide ``also_share``
-    among them, and a photo that no label fits is spread evenly over all (outlier exposure: Hendrycks,
-    Mazeika and Dietterich, ICLR 2019, arXiv:1812.04606). With ``"sigmoid"`` every fitting label is 1.
+    With ``loss`` ``"softmax"`` each row is a probability distribution: a photo's further labels share ``also_share``
+    equally, and a photo that no label fits gets the uniform distribution (outlier exposure: Hendrycks, Mazeika and
+    Dietterich, ICLR 2019, arXiv:1812.04606). With ``"sigmoid"`` every fitting label is 1.
     """
     import torch
 
@@ -319,16 +319,16 @@ def targets(photos: Sequence[Photo], keys: Sequence[str], *, loss: str, also_sha
 
 
 def sampling_weights(photos: Sequence[Photo], power: float) -> list[float]:
-    """How often each photo is drawn, relative to others: its class' size to the power of ``-power``."""
+    """Relative sampling weight of each photo: the size of its class to the power of ``-power``."""
     counts = Counter(photo.key for photo in photos)
     return [counts[photo.key] ** -power for photo in photos]
 
 
 class PhotoStream:
-    """A map-style data set that reads a photo from disk each time it is asked for one.
+    """A map-style data set that reads each photo from disk on access.
 
-    An item is (pixels, index, problem): ``transform``'s array and the photo's number; or ``None``, the
-    number and one line on why the photo cannot be read.
+    An item is (pixels, index, problem): the output of ``transform``, the photo's index and ``""``; or ``None``, the
+    index and one line on why the photo cannot be read.
     """
 
     def __init__(
@@ -349,7 +349,7 @@ class PhotoStream:
 
 
 def collate(items: "Sequence[tuple[Any, int, str]]") -> "tuple[torch.Tensor, torch.Tensor, list[str]]":
-    """Stack the readable photos of a batch: pixels, their numbers, and the problems of the others."""
+    """Stack the readable photos of a batch: pixels, their indices, and the problems of the unreadable ones."""
     import numpy as np
     import torch
 
@@ -363,7 +363,7 @@ def collate(items: "Sequence[tuple[Any, int, str]]") -> "tuple[torch.Tensor, tor
 
 
 def workers() -> int:
-    """Processes that read photos beside the one that computes."""
+    """Number of data loader processes; one core is left to the main process."""
     return max(1, min(16, (os.cpu_count() or 1) - 1))
 
 
@@ -379,15 +379,15 @@ def training_loader(
 ) -> "DataLoader[Any]":
     """Load one epoch in a random, class-balanced order.
 
-    The order depends on ``seed`` alone, so that several devices can share it out; what the transform draws, on the
-    device's ``rank`` too.
+    The order depends only on ``seed``, so that several devices can divide it among themselves; the augmentation also
+    depends on the device's ``rank``.
     """
     import torch
     from torch.utils.data import DataLoader
 
     batch = min(batch, len(photos))
     weights = torch.tensor(sampling_weights(photos, balance), dtype=torch.double)
-    # Drawn here and not by the loader, so that iterating over it twice gives the same photos twice.
+    # Drawn here rather than by the loader, so that each iteration over it gives the same photos.
     order = torch.multinomial(
         weights,
         steps_per_epoch(len(photos), batch) * batch,
@@ -402,7 +402,7 @@ def training_loader(
         num_workers=workers(),
         collate_fn=collate,
         worker_init_fn=partial(_seed_worker, seed, rank),
-        # Otherwise the loader would draw from the global generator, which MixUp uses.
+        # Its own, because the loader would otherwise draw from the global generator, which MixUp uses.
         generator=torch.Generator(),
         pin_memory=torch.cuda.is_available(),
         prefetch_factor=4,
@@ -412,14 +412,14 @@ def training_loader(
 def _seed_worker(seed: int, rank: int, worker: int) -> None:
     import torch
 
-    # No two epochs, devices and workers of a run share a seed: an epoch has fewer than 64 workers.
+    # Unique for each epoch, device and worker of a run, because there are fewer than 64 workers.
     own = (rank << 32) + seed * 64 + worker
     random.seed(own)
     torch.manual_seed(own)
 
 
 def steps_per_epoch(photos: int, batch: int, devices: int = 1) -> int:
-    """Full batches in an epoch, at least one; several devices share them out."""
+    """Steps per epoch: full batches, at least one, divided among the devices."""
     return math.ceil(max(1, photos // batch) / devices)
 
 

@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 NEAR = 6
-"""Bits of 64 by which two photos' hashes may differ for them to count as near-duplicates."""
+"""Maximum number of differing bits, of 64, between the hashes of near-duplicates."""
 
 
 def perceptual_hash(image: "Image") -> int:
-    """Hash what a photo looks like in 64 bits: scaled and recompressed copies differ in few of them.
+    """Hash a photo's appearance into 64 bits, of which scaled and recompressed copies differ in few.
 
-    The signs of the lowest 8x8 frequencies of a 32x32 grey copy's cosine transform, against their median
-    (Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010).
+    Each bit says whether one of the lowest 8x8 frequencies of the cosine transform of a 32x32 grey copy exceeds their
+    median (Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010).
     """
     import numpy as np
     from PIL.Image import Resampling
 
     grey = np.asarray(image.convert("L").resize((32, 32), Resampling.LANCZOS), dtype=np.float64)
     angles = np.pi / 32 * np.outer(np.arange(8), np.arange(32) + 0.5)
-    # Rounded, so that a photo of one colour gives zeros and not the sum's last bits.
+    # Rounded, so that a photo of one colour gives zeros rather than floating-point noise.
     low = np.round(np.cos(angles) @ grey @ np.cos(angles).T, 3)
     bits = low.ravel() > np.median(low.ravel()[1:])
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
@@ -43,14 +43,14 @@ def _hash_file(path: Path) -> int | None:
 
 @cache
 def _hash_once(path: Path, _modified: int) -> int:
-    # Networks that are compared split the same photos, each anew.
+    # Cached, because each network of a comparison splits the same photos again.
     return perceptual_hash(load_image(path, shorter_side=64))
 
 
 def near_pairs(hashes: Sequence[int | None], near: int = NEAR) -> list[tuple[int, int]]:
-    """List the pairs of positions, first before second, whose hashes differ in ``near`` bits or fewer.
+    """List the pairs of positions (first < second) whose hashes differ in at most ``near`` bits.
 
-    What has no hash, or that of an empty photo (one colour all over), has no duplicates.
+    Photos without a hash, or with that of a single-colour image, have no duplicates.
     """
     import numpy as np
 
@@ -68,7 +68,7 @@ def near_pairs(hashes: Sequence[int | None], near: int = NEAR) -> list[tuple[int
 
 
 def duplicate_groups(paths: Sequence[Path]) -> list[int]:
-    """Give each photo the number of its group of near-duplicates: the position of the first."""
+    """Assign each photo to a group of near-duplicates, identified by the position of its first photo."""
     from tqdm import tqdm
 
     hashes = [_hash_file(path) for path in tqdm(paths, desc=_("photos compared"), disable=None)]

@@ -30,17 +30,17 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 PRECISION = 0.9
-"""Part of what is said that the fitted threshold makes right."""
+"""Precision that the fitted threshold aims for."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What a network said of a set of photos.
+    """A network's predictions for a set of photos.
 
     Attributes:
         photos: Those that could be read.
         logits: float (photos, labels).
-        truth: int (photos,): number of each photo's label; -1 for :data:`~hashtagger.training.dataset.OTHER`.
+        truth: int (photos,): index of each photo's label; -1 for :data:`~hashtagger.training.dataset.OTHER`.
         right: bool (photos, labels): the labels that fit each photo.
     """
 
@@ -50,16 +50,16 @@ class Answers:
     right: Array
 
     def __getitem__(self, chosen: Array) -> "Answers":
-        """Those photos alone whose entry in ``chosen``, bool (photos,), is true."""
+        """Select the photos whose entry in ``chosen``, bool (photos,), is true."""
         photos = [photo for photo, yes in zip(self.photos, chosen, strict=True) if yes]
         return Answers(photos, self.logits[chosen], self.truth[chosen], self.right[chosen])
 
     def confidence(self, temperature: float) -> Array:
-        """Probability, 0..1, of the label that each photo is given first."""
+        """Probability, 0..1, of each photo's top label."""
         return metrics.softmax(self.logits, temperature).max(axis=1)
 
     def hits(self, k: int = 1) -> Array:
-        """Whether a fitting label is among each photo's first ``k``."""
+        """Whether a fitting label is among each photo's top ``k``."""
         return metrics.ranked_right(self.logits, self.right, k)
 
 
@@ -73,26 +73,25 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measure a network and write a report: ``report.json``, ``report.md`` and figures as PNG.
 
-    Each split of the data but ``train`` is measured on its own (all photos where there are no splits), and
-    with the photos of key ``other`` how often the network speaks where no label fits. A split of which no photo can
-    be read is left out and reported; of photos without a split, so are those that the ``photos.jsonl`` beside the
-    weights says they were trained on. Photos see the same preprocessing as in
-    :meth:`hashtagger.Recommender.recommend`.
+    Each split except ``train`` is measured separately (all photos together if there are no splits); photos with the
+    key ``other`` show how often the network gives a label where none fits. Left out and reported are splits in which
+    no photo can be read, and photos without a split that the ``photos.jsonl`` beside the weights lists as training
+    photos. Photos are preprocessed as in :meth:`hashtagger.Recommender.recommend`.
 
     Args:
         data: Class folders or a manifest, as :func:`~hashtagger.training.dataset.read_photos` takes them.
-        out: Folder of the report; made if missing.
-        weights: Weights file; by default the bundled one of ``vocabulary``.
-        vocabulary: Name or file of the vocabulary whose bundled weights are measured.
-        calibrate: Fit temperature and threshold on the photos of this split (``"all"`` where there are no
-            splits) and write them, with the main figures, into the weights file, which must be given.
+        out: Report folder; created if missing.
+        weights: Weights file; by default the one bundled for ``vocabulary``.
+        vocabulary: Name or file of the vocabulary whose bundled weights are measured if ``weights`` is not given.
+        calibrate: Fit temperature and threshold on the photos of this split (``"all"`` if there are no splits) and
+            write them, with the main figures, into ``weights``, which must then be given.
 
     Returns:
-        What ``report.json`` says.
+        The contents of ``report.json``.
 
     Raises:
-        TrainingError: No photos to measure on, or of labels that the network does not have; no such split, or no
-            weights file to write into.
+        TrainingError: There are no photos to measure on, or some have labels that the network lacks; there is no such
+            split to calibrate on, or no weights file to write into.
         WeightsError: The weights cannot be read.
         MissingExtraError: Matplotlib is not installed.
     """
@@ -141,8 +140,7 @@ def evaluate(
         renew_checksum(path)
         if config.threshold == 1.0:
             said = _(
-                "no threshold makes nine in ten right of what is said on {name}; {path} says nothing unless a "
-                "lower threshold is given"
+                "no threshold reaches 90% precision on {name}; {path} says nothing unless a lower threshold is given"
             )
             _log.warning(said.format(name=calibrate, path=path))
     return report
@@ -155,7 +153,7 @@ def _photos_to_measure(data: "str | os.PathLike[str]", weights: Path, config: Mo
         trained = {photo.path for photo in read_photos(manifest) if photo.split == "train"}
         left = [photo for photo in photos if photo.split or photo.path.resolve() not in trained]
         if len(left) < len(photos):
-            said = _("{path}: {n} of the photos were learned from and are left out")
+            said = _("{path}: {n} of the photos were used for training and are left out")
             _log.warning(said.format(path=manifest, n=len(photos) - len(left)))
         photos = left
     unknown = sorted({photo.key for photo in photos} - {*config.keys, OTHER})
@@ -172,7 +170,7 @@ def _photos_to_measure(data: "str | os.PathLike[str]", weights: Path, config: Mo
 
 
 def _by_split(answers: Answers) -> dict[str, Answers]:
-    """The answers of each split, in the order of the photos; ``"all"`` where photos have none."""
+    """Group the answers by split, in the order of the photos; photos without a split are in ``"all"``."""
     import numpy as np
 
     splits = np.array([photo.split or "all" for photo in answers.photos])
@@ -180,7 +178,7 @@ def _by_split(answers: Answers) -> dict[str, Answers]:
 
 
 def _float_type(path: Path) -> "torch.dtype":
-    """The widest type of a weights file's floating-point tensors."""
+    """Find the widest dtype of a weights file's floating-point tensors."""
     from safetensors.torch import load_file
 
     types = {tensor.dtype for tensor in load_file(path).values() if tensor.is_floating_point()}
@@ -188,10 +186,10 @@ def _float_type(path: Path) -> "torch.dtype":
 
 
 def predict(network: "nn.Module", config: ModelConfig, photos: Sequence[Photo]) -> tuple[Answers, list[str]]:
-    """Ask a network about photos, on the GPU where there is one; a terminal shows how far it is.
+    """Run a network on photos, on the GPU if there is one, with a progress bar on terminals.
 
     Returns:
-        The answers for the photos that can be read, and a line for each of the others.
+        The answers for the readable photos, and one line for each of the others.
     """
     import numpy as np
 
@@ -208,7 +206,7 @@ def predict(network: "nn.Module", config: ModelConfig, photos: Sequence[Photo]) 
 def run_network(
     network: "nn.Module", config: ModelConfig, photos: Sequence[Photo]
 ) -> tuple[Array, list[int], list[str]]:
-    """Collect a network's outputs, float (photos read, outputs), the numbers of those photos, and the problems."""
+    """Run a network: its outputs, float (readable photos, outputs), the indices of those photos, and the problems."""
     import numpy as np
     import torch
     from tqdm import tqdm
@@ -230,7 +228,7 @@ def run_network(
 
 
 def fit(answers: Answers, other: Answers) -> tuple[float, float]:
-    """Fit temperature and threshold: of what is then said about the photos and those of no label, 90% is right."""
+    """Fit temperature and threshold, the latter for 90% precision over ``answers`` and ``other`` together."""
     import numpy as np
 
     temperature = metrics.fit_temperature(answers.logits, answers.truth)
@@ -240,7 +238,7 @@ def fit(answers: Answers, other: Answers) -> tuple[float, float]:
 
 
 def measure(answers: Answers, other: Answers, config: ModelConfig) -> dict[str, Any]:
-    """Measure one set of labelled photos; ``other`` joins in where it is about saying something or nothing."""
+    """Measure one set of labelled photos; ``other`` counts only where abstention is measured."""
     import numpy as np
 
     labels = len(config.keys)
@@ -265,13 +263,13 @@ def measure(answers: Answers, other: Answers, config: ModelConfig) -> dict[str, 
 
 
 def with_interval(measure: Any, *arrays: Array) -> dict[str, float]:
-    """Value of a measure and its 95% bootstrap interval."""
+    """Compute a measure and its 95% bootstrap interval."""
     low, high = metrics.bootstrap(measure, arrays)
     return {"value": float(measure(*arrays)), "low": float(low), "high": float(high)}
 
 
 def _abstention(answers: Answers, other: Answers, config: ModelConfig) -> dict[str, Any]:
-    """What the threshold in the weights does to this set, and what one fitted to this set would do."""
+    """Measure coverage and precision at the threshold of the weights, and at one fitted to this set."""
     import numpy as np
 
     confidence = answers.confidence(config.temperature)
@@ -299,14 +297,14 @@ def _abstention(answers: Answers, other: Answers, config: ModelConfig) -> dict[s
 
 
 def _by_label(truth: Array, said: Array, keys: Sequence[str]) -> dict[str, Any]:
-    """Count each label's photos and measure its rates with 95% intervals; a label without photos has no rates."""
+    """Count each label's photos and measure its rates with 95% intervals; they are None without photos."""
     import numpy as np
 
     found = np.unique(truth)
 
     def rates(truth: Array, said: Array) -> Array:
         table = metrics.confusion(truth, said, len(keys))
-        # A resample without a photo of the label says nothing of it.
+        # A resample without photos of a label has no rates for it.
         return np.where(table.sum(axis=1) > 0, metrics.precision_recall_f1(table), np.nan)[:, found]
 
     values = rates(truth, said)
@@ -314,7 +312,7 @@ def _by_label(truth: Array, said: Array, keys: Sequence[str]) -> dict[str, Any]:
     names = ("precision", "recall", "f1")
     result: dict[str, Any] = {key: {"photos": 0, **dict.fromkeys(names)} for key in keys}
     for column, number in enumerate(found):
-        rates_of_it = {
+        label_rates = {
             name: {
                 "value": float(values[row, column]),
                 "low": float(low[row, column]),
@@ -322,7 +320,7 @@ def _by_label(truth: Array, said: Array, keys: Sequence[str]) -> dict[str, Any]:
             }
             for row, name in enumerate(names)
         }
-        result[keys[number]] = {"photos": int((truth == number).sum()), **rates_of_it}
+        result[keys[number]] = {"photos": int((truth == number).sum()), **label_rates}
     return result
 
 
@@ -342,14 +340,14 @@ def _by_source(answers: Answers) -> dict[str, Any]:
 
 
 def measure_other(other: Answers, config: ModelConfig) -> dict[str, Any]:
-    """What is said about photos that no label fits: how many, and which labels most."""
+    """Count the photos that no label fits but that are given one, and the labels given, most frequent first."""
     spoken = other.confidence(config.temperature) >= config.threshold
     labels = Counter(config.keys[number] for number in other.logits.argmax(axis=1)[spoken])
     return {"photos": len(other.photos), "said": int(spoken.sum()), "labels": dict(labels.most_common())}
 
 
 def main_figures(report: Mapping[str, Any]) -> dict[str, Any]:
-    """The report's main figures, for the weights file."""
+    """Select the report's main figures, for the weights file."""
     names = ("top1", "top3", "macro_f1", "calibration_error_before", "calibration_error")
     figures: dict[str, Any] = {}
     for name, chosen in report["sets"].items():

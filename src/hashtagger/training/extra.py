@@ -1,4 +1,4 @@
-"""The optional packages of the extra ``train``."""
+"""Check for the optional packages of the extra ``train``."""
 
 import importlib.util
 
@@ -10,7 +10,7 @@ def require(*packages: str) -> None:
     """Make sure, before any work is done, that optional packages are installed.
 
     Raises:
-        MissingExtraError: One of them is not.
+        MissingExtraError: A package is not installed.
     """
     for package in packages:
         if importlib.util.find_spec(package) is None:

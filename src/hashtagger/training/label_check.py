@@ -1,4 +1,4 @@
-"""Which labels are likely wrong, and which photos fit their label least, by a network's features."""
+"""Find likely wrong labels and outliers from a network's features."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from hashtagger.arrays import Array
 
 FEWEST = 10
-"""Photos that a label needs for anything to be said about it."""
+"""Labels with fewer photos are not checked."""
 
 
 def wrong_labels(features: Array, keys: Sequence[str], seed: int = 0) -> list[tuple[int, str, float]]:
     """Find photos whose label is likely wrong, by confident learning.
 
-    A logistic regression on the features is asked about photos that it has not seen (five folds). A photo
-    counts as of another label if that one's probability is at least what photos of that label get on average.
+    A logistic regression on the features predicts each photo out of fold (five folds). A photo is reported if another
+    label is more probable than its own, and at least as probable as it is on average for photos of that label.
     Northcutt, Jiang and Chuang, "Confident Learning", JAIR 2021 (arXiv:1911.00068).
 
     Args:
@@ -22,7 +22,7 @@ def wrong_labels(features: Array, keys: Sequence[str], seed: int = 0) -> list[tu
         seed: Seeds the random draw of the folds.
 
     Returns:
-        (number of the photo, likelier label, by how much more probable it is), surest first.
+        (index of the photo, more probable label, difference in probability), largest difference first.
     """
     import numpy as np
     from sklearn.linear_model import LogisticRegression
@@ -34,7 +34,7 @@ def wrong_labels(features: Array, keys: Sequence[str], seed: int = 0) -> list[tu
     labels, given = np.unique(np.array(keys)[chosen], return_inverse=True)
     if len(labels) < 2:
         return []
-    # A network's features are many: a strong penalty ranks planted wrong labels better than a weak one.
+    # With this many features, a strong penalty ranks planted wrong labels better than a weak one.
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=300))
     folds = StratifiedKFold(5, shuffle=True, random_state=seed)
     probabilities = cross_val_predict(model, features[chosen], given, cv=folds, method="predict_proba")
@@ -50,12 +50,12 @@ def wrong_labels(features: Array, keys: Sequence[str], seed: int = 0) -> list[tu
 def outliers(features: Array, keys: Sequence[str], limit: float = 4.0) -> list[tuple[int, float]]:
     """Find photos far from all others of their label.
 
-    The distance is the mean cosine distance to the label's ten nearest other photos (as many as there are);
+    The distance is the mean cosine distance to the label's ten nearest other photos (or fewer if there are fewer);
     a photo is an outlier if it lies more than ``limit`` robust standard deviations (1.4826 times the median
     absolute deviation) above the label's median.
 
     Returns:
-        (number of the photo, distance in robust standard deviations), farthest first.
+        (index of the photo, distance from the median in robust standard deviations), farthest first.
     """
     import numpy as np
     from sklearn.neighbors import NearestNeighbors

@@ -1,7 +1,7 @@
-"""Measures of a classifier, from its logits and the truth, in NumPy.
+"""Classification metrics in NumPy.
 
-Everywhere ``right`` is bool (photos, labels): the labels that count as right for a photo; ``truth`` and
-``said`` are int (photos,): the label of the photo, and the one that the network puts first.
+Throughout, ``right`` is bool (photos, labels): the labels that count as correct for a photo; ``truth`` and ``said``
+are int (photos,): the photo's label, and the label that the network predicts.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ def softmax(logits: Array, temperature: float = 1.0) -> Array:
 
 
 def ranked_right(scores: Array, right: Array, k: int) -> Array:
-    """Tell for each photo whether a right label is among the ``k`` of the highest scores: bool (photos,)."""
+    """Whether a correct label is among the ``k`` highest scores of each photo: bool (photos,)."""
     import numpy as np
 
     first = np.argsort(-scores, axis=1, kind="stable")[:, :k]
@@ -29,14 +29,14 @@ def ranked_right(scores: Array, right: Array, k: int) -> Array:
 
 
 def confusion(truth: Array, said: Array, labels: int) -> Array:
-    """Count photos by true label (row) and said label (column)."""
+    """Count photos by true label (row) and predicted label (column)."""
     import numpy as np
 
     return np.bincount(truth * labels + said, minlength=labels * labels).reshape(labels, labels)
 
 
 def precision_recall_f1(table: Array) -> tuple[Array, Array, Array]:
-    """Precision, recall and F1 of each label, 0..1, from a confusion table; without photos they are 0."""
+    """Precision, recall and F1 of each label, 0..1, from a confusion matrix; 0 where undefined."""
     import numpy as np
 
     hit, said, true = np.diag(table), table.sum(axis=0), table.sum(axis=1)
@@ -51,7 +51,7 @@ def macro_f1(truth: Array, said: Array, labels: int) -> float:
 
 
 def calibration_bins(confidence: Array, hit: Array, bins: int = 15) -> list[tuple[int, float, float]]:
-    """Sort photos into ``bins`` equally wide bins of confidence: (photos, mean confidence, part right) of each."""
+    """Bin photos by confidence into bins of equal width: (photos, mean confidence, accuracy) of each bin."""
     import numpy as np
 
     bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
@@ -61,7 +61,7 @@ def calibration_bins(confidence: Array, hit: Array, bins: int = 15) -> list[tupl
 
 
 def calibration_error(confidence: Array, hit: Array, bins: int = 15) -> float:
-    """Expected calibration error, 0..1: mean distance of confidence and part right over equally wide bins.
+    """Expected calibration error, 0..1: mean gap between confidence and accuracy over bins of equal width.
 
     Guo et al., "On Calibration of Modern Neural Networks", ICML 2017 (arXiv:1706.04599).
     """
@@ -70,7 +70,7 @@ def calibration_error(confidence: Array, hit: Array, bins: int = 15) -> float:
 
 
 def fit_temperature(logits: Array, truth: Array) -> float:
-    """Find the temperature, 0.05..20, that makes the truth likeliest (Guo et al. 2017)."""
+    """Find the temperature, 0.05..20, that maximizes the likelihood of the truth (Guo et al. 2017)."""
     import numpy as np
 
     def loss(temperature: float) -> float:
@@ -78,7 +78,7 @@ def fit_temperature(logits: Array, truth: Array) -> float:
         return float(-np.log(np.maximum(likelihood, 1e-30)).mean())
 
     low, high = 0.05, 20.0
-    # The loss has one valley in 1 / temperature, so a grid that closes in on its lowest point finds it.
+    # The loss is unimodal in 1 / temperature, so a grid search that closes in on the minimum converges.
     for _round in range(4):
         grid = np.geomspace(low, high, 21)
         best = int(np.argmin([loss(temperature) for temperature in grid]))
@@ -87,18 +87,18 @@ def fit_temperature(logits: Array, truth: Array) -> float:
 
 
 def coverage_curve(confidence: Array, hit: Array) -> tuple[Array, Array, Array]:
-    """What a threshold costs and gives: (thresholds falling, part of photos said, part of those right)."""
+    """Coverage and precision at each threshold: (thresholds in descending order, coverage, precision)."""
     import numpy as np
 
     order = np.argsort(-confidence, kind="stable")
     said = np.arange(1, len(order) + 1)
-    # Where photos share a confidence, no threshold parts them: only the last of them is a point.
+    # No threshold separates photos of equal confidence, so only the last of them is a point of the curve.
     ends = np.append(np.diff(confidence[order]) != 0, True)
     return confidence[order][ends], (said / len(order))[ends], (np.cumsum(hit[order]) / said)[ends]
 
 
 def fit_threshold(confidence: Array, hit: Array, precision: float = 0.9) -> float:
-    """Find the lowest threshold at which ``precision`` of what is said is right; 1.0 where none does."""
+    """Find the lowest threshold that reaches ``precision``; 1.0 if none does."""
     thresholds, _coverage, precisions = coverage_curve(confidence, hit)
     enough = precisions >= precision
     return float(thresholds[enough][-1]) if enough.any() else 1.0
@@ -110,13 +110,13 @@ def bootstrap(
     """95% interval of a measure under resampling of the photos (percentile bootstrap; Efron 1979).
 
     Args:
-        measure: Takes the arrays, gives a number or an array of them; NaN where a resample says nothing.
-        arrays: Their first axis is the photos'; all are resampled alike.
-        draws: How many resamples.
+        measure: Maps the arrays to a number or an array of numbers; NaN where a resample gives no value.
+        arrays: Arrays with photos as their first axis; all are resampled with the same indices.
+        draws: Number of resamples.
         seed: Seeds the random draws.
 
     Returns:
-        The 2.5% and the 97.5% percentile, of the measure's shape.
+        The 2.5% and 97.5% percentiles, in the shape of the measure's result.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""The network in training, as Lightning sees it."""
+"""The Lightning module that trains a network."""
 
 import copy
 import math
@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-import lightning as L  # noqa: N812 (its own documents' name for it)
+import lightning as L  # noqa: N812 (the alias in Lightning's documentation)
 import torch
 from torch import Tensor, nn
 
@@ -23,24 +23,24 @@ from hashtagger.training.recipe import Recipe
 
 
 class Tagger(L.LightningModule):
-    """Trains a network by a recipe and keeps a moving average of its weights, which is what is validated.
+    """Trains a network by a recipe, and validates the moving average of its weights if the recipe keeps one.
 
-    Everything random is drawn anew from the seed at the start of each epoch, so a run that is resumed at
-    an epoch's end goes on exactly as it would have.
+    All random generators are reseeded at the start of each epoch, so a run that is resumed from the end of an epoch
+    continues exactly as if it had not been interrupted.
 
     Args:
-        network: Gives one logit for each label.
+        network: Outputs one logit for each label.
         recipe: How to train.
-        config: Metadata of the trained weights.
+        config: Metadata to save with the trained weights.
         train: Photos to learn from.
-        val: Photos to validate on, each of a label that the network has.
-        teachers: Networks, each with its config, whose answers are part of the targets.
-        after_epoch: Called after each validation with this module; ``history`` has the new row by then.
+        val: Photos to validate on; each must have one of the network's labels.
+        teachers: Networks, each with its config, whose predictions are part of the targets.
+        after_epoch: Called with this module after each validation, when ``history`` already has the new row.
 
     Attributes:
-        history: One row of measures an epoch.
-        problems: Photos that could not be read, a line each.
-        init: Weights file that the network started from; None where it started from nothing.
+        history: One row of measures per epoch.
+        problems: Photos that could not be read, one line each.
+        init: Weights file that the network started from; None if it was initialized randomly.
         data: Where the photos were read from.
     """
 
@@ -63,7 +63,7 @@ class Tagger(L.LightningModule):
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False) if recipe.ema else None
         self.recipe, self.config, self.after_epoch = recipe, config, after_epoch
         self.train_photos, self.val_photos = train, val
-        # In a plain list, which keeps them out of the checkpoints.
+        # A plain list rather than a ModuleList keeps them out of the checkpoints.
         self.teachers = list(teachers)
         self.history: list[dict[str, float]] = []
         self.problems: dict[str, None] = {}
@@ -76,7 +76,7 @@ class Tagger(L.LightningModule):
 
     @property
     def result(self) -> nn.Module:
-        """The network to validate and to keep."""
+        """The network to validate and save."""
         return self.network if self.average is None else self.average
 
     def train_dataloader(self) -> Any:
@@ -93,7 +93,7 @@ class Tagger(L.LightningModule):
         )
 
     def val_dataloader(self) -> Any:
-        """Load the validation photos as they will be seen in use."""
+        """Load the validation photos with the same preprocessing as in use."""
         transform = partial(preprocess, config=self.config)
         return reading_loader(self.val_photos, transform, batch=self.recipe.batch, shorter_side=self.config.image_size)
 
@@ -108,17 +108,17 @@ class Tagger(L.LightningModule):
             teacher.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def on_train_epoch_start(self) -> None:
-        """Make the epoch's randomness depend on its number alone (and on the device, of several)."""
+        """Reseed, so that the epoch's randomness depends only on the seed, the epoch and the device."""
         seed = self.epoch_seed * 64 + self.global_rank
         random.seed(seed)
         torch.manual_seed(seed)
         self.losses: list[Tensor] = []
 
     def training_step(self, batch: "tuple[Tensor, Tensor, list[str]]", _number: int) -> Tensor | None:
-        """Loss of a batch; one of fewer than two readable photos, which batch norm cannot take, is passed over."""
+        """Compute the loss of a batch; skip a batch of fewer than two readable photos, which batch norm cannot take."""
         pixels, index, problems = batch
         self.problems.update(dict.fromkeys(problems))
-        # Read before the step; after it, the rate is the next step's.
+        # Read before the optimizer step, after which it is the rate of the next step.
         self.learning_rate: float = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
         if len(index) < 2:
             return None
@@ -135,16 +135,16 @@ class Tagger(L.LightningModule):
 
     @torch.no_grad()
     def taught(self, pixels: Tensor) -> Tensor:
-        """The teachers' mean answer to a batch: probabilities (batch, labels).
+        """Average the teachers' predictions for a batch: probabilities (batch, labels).
 
-        Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015 (arXiv:1503.02531); the
-        temperature is the one that makes each teacher's answers honest.
+        Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015 (arXiv:1503.02531). The
+        temperature of each teacher is the one that calibrates it.
         """
         answers = [(teacher(pixels).float() / config.temperature).softmax(1) for teacher, config in self.teachers]
         return torch.stack(answers).mean(0)
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Mean loss of a batch of logits (batch, labels) against targets of the same shape."""
+        """Compute the mean loss of logits (batch, labels) against targets of the same shape."""
         smoothing = self.recipe.label_smoothing
         if self.recipe.loss == "softmax":
             return nn.functional.cross_entropy(logits.float(), target, label_smoothing=smoothing)
@@ -152,7 +152,7 @@ class Tagger(L.LightningModule):
         return nn.functional.binary_cross_entropy_with_logits(logits.float(), smoothed, reduction="sum") / len(target)
 
     def on_train_batch_end(self, *_unused: Any) -> None:
-        """Move the average toward the weights; faster at first, when both are far from good."""
+        """Update the moving average, faster in the first steps, when the weights still change quickly."""
         if self.average is None:
             return
         decay = min(self.recipe.ema, (1 + self.global_step) / (10 + self.global_step))
@@ -164,27 +164,27 @@ class Tagger(L.LightningModule):
                 old.copy_(new)
 
     def on_validation_epoch_start(self) -> None:
-        """Start with no answers."""
+        """Clear the collected answers."""
         self.answers: list[tuple[Tensor, Tensor]] = []
 
     def validation_step(self, batch: "tuple[Tensor, Tensor, list[str]]", _number: int) -> None:
-        """Keep the logits and numbers of a batch."""
+        """Collect the logits and photo indices of a batch."""
         pixels, index, problems = batch
         self.problems.update(dict.fromkeys(problems))
         if len(index):
             pixels = pixels.contiguous(memory_format=torch.channels_last)
             self.answers.append((self.result(pixels).float(), index))
         if problems:
-            # Devices can only gather tensors of one length, so an unreadable photo has an answer too, numbered -1.
+            # all_gather needs equally long tensors on all devices, so an unreadable photo gets an answer too, index -1.
             none = index.new_full((len(problems),), -1)
             self.answers.append((pixels.new_zeros(len(none), len(self.config.keys), dtype=torch.float32), none))
 
     def on_validation_epoch_end(self) -> None:
-        """Measure, and add a row to the history."""
+        """Compute the validation measures and add them to the history."""
         logits, index = self._gathered_answers()
         if not logits.isfinite().all():
             raise TrainingError(
-                _("epoch {epoch}: the network gives no numbers any more; a lower learning_rate may help").format(
+                _("epoch {epoch}: the outputs of the network are not finite; a lower learning_rate may help").format(
                     epoch=self.current_epoch + 1
                 )
             )
@@ -213,7 +213,7 @@ class Tagger(L.LightningModule):
             self.after_epoch(self)
 
     def _gathered_answers(self) -> tuple[Tensor, Tensor]:
-        """Logits and numbers of all validation photos, those of other devices too, each photo once; problems too."""
+        """Gather the logits and indices of all validation photos, each once, and the problems, from all devices."""
         logits = torch.cat([logits for logits, _index in self.answers])
         index = torch.cat([index for _logits, index in self.answers])
         if self.trainer.world_size > 1:
@@ -232,22 +232,22 @@ class Tagger(L.LightningModule):
 
     @property
     def is_best(self) -> bool:
-        """Whether the last epoch validated better than all before."""
+        """Whether the last epoch has the best validation top-1 so far."""
         return all(self.history[-1]["val_top1"] > row["val_top1"] for row in self.history[:-1])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save the run's records beside the weights."""
+        """Add the run's records to the checkpoint."""
         checkpoint.update(history=self.history, problems=self.problems, init=self.init, data=self.data)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the records; older checkpoints hold the history alone."""
+        """Restore the run's records; older checkpoints contain only the history."""
         self.history = checkpoint["history"]
         self.problems = checkpoint.get("problems", {})
         self.init = checkpoint.get("init", self.init)
         self.data = checkpoint.get("data", self.data)
 
     def configure_optimizers(self) -> Any:
-        """SGD, Adam or AdamW, without decay on norms and biases, and the learning rate's course."""
+        """Create the optimizer, without weight decay on norms and biases, and the learning rate schedule."""
         recipe = self.recipe
         weights = [weight for weight in self.network.parameters() if weight.requires_grad]
         groups = [
@@ -266,16 +266,16 @@ class Tagger(L.LightningModule):
             halving = torch.optim.lr_scheduler.ReduceLROnPlateau(
                 optimizer, "max", 0.5, recipe.patience, min_lr=recipe.floor
             )
-            # Lightning steps a scheduler of interval "epoch" only after the checkpoint, which would lack that step.
+            # Lightning steps a scheduler of interval "epoch" after saving the checkpoint, which would lack that step.
             each = {"scheduler": halving, "monitor": "val_top1", "interval": "step", "frequency": per_epoch}
             return {"optimizer": optimizer, "lr_scheduler": each}
-        course = partial(warmup_cosine, warmup=recipe.warmup * per_epoch, total=recipe.total_epochs * per_epoch)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, course)
+        factor = partial(warmup_cosine, warmup=recipe.warmup * per_epoch, total=recipe.total_epochs * per_epoch)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
 def warmup_cosine(step: int, *, warmup: float, total: int) -> float:
-    """Part of the peak learning rate, 0..1: rising in a line, then falling to 0 along half a cosine.
+    """Factor of the peak learning rate, 0..1: a linear warm-up, then half a cosine down to 0.
 
     Loshchilov and Hutter, "SGDR", ICLR 2017 (arXiv:1608.03983).
     """

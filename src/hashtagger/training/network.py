@@ -1,4 +1,4 @@
-"""The network of a recipe: made, started from other weights, and tried on paper before any photo is read."""
+"""Create a recipe's network, initialize it from other weights, and check it before any photo is read."""
 
 import os
 from pathlib import Path
@@ -15,51 +15,51 @@ if TYPE_CHECKING:
 
 
 def make_network(recipe: Recipe, labels: int) -> "nn.Module":
-    """Make the recipe's network, with as many outputs as there are labels.
+    """Create the recipe's network with one output per label.
 
     Raises:
-        ModelError: It does not exist, or does not take the recipe's ``model_options``.
+        ModelError: The network does not exist, or does not accept ``model_options``.
     """
     return create_model(recipe.model, num_classes=labels, drop_rate=recipe.drop_rate, **dict(recipe.model_options))
 
 
 def check_network(recipe: Recipe, init: "str | os.PathLike[str] | None" = None) -> None:
-    """Make sure, in a second and without photos, that a recipe's network can be trained.
+    """Check, quickly and without photos, that a recipe's network can be trained.
 
     Args:
         recipe: Names the network, its sizes and its teachers.
         init: Weights file to start from.
 
     Raises:
-        TrainingError: The network does not take photos of one of the sizes.
-        ModelError: It does not exist, or does not take the recipe's ``model_options``.
-        WeightsError: ``init`` or a teacher is no weights file, or ``init`` is of another network.
+        TrainingError: The network does not accept photos of one of the sizes.
+        ModelError: The network does not exist, or does not accept ``model_options``.
+        WeightsError: ``init`` or a teacher is not a weights file, or ``init`` belongs to another network.
     """
     for size in {*recipe.sizes, recipe.final_size}:
         count_macs(recipe, size=size)
     if init:
-        fitting_tensors(_on_paper(recipe, 2), Path(init), ())
+        fitting_tensors(_meta_network(recipe, 2), Path(init), ())
     for teacher in recipe.teachers:
         read_config(teacher)
 
 
 def count_macs(recipe: Recipe, labels: int = 2, size: int | None = None) -> int:
-    """Count the multiply-accumulates that the recipe's network spends on one photo, without computing anything.
+    """Count the multiply-accumulates of the recipe's network for one photo, on PyTorch's meta device.
 
     Args:
         recipe: Names the network.
-        labels: Its outputs.
-        size: Side of the photo in pixels; by default the one that the trained network is used at.
+        labels: Number of its outputs.
+        size: Side of the photo in pixels; by default that of validation and use.
 
     Raises:
-        TrainingError: The network does not take photos of that size.
-        ModelError: It does not exist, or does not take the recipe's ``model_options``.
+        TrainingError: The network does not accept photos of that size.
+        ModelError: The network does not exist, or does not accept ``model_options``.
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     size = size or recipe.final_size
-    network = _on_paper(recipe, labels).eval()
+    network = _meta_network(recipe, labels).eval()
     try:
         with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
             network(torch.empty(1, 3, size, size))
@@ -69,12 +69,12 @@ def count_macs(recipe: Recipe, labels: int = 2, size: int | None = None) -> int:
                 network=recipe.model, size=size, cause=(str(error).splitlines() or [type(error).__name__])[0]
             )
         ) from error
-    # One multiplication and one addition are two operations.
+    # A multiply-accumulate counts as two floating-point operations.
     return int(counter.get_total_flops()) // 2
 
 
-def _on_paper(recipe: Recipe, labels: int) -> "nn.Module":
-    """The recipe's network without any numbers in it."""
+def _meta_network(recipe: Recipe, labels: int) -> "nn.Module":
+    """Create the recipe's network without allocating its weights."""
     import torch
 
     with torch.device("meta"):
@@ -82,10 +82,10 @@ def _on_paper(recipe: Recipe, labels: int) -> "nn.Module":
 
 
 def init_weights(network: "nn.Module", path: Path, keys: tuple[str, ...]) -> list[str]:
-    """Take over from a weights file what :func:`fitting_tensors` finds in it.
+    """Load the tensors of a weights file that :func:`fitting_tensors` selects into a network.
 
     Returns:
-        The names of the network's tensors that stay as they are.
+        The names of the network's tensors that keep their values.
 
     Raises:
         WeightsError: As :func:`fitting_tensors`.
@@ -96,12 +96,12 @@ def init_weights(network: "nn.Module", path: Path, keys: tuple[str, ...]) -> lis
 
 
 def fitting_tensors(network: "nn.Module", path: Path, keys: tuple[str, ...]) -> "dict[str, Tensor]":
-    """Find what a network can start from: the tensors of a weights file whose name and shape fit.
+    """Select the tensors of a weights file that fit a network in name and shape.
 
-    A classifier of other labels than ``keys`` does not fit, whatever its shape.
+    A classifier for labels other than ``keys`` does not fit, whatever its shape.
 
     Raises:
-        WeightsError: The file is missing, damaged or of another network, one that fewer than half of the tensors fit.
+        WeightsError: The file is missing or damaged, or fits fewer than half of the network's tensors.
     """
     given, config = load_weights(path)
     if config.keys != keys:

@@ -1,4 +1,4 @@
-"""Figures as PNG, in the house style."""
+"""Draw the figures of training and evaluation as PNG."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,9 +33,9 @@ def draw_curves(history: Sequence[Mapping[str, float]], path: Path) -> None:
 
 @house_style()
 def draw_reliability(sets: Mapping[str, Mapping[str, Any]], path: Path) -> None:
-    """Draw how often the network is right against how sure it is, before and after calibration.
+    """Draw accuracy against confidence, before and after calibration.
 
-    The area of a dot is its bin's part of the photos: what few photos say sways much.
+    The area of a dot shows its bin's share of the photos: bins of few photos are noisy.
     """
     figure, columns = panels(len(sets))
     for axes, (name, chosen) in zip(columns, sets.items(), strict=True):
@@ -48,14 +48,14 @@ def draw_reliability(sets: Mapping[str, Mapping[str, Any]], path: Path) -> None:
             (line,) = axes.plot(means, parts, linewidth=0.8, label=f"{label}: {chosen[error]['value']:.3f}")
             areas = [400 * count / sum(counts) for count in counts]
             axes.scatter(means, parts, areas, color=line.get_color(), alpha=0.7)
-        axes.set(title=name, xlabel=_("score"), ylabel=_("part that is right"), xlim=(0, 1), ylim=(0, 1))
+        axes.set(title=name, xlabel=_("score"), ylabel=_("accuracy"), xlim=(0, 1), ylim=(0, 1))
         axes.legend(loc="upper left", title=_("calibration error (larger dot: more photos)"))
     figure.savefig(path)
 
 
 @house_style()
 def draw_confusion(sets: Mapping[str, Mapping[str, Any]], tags: Sequence[str], path: Path) -> None:
-    """Draw the part of each label's photos (row) that was given each label (column), in percent."""
+    """Draw the share of each label's photos (row) that was given each label (column), in percent."""
     import numpy as np
 
     side = max(4.0, 0.42 * len(tags))
@@ -70,15 +70,15 @@ def draw_confusion(sets: Mapping[str, Mapping[str, Any]], tags: Sequence[str], p
                 axes.text(column, row, f"{percent[row, column]:.0f}", ha="center", va="center", color=shade, fontsize=7)
             axes.set_xticks(range(len(tags)), tags, rotation=90)
             axes.set_yticks(range(len(tags)), tags)
-        axes.set(title=name, xlabel=_("said"), ylabel=_("true"))
+        axes.set(title=name, xlabel=_("predicted"), ylabel=_("true"))
     figure.savefig(path)
 
 
 @house_style()
 def draw_coverage(curves: Mapping[str, Any], threshold: float, path: Path) -> None:
-    """Draw the part of what is said that is right, against the part of the photos that anything is said about.
+    """Draw precision against coverage, the share of photos for which the network gives a label.
 
-    Photos of no label (``other``) are no part of either, and the axis says so.
+    Photos that no label fits (``other``) count in neither, as the axis label says.
 
     Args:
         curves: :func:`~hashtagger.training.metrics.coverage_curve` of each set.
@@ -92,8 +92,8 @@ def draw_coverage(curves: Mapping[str, Any], threshold: float, path: Path) -> No
         if len(said):
             axes.plot(coverage[said[-1]], precision[said[-1]], marker="o", color=line.get_color())
     axes.set(
-        xlabel=_("part of the photos spoken of"),
-        ylabel=_("part of that which is right, without `other`"),
+        xlabel=_("coverage"),
+        ylabel=_("precision, without `other`"),
         xlim=(0, 1),
         ylim=(None, 1.005),
     )
@@ -104,7 +104,7 @@ def draw_coverage(curves: Mapping[str, Any], threshold: float, path: Path) -> No
 
 @house_style()
 def draw_mistakes(mistakes: Sequence[tuple[Path, str]], path: Path, per_row: int = 6) -> None:
-    """Draw a contact sheet of photos with a caption each."""
+    """Draw a contact sheet of captioned photos."""
     rows = max(1, -(-len(mistakes) // per_row))
     figure, cells = panels(per_row, rows, 1.9, 2.3)
     for axes in cells:
@@ -117,7 +117,7 @@ def draw_mistakes(mistakes: Sequence[tuple[Path, str]], path: Path, per_row: int
 
 @house_style()
 def draw_balance(counts: Mapping[str, int], path: Path) -> None:
-    """Draw the photos of each label as bars, most first."""
+    """Draw the number of photos per label as bars, largest first."""
     ordered = sorted(counts.items(), key=lambda pair: pair[1])
     figure, (axes,) = panels(1, width=6, height=max(2.0, 0.3 * len(ordered)))
     bars = axes.barh([key for key, _count in ordered], [count for _key, count in ordered])
@@ -133,7 +133,7 @@ def draw_labels(sets: Mapping[str, Mapping[str, Any]], tags: Mapping[str, str], 
 
     Args:
         sets: The ``sets`` of :func:`~hashtagger.training.evaluate.evaluate`'s report.
-        tags: What to call each label, by key.
+        tags: Display name of each label, by key.
         path: PNG file.
     """
     figure, columns = panels(len(sets), width=5, height=max(2.0, 0.3 * len(tags)))

@@ -1,4 +1,4 @@
-"""The progress bar of a training."""
+"""Progress bar for training."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ _SECONDS = 1.0
 
 
 class ProgressBar(TQDMProgressBar):
-    """Lightning's bar, on terminals alone, with measures at most a second old: reading them waits for the GPU."""
+    """Lightning's bar, on terminals only; measures are read once a second, because reading them waits for the GPU."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -22,20 +22,20 @@ class ProgressBar(TQDMProgressBar):
         self._read_at = -_SECONDS
 
     def on_train_epoch_start(self, trainer: Any, *_arguments: Any) -> None:
-        """Begin an epoch's bar; Lightning's own counts epochs from 0."""
+        """Reset the bar for a new epoch, counted from 1; Lightning counts from 0."""
         self.train_progress_bar.initial = 0
         self.train_progress_bar.reset(self.total_train_batches)
         number = {"n": trainer.current_epoch + 1, "total": trainer.max_epochs}
         self.train_progress_bar.set_description(_("epoch {n} of {total}").format(**number))
 
     def get_metrics(self, *arguments: Any) -> dict[str, Any]:
-        """Give the measures that stand behind the bar."""
+        """Return the measures to show, at most a second old."""
         now = time.monotonic()
         if now - self._read_at >= _SECONDS:
             self._measures, self._read_at = super().get_metrics(*arguments), now
         return self._measures
 
     def on_exception(self, *_arguments: Any) -> None:
-        """Leave the bar where it is; it would otherwise be drawn once more when Python ends."""
+        """Close the bar, which would otherwise be drawn once more when Python exits."""
         if self._train_progress_bar is not None:
             self._train_progress_bar.close()

@@ -1,4 +1,4 @@
-"""Recipe: all that decides how a network is trained, read from a TOML file."""
+"""Recipe: everything that determines how a network is trained, read from a TOML file."""
 
 import dataclasses
 import difflib
@@ -18,71 +18,71 @@ from hashtagger.toml import bundled, find_toml, read_toml
 _BUNDLED = Path(__file__).parent / "recipes"
 _CHOICES = {"optimizer": ("sgd", "adam", "adamw"), "schedule": ("cosine", "plateau"), "loss": ("softmax", "sigmoid")}
 _LEAST = {"batch": 2, "seed": -(10**12)}
-"""Smallest value of a number; 0 for those that are not here. Batch norm takes two photos, torch no larger seeds."""
+"""Minimum of a number; 0 by default. Batch norm needs two photos, and torch's seeds are limited to 64 bits."""
 _MOST = {"learning_rate": 1000, "seed": 10**12}
-"""Largest value of a number; without a bound for those that are neither here nor shares."""
+"""Maximum of a number; numbers that are neither here nor in ``_SHARES`` are unbounded."""
 _SHARES = frozenset(
     "val_share ema label_smoothing also_share teacher_share drop_rate crop "  # noqa: SIM905
     "flip rescale jitter trivial_augment erase mix_share".split()
 )
-"""Entries that are 1 at most."""
+"""Entries whose maximum is 1."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train. The defaults leave every extra out; a recipe file says what it adds.
+    """How to train a network. All extras are off by default; a recipe file turns on what it needs.
 
     Attributes:
-        vocabulary: Whose labels are learned; ``""`` takes the class folders' names.
+        vocabulary: Vocabulary whose labels are learned; ``""`` takes the labels from the class folders' names.
         model: timm name of the network.
-        model_options: Further arguments of ``timm.create_model``.
-        sizes: Sides in pixels that training goes through, one stage each.
+        model_options: Extra arguments for ``timm.create_model``.
+        sizes: Side of the training photos in pixels, one entry per stage.
         epochs: Epochs of each stage.
-        image_size: Side in pixels for validation and use; 0 is the last of ``sizes``.
-        mean: Subtracted from the input to normalize it: a number for each channel of RGB in 0..1.
-        std: The input is then divided by it, channel by channel.
-        batch: Photos a step (on each device).
+        image_size: Side of the photos in pixels for validation and use; 0 means the last of ``sizes``.
+        mean: Subtracted from the RGB input (0..1) to normalize it, one number per channel.
+        std: Divides the input after that, one number per channel.
+        batch: Photos per step (on each device).
         seed: Seeds everything random.
-        precision: Lightning's name, ``"bf16-mixed"`` or ``"32-true"``; ``"auto"`` takes the first where the device
-            computes bfloat16 in hardware. CPUs that do not take many times longer for it than for float32.
-        val_share: Part of the photos that validates, 0..1, where the data has no split of its own.
-        group_by_source: Keep the photos of one source on one side of that split.
-        other: Keys of the data whose photos fit no label of the vocabulary: they are learned as ``other``.
-        min_photos: Labels of fewer photos are left out of the network, and their photos are ``other`` too;
+        precision: Lightning's name, such as ``"bf16-mixed"`` or ``"32-true"``. ``"auto"`` chooses bfloat16 if the
+            device computes it in hardware, because CPUs that do not are many times slower with it than with float32.
+        val_share: Fraction of the photos used for validation, 0..1, if the data has no split of its own.
+        group_by_source: Keep all photos of one source on the same side of that split.
+        other: Keys in the data whose photos fit no label of the vocabulary; they are learned as ``other``.
+        min_photos: Labels with fewer photos are left out of the network, and their photos become ``other`` too;
             0 keeps every label of the vocabulary.
-        balance_to: Photos that each label shall have to learn from at least: smaller labels get variations of
-            their photos, written into the run's folder; 0 writes none.
-        balance: Power of the class balance: 0 draws photos as they are, 0.5 classes by the square root
-            of their size, 1 all classes alike.
+        balance_to: Minimum number of training photos per label: smaller labels are filled up with augmented copies,
+            which are written into the run's folder; 0 writes none.
+        balance: Exponent of the class balancing: 0 draws all photos equally often, 0.5 classes by the square root of
+            their size, 1 all classes equally often.
         optimizer: ``"sgd"`` (Nesterov), ``"adam"`` or ``"adamw"``.
-        learning_rate: The highest that the schedule reaches.
+        learning_rate: Peak learning rate of the schedule.
         momentum: The momentum of SGD; the other optimizers ignore it.
-        weight_decay: Decay of the weights of two and more dimensions; norms and biases have none.
+        weight_decay: Decay of weights with two or more dimensions; norms and biases have none.
         schedule: ``"cosine"`` after a warm-up, or ``"plateau"``: halved when validation stops improving.
         warmup: Epochs of rising learning rate (may be a fraction).
-        patience: Epochs without a better validation before a plateau halves the learning rate.
-        floor: Learning rate that a plateau does not halve below.
-        stop_after: Epochs without a better validation before training stops; 0 never stops early.
-        ema: Decay of the weights' moving average in a step, 0..1; 0 keeps no average.
-        clip: Largest norm of the gradient; 0 does not clip.
-        loss: ``"softmax"`` (cross-entropy) or ``"sigmoid"`` (a yes or no for each label).
+        patience: Epochs without improvement before the plateau schedule halves the learning rate.
+        floor: Minimum learning rate of the plateau schedule.
+        stop_after: Epochs without improvement before training stops early; 0 never stops early.
+        ema: Decay per step of the moving average of the weights, 0..1; 0 keeps no average.
+        clip: Maximum norm of the gradient; 0 does not clip.
+        loss: ``"softmax"`` (cross-entropy) or ``"sigmoid"`` (binary cross-entropy per label).
         label_smoothing: 0..1.
-        also_share: Part of the target, 0..1, that a photo's further labels share (softmax).
-        teachers: Weights files whose mean answer is part of the target (softmax): distillation from a
-            larger network or from several. A path is taken from where the command is run.
-        teacher_share: That part, 0..1.
+        also_share: Fraction of the target, 0..1, that a photo's further labels share (softmax only).
+        teachers: Weights files of networks whose mean prediction is part of the target (softmax only): knowledge
+            distillation. Relative paths start at the working directory.
+        teacher_share: Fraction of the target that comes from the teachers, 0..1.
         drop_rate: Dropout before the classifier, 0..1.
-        crop: Smallest and largest part of the photo's area that a random crop keeps.
-        flip: Probability of mirroring.
-        rescale: Probability of shrinking the photo first, so that its sharpness tells nothing.
-        rescale_to: Smallest and largest shorter side after that shrinking, in pixels.
+        crop: Smallest and largest fraction of the photo's area that a random crop keeps.
+        flip: Probability of a horizontal flip.
+        rescale: Probability of downscaling the photo first, so that its sharpness gives no clue to its label.
+        rescale_to: Smallest and largest shorter side after that downscaling, in pixels.
         jitter: Strength of random brightness, contrast and saturation, 0..1, and of hue, a quarter as strong.
         trivial_augment: Probability of one random TrivialAugment operation.
-        erase: Probability of greying out a random rectangle.
-        mixup: Alpha of MixUp; 0 is without.
-        cutmix: Alpha of CutMix; 0 is without.
-        mix_share: Part of the batches that MixUp or CutMix applies to, 0..1.
-        mix_off: Last epochs without MixUp and CutMix.
+        erase: Probability of filling a random rectangle with grey.
+        mixup: Alpha of MixUp; 0 disables it.
+        cutmix: Alpha of CutMix; 0 disables it.
+        mix_share: Fraction of the batches that MixUp or CutMix applies to, 0..1.
+        mix_off: Number of final epochs without MixUp and CutMix.
     """
 
     vocabulary: str = "hashtags_ko"
@@ -132,10 +132,10 @@ class Recipe:
     mix_off: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant.
+        """Validate the entries.
 
         Raises:
-            TrainingError: A choice that does not exist, a number out of its range, or stages that do not match.
+            TrainingError: A choice does not exist, a number is out of range, or the stages do not match.
         """
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
@@ -174,27 +174,27 @@ class Recipe:
                 )
             )
         if self.teachers and self.loss != "softmax":
-            raise TrainingError(_("recipe: teachers take the loss softmax"))
+            raise TrainingError(_("recipe: teachers require the loss softmax"))
         stages_match = len(self.sizes) == len(self.epochs) and min(self.sizes, default=0) > 0
         if not stages_match or min(self.epochs) < 0 or not self.total_epochs:
             raise TrainingError(
-                _("recipe: sizes {sizes} and epochs {epochs} must be as many, and positive").format(
+                _("recipe: sizes {sizes} and epochs {epochs} must be positive and of the same length").format(
                     sizes=list(self.sizes), epochs=list(self.epochs)
                 )
             )
 
     @property
     def total_epochs(self) -> int:
-        """Epochs of all stages together."""
+        """Total epochs of all stages."""
         return sum(self.epochs)
 
     @property
     def final_size(self) -> int:
-        """Side in pixels that the trained network is used at."""
+        """Side of the photos in pixels for validation and use."""
         return self.image_size or self.sizes[-1]
 
     def size_at(self, epoch: int) -> int:
-        """Side in pixels that epoch number ``epoch`` (from 0) trains at."""
+        """Side of the training photos in pixels in epoch ``epoch``, counted from 0."""
         for size, epochs in zip(self.sizes, self.epochs, strict=True):
             if epoch < epochs:
                 return size
@@ -202,7 +202,7 @@ class Recipe:
         return self.sizes[-1]
 
     def to_toml(self) -> str:
-        """Write the recipe as a TOML file that :func:`load_recipe` reads back."""
+        """Format the recipe as TOML that :func:`load_recipe` reads back."""
         return "".join(f"{name} = {_toml(value)}\n" for name, value in dataclasses.asdict(self).items())
 
 
@@ -211,7 +211,7 @@ def _toml(value: Any) -> str:
         return "{" + ", ".join(f"{json.dumps(name)} = {_toml(entry)}" for name, entry in value.items()) + "}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_toml, value))}]"
-    # JSON has no infinity; its strings, whole numbers and truth values are TOML too.
+    # JSON strings, integers and booleans are valid TOML; floats need repr, because JSON has no infinity.
     return repr(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
 
 
@@ -227,7 +227,7 @@ def load_recipe(recipe: "str | os.PathLike[str]") -> Recipe:
         recipe: One of :func:`available`, or a path that ends in ``.toml``.
 
     Raises:
-        TrainingError: No such recipe, or the file says something that a recipe does not have.
+        TrainingError: There is no such recipe, or the file has an unknown or invalid entry.
     """
     unknown = _("no recipe {name!r}; there are: {known} (or give a .toml file)")
     path = find_toml(recipe, _BUNDLED, TrainingError, unknown)
@@ -235,16 +235,16 @@ def load_recipe(recipe: "str | os.PathLike[str]") -> Recipe:
 
 
 def overlay(recipe: Recipe, table: Mapping[str, Any], path: Path) -> Recipe:
-    """Replace in a recipe what a table of the file ``path`` says.
+    """Return a recipe with the entries of ``table`` replaced; ``path``, the file of the table, is named in errors.
 
     Raises:
-        TrainingError: The table says something that a recipe does not have.
+        TrainingError: An entry is unknown or invalid.
     """
     return dataclasses.replace(recipe, **{name: _value(path, name, value) for name, value in table.items()})
 
 
 def with_model(recipe: Recipe, model: str) -> Recipe:
-    """Let a recipe train another network: with its authors' mean and std, and no options.
+    """Return a recipe for another network, with the mean and std of that network and no ``model_options``.
 
     Raises:
         ModelError: There is no network of that name.

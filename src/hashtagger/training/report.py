@@ -1,4 +1,4 @@
-"""The report of an evaluation: JSON, Markdown and PNG."""
+"""Write the report of an evaluation as JSON, Markdown and PNG."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hashtagger.training.evaluate import Answers
 
 FEWEST = 10
-"""Photos that a source needs for a line of its own in Markdown; JSON has them all."""
+"""Sources with fewer photos are left out of the Markdown report; the JSON has them all."""
 
 _MEASURES = {
     "top1": "top-1",
@@ -25,9 +25,9 @@ _MEASURES = {
     "calibration_error": "calibration error, calibrated",
 }
 _ABSTENTION = {
-    "coverage": "says something about",
-    "precision": "of what is said is right",
-    "precision_without_other": "the same without `other`",
+    "coverage": "coverage",
+    "precision": "precision",
+    "precision_without_other": "precision without `other`",
     "silent_on_other": "silent on `other`",
 }
 
@@ -36,7 +36,7 @@ def write_report(report: Mapping[str, Any], sets: "Mapping[str, Answers]", confi
     """Write ``report.json``, ``report.md`` and the figures into the folder ``out``."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
-    # Names of files may be of bytes that are no text.
+    # File names may contain bytes that are not valid UTF-8.
     (out / "report.md").write_text(to_markdown(report), encoding="utf-8", errors="backslashreplace")
     plots.draw_reliability(report["sets"], out / "reliability.png")
     tags = {label.key: label.tag for label in labels_of(config, report["weights"])}
@@ -53,7 +53,7 @@ def _curve(answers: "Answers", config: ModelConfig) -> Any:
 
 
 def _mistakes(answers: "Answers", config: ModelConfig, count: int = 30) -> list[tuple[Path, str]]:
-    """The wrong answers that the network was surest of: file, and what was true and what was said."""
+    """List the most confident wrong answers: path, and a caption with the true and the predicted label."""
     confidence, said, hits = answers.confidence(config.temperature), answers.logits.argmax(axis=1), answers.hits()
     worst = sorted((number for number, hit in enumerate(hits) if not hit), key=lambda number: -confidence[number])
     words = _("said {key} {score:.2f}")
@@ -65,7 +65,7 @@ def _mistakes(answers: "Answers", config: ModelConfig, count: int = 30) -> list[
 
 
 def to_markdown(report: Mapping[str, Any]) -> str:
-    """Write an evaluation's result as Markdown; each figure stands with its 95% bootstrap interval."""
+    """Format an evaluation as Markdown; each measure is followed by its 95% bootstrap interval."""
     sets = report["sets"]
     lines = [
         f"# {report['weights']}",
@@ -78,7 +78,7 @@ def to_markdown(report: Mapping[str, Any]) -> str:
             ([words, *(interval(chosen[name]) for chosen in sets.values())] for name, words in _MEASURES.items()),
         ),
         "",
-        "## Saying nothing",
+        "## Abstention",
         "",
         f"{report['other']['said']} of {report['other']['photos']} photos that no label fits are given one"
         + "".join(f", {key} {count}" for key, count in list(report["other"]["labels"].items())[:8])
@@ -114,10 +114,10 @@ def to_markdown(report: Mapping[str, Any]) -> str:
 
 
 def interval(measured: Mapping[str, float] | None) -> str:
-    """A measure with its 95% interval; a dash where there is none."""
+    """Format a measure with its 95% interval; a dash if there is none."""
     return "–" if measured is None else f"{measured['value']:.3f} [{measured['low']:.3f}, {measured['high']:.3f}]"
 
 
 def markdown_table(header: list[str], rows: Iterable[list[str]]) -> list[str]:
-    """The lines of a Markdown table."""
+    """Format the lines of a Markdown table."""
     return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]

@@ -1,4 +1,4 @@
-"""A page of pictures on which findings can be reviewed without a server."""
+"""An HTML page for reviewing findings, which needs no server."""
 
 import base64
 import io
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from hashtagger.training.clean import Finding
 
 MOST = 400
-"""Findings of one kind that the page shows; the file has them all."""
+"""Maximum number of findings of each kind on the page; ``findings.jsonl`` has them all."""
 
 
 def write_page(findings: "Sequence[Finding]", paths: Mapping[str, Path], page: Path) -> None:
-    """Write the page: each finding's photo (and its twin), what was found, and a choice of what to do.
+    """Write the page: for each finding its photo (and the photo's twin), the reason, and a choice of actions.
 
-    Its button saves all findings, with the choices made, as a new ``findings.jsonl``.
+    The page's button saves all findings, with the chosen actions, as a new ``findings.jsonl``.
     """
     by_kind: dict[str, list[int]] = {}
     for number, finding in enumerate(findings):
@@ -44,7 +44,7 @@ def write_page(findings: "Sequence[Finding]", paths: Mapping[str, Path], page: P
             findings=embedded,
         ),
         encoding="utf-8",
-        # Names of files may be of bytes that are no text.
+        # File names may contain bytes that are not valid UTF-8.
         errors="backslashreplace",
     )
 

@@ -1,4 +1,4 @@
-"""Sweep: several tries at one study, each a change to the same recipe, read from a TOML file."""
+"""Sweep: several variations of one recipe to compare, read from a TOML file."""
 
 import os
 from pathlib import Path
@@ -19,8 +19,8 @@ def available() -> list[str]:
 def load_sweep(sweep: "str | os.PathLike[str]") -> dict[str, Recipe]:
     """Load the tries of a sweep by its name, or from a TOML file of your own.
 
-    A file names a ``recipe``, and has one table ``[tries.NAME]`` a try with the entries of the recipe that it
-    changes; NAME becomes a folder.
+    The file names a ``recipe`` and has one table ``[tries.NAME]`` per try with the recipe entries that it changes;
+    NAME becomes the name of its folder.
 
     Args:
         sweep: One of :func:`available`, or a path that ends in ``.toml``.
@@ -29,7 +29,7 @@ def load_sweep(sweep: "str | os.PathLike[str]") -> dict[str, Recipe]:
         The recipe of each try, by its name.
 
     Raises:
-        TrainingError: No such sweep or recipe, or the file does not say what it must.
+        TrainingError: There is no such sweep or recipe, or the file is invalid.
     """
     unknown = _("no sweep {name!r}; there are: {known} (or give a .toml file)")
     path = find_toml(sweep, _BUNDLED, TrainingError, unknown)
@@ -40,7 +40,7 @@ def load_sweep(sweep: "str | os.PathLike[str]") -> dict[str, Recipe]:
     for name, changes in tries.items():
         if not isinstance(changes, dict) or Path(name).name != name:
             raise TrainingError(
-                _("{path}: try {name!r} is no table, or no name of a folder").format(path=path, name=name)
+                _("{path}: try {name!r} is not a table, or not a valid folder name").format(path=path, name=name)
             )
     base = load_recipe(recipe)
     return {name: overlay(base, changes, path) for name, changes in tries.items()}

@@ -46,11 +46,11 @@ if TYPE_CHECKING:
 
 WEIGHTS = "weights.safetensors"
 PHOTOS = "photos.jsonl"
-"""A run's manifest: measured by :func:`~hashtagger.training.evaluate.evaluate`, it is what the run held out."""
+"""Manifest of a run; :func:`~hashtagger.training.evaluate.evaluate` measures the photos in it that were held out."""
 _RUN = "run.json"
-"""Written when a run ends, so a folder without it is that of a run to go on with."""
+"""Written when a run ends; a run whose folder lacks it can be resumed."""
 _LISTED = 20
-"""Labels that are named when a training starts; of more the rest is left out."""
+"""Maximum number of labels listed when training starts."""
 
 
 def train(
@@ -64,31 +64,31 @@ def train(
     nodes: int = 1,
     strategy: str = "auto",
 ) -> dict[str, Any]:
-    """Train a network and keep the best of its epochs.
+    """Train a network and keep the weights of its best epoch.
 
-    The folder ``out`` gets ``weights.safetensors`` (the best epoch so far), ``metrics.csv`` (a row an
-    epoch), ``curves.png``, ``recipe.toml``, ``photos.jsonl`` (which photos train and which validate),
-    ``run.json`` (all that the run was), and ``checkpoints/`` with the best and the last epoch.
+    The folder ``out`` receives ``weights.safetensors`` (the best epoch so far), ``metrics.csv`` (one row per epoch),
+    ``curves.png``, ``recipe.toml``, ``photos.jsonl`` (the photos with their splits), ``run.json`` (a record of the
+    run), and ``checkpoints/`` with the best and the last epoch.
 
     Args:
         data: Class folders or a manifest, as :func:`~hashtagger.training.dataset.read_photos` takes them.
-        out: The run's folder; made if missing.
+        out: The run's folder; created if missing.
         recipe: How to train.
-        init: Weights file to start from; tensors that do not fit, and a classifier of other labels, start fresh.
-        resume: Go on from the last checkpoint in ``out``, by the recipe and with the photos that lie there; a
-            folder without one starts anew, and a run that has ended stays as it is.
-        devices: ``"auto"``, ``"cpu"``, a number of devices of each machine, or their numbers: ``"0,1"``. The recipe's
-            batch is that of one device.
-        nodes: Machines; the same command is started on each, as Lightning's documents on clusters say.
-        strategy: How the devices share the work, one of Lightning's names: ``"ddp"``.
+        init: Weights file to start from; tensors that do not fit, and a classifier for other labels, start fresh.
+        resume: Continue from the last checkpoint in ``out``, with the recipe and the photos stored there. A folder
+            without a checkpoint starts a new run, and a finished run is left unchanged.
+        devices: ``"auto"``, ``"cpu"``, a number of devices per machine, or their indices, such as ``"0,1"``. The
+            recipe's batch size applies to each device.
+        nodes: Number of machines; the same command is started on each, as Lightning's documentation on clusters says.
+        strategy: How the devices share the work: one of Lightning's names, such as ``"ddp"``.
 
     Returns:
-        What ``run.json`` says: the data, the recipe, the epochs and their seconds (those since it was resumed), the
-        best epoch's measures, unreadable photos.
+        The contents of ``run.json``: among others the data, the recipe, the number of epochs and their duration in
+        seconds (since it was resumed, if it was), the best epoch's measures, and unreadable photos.
 
     Raises:
-        TrainingError: The photos, the recipe or the run's folder cannot be used, or another process trains there.
-        ModelError: There is no such network, or it does not take the recipe's options.
+        TrainingError: The photos, the recipe or the run's folder cannot be used, or another process is training there.
+        ModelError: There is no such network, or it does not accept the recipe's options.
         WeightsError: ``init`` is not a weights file of this network.
         KeyboardInterrupt: The process was told to stop, by Ctrl-C or SIGTERM.
         MissingExtraError: Lightning is not installed.
@@ -101,7 +101,9 @@ def train(
         raise TrainingError(_("{path}: holds a run already; add --resume to go on with it").format(path=out))
     if begun and (out / _RUN).exists():
         ended: dict[str, Any] = json.loads((out / _RUN).read_text(encoding="utf-8"))
-        said = _("{path}: has ended after epoch {n}; to train on, give another folder, and its weights to --init")
+        said = _(
+            "{path}: finished after epoch {n}; to train on, choose another folder and pass these weights to --init"
+        )
         print(said.format(path=out, n=ended["epochs"]), file=sys.stderr)
         return {**ended, "weights": str(out / WEIGHTS)}
     if begun:
@@ -112,18 +114,18 @@ def train(
         recipe = load_recipe(out / "recipe.toml")
         print(_("{path}: goes on with its own photos; {data} is not read").format(path=out, data=data), file=sys.stderr)
     elif recipe.precision == "auto":
-        # Written down with the recipe, so that the run is resumed in the precision that it began in.
+        # Stored with the recipe, so that the run is resumed in the precision that it started in.
         recipe = dataclasses.replace(recipe, precision=_precision(devices))
-    # Before the photos, which take long to read.
+    # Before reading the photos, which takes long.
     check_network(recipe, None if begun else init)
     with contextlib.redirect_stdout(sys.stderr):
         trainer = _make_trainer(recipe, out, _hardware(devices, nodes, strategy))
-    # A run goes on with its own split: were it drawn anew, photos that were learned from might validate.
+    # A resumed run keeps its split; a new one could use training photos for validation.
     photos = _learnable(read_photos(out / PHOTOS if begun else data), recipe, data)
     keys = choose_keys(photos, recipe.vocabulary, found_only=recipe.min_photos > 0)
     photos = split_photos(photos, recipe.val_share, seed=recipe.seed, group_by_source=recipe.group_by_source)
     sides = _sides(photos, keys, data)
-    with _alone(out):
+    with _lock(out):
         if not begun:
             _begin(out, recipe, photos)
         if recipe.balance_to:
@@ -135,7 +137,7 @@ def train(
             _fit(trainer, tagger, last if begun else None)
             seconds = time.perf_counter() - start
         if tagger.global_rank:
-            # With several devices Lightning runs the same command once more for each; one of them reports.
+            # With several devices, Lightning runs this command once for each; only rank 0 reports.
             sys.exit()
         draw_curves(tagger.history, out / "curves.png")
         run = _describe(tagger, sides, out, seconds)
@@ -144,16 +146,16 @@ def train(
 
 
 def _begin(out: Path, recipe: Recipe, photos: Sequence[Photo]) -> None:
-    """Write down, in a run's folder, what it goes on with when it is resumed."""
+    """Write what is needed to resume a run into its folder."""
     (out / "checkpoints").mkdir(exist_ok=True)
     (out / _RUN).unlink(missing_ok=True)
-    # A path in it may be of bytes that are no text.
+    # Paths in the recipe may contain bytes that are not valid UTF-8.
     (out / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8", errors="surrogateescape")
     write_manifest(photos, out / PHOTOS)
 
 
 def _describe(tagger: "Tagger", sides: Mapping[str, Sequence[Photo]], out: Path, seconds: float) -> dict[str, Any]:
-    """Tell all that a run was; ``seconds`` is what its epochs took, of a resumed run those since."""
+    """Build the record of a run; ``seconds`` is how long its epochs took, since it was resumed if it was."""
     return {
         "data": tagger.data,
         "init": tagger.init,
@@ -168,8 +170,8 @@ def _describe(tagger: "Tagger", sides: Mapping[str, Sequence[Photo]], out: Path,
     }
 
 
-def _alone(out: Path) -> "contextlib.AbstractContextManager[None]":
-    """Keep a second command from training in the same folder, but not the processes that share this run's work."""
+def _lock(out: Path) -> "contextlib.AbstractContextManager[None]":
+    """Lock a run's folder against a second command, but not against the other processes of a distributed run."""
     out.mkdir(parents=True, exist_ok=True)
     ranks = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")
     if any(os.environ.get(name, "0") != "0" for name in ranks):
@@ -178,7 +180,7 @@ def _alone(out: Path) -> "contextlib.AbstractContextManager[None]":
 
 
 def _learnable(photos: Sequence[Photo], recipe: Recipe, data: "str | os.PathLike[str]") -> list[Photo]:
-    """Set aside what the recipe does not learn, and say which labels have too few photos for it."""
+    """Relabel photos whose label the recipe does not learn, and print which labels have too few photos."""
     left = set_aside(photos, recipe.other, recipe.min_photos)
     keys = {photo.key for photo in left} - {OTHER}
     if not keys:
@@ -205,10 +207,10 @@ def _learnable(photos: Sequence[Photo], recipe: Recipe, data: "str | os.PathLike
 
 
 def _sides(photos: Sequence[Photo], keys: Sequence[str], data: "str | os.PathLike[str]") -> dict[str, list[Photo]]:
-    """Tell the photos that train from those that validate; report which labels have how many, and which have none.
+    """Separate training from validation photos; print how many photos each label has, and which labels have none.
 
     Raises:
-        TrainingError: A side has no photos.
+        TrainingError: There are no photos to train on, or none to validate on.
     """
     sides = {
         "train": [photo for photo in photos if photo.split == "train"],
@@ -218,8 +220,8 @@ def _sides(photos: Sequence[Photo], keys: Sequence[str], data: "str | os.PathLik
         if not side:
             raise TrainingError(
                 _(
-                    "{path}: no photos in split {split}; where photos have splits, some must be of train (val is drawn "
-                    "from these where it is missing)"
+                    "{path}: no photos in split {split}; if photos have splits, some must be in train (val is drawn "
+                    "from these if it is missing)"
                 ).format(path=data, split=name)
             )
     counts = Counter(photo.key for photo in sides["train"])
@@ -232,7 +234,7 @@ def _sides(photos: Sequence[Photo], keys: Sequence[str], data: "str | os.PathLik
     if unseen := [key for key in keys if counts[key] and key not in validated]:
         print(_("no photos to validate these labels with: {keys}").format(keys=", ".join(unseen)), file=sys.stderr)
     if unused := sum(not photo.split for photo in photos):
-        print(_("{n} photos have no split, as others have, and are not used").format(n=unused), file=sys.stderr)
+        print(_("{n} photos have no split, while others do, and are not used").format(n=unused), file=sys.stderr)
     return sides
 
 
@@ -243,7 +245,7 @@ def _make_tagger(
     out: Path,
     init: "str | os.PathLike[str] | None",
 ) -> "Tagger":
-    """Make the network and all that Lightning trains it with."""
+    """Create the network and the Lightning module that trains it."""
     import torch
 
     from hashtagger.training.module import Tagger
@@ -252,7 +254,7 @@ def _make_tagger(
     network = make_network(recipe, len(keys))
     if init:
         fresh = init_weights(network, Path(init), keys)
-        said = _("{n} tensors take nothing from {path} and start fresh")
+        said = _("{n} tensors have no match in {path} and start fresh")
         print(said.format(n=len(fresh), path=init), file=sys.stderr)
     vocabulary = load_vocabulary(recipe.vocabulary) if recipe.vocabulary else None
     config = ModelConfig(
@@ -266,16 +268,16 @@ def _make_tagger(
         labels=tuple(vocabulary[key] for key in keys) if vocabulary else (),
     )
     teachers = [_load_teacher(path, config) for path in recipe.teachers]
-    tagger = Tagger(network, recipe, config, sides["train"], sides["val"], teachers, lambda module: _keep(module, out))
+    tagger = Tagger(network, recipe, config, sides["train"], sides["val"], teachers, lambda module: _save(module, out))
     tagger.init = str(init) if init else None
     return tagger
 
 
 def _make_trainer(recipe: Recipe, out: Path, hardware: Mapping[str, Any]) -> "Trainer":
-    """Make Lightning's trainer for a recipe.
+    """Create Lightning's trainer for a recipe.
 
     Raises:
-        TrainingError: Lightning knows no such devices, strategy or precision here.
+        TrainingError: Lightning does not support these devices, this strategy or this precision here.
     """
     import lightning as L  # noqa: N812
     from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
@@ -292,7 +294,7 @@ def _make_trainer(recipe: Recipe, out: Path, hardware: Mapping[str, Any]) -> "Tr
     ]
     if recipe.stop_after:
         callbacks.append(EarlyStopping("val_top1", mode="max", patience=recipe.stop_after))
-    # Of Lightning's own remarks (on loggers to try, on the average that is never in training mode) none is the user's.
+    # Lightning's hints (on loggers to try, on the average being in eval mode) are of no use to the user.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     try:
         return L.Trainer(
@@ -313,7 +315,7 @@ def _make_trainer(recipe: Recipe, out: Path, hardware: Mapping[str, Any]) -> "Tr
 
 
 def _fit(trainer: "Trainer", tagger: "Tagger", checkpoint: Path | None) -> None:
-    """Train, from a checkpoint on where there is one.
+    """Train, starting from ``checkpoint`` if there is one.
 
     Raises:
         KeyboardInterrupt: The process was told to stop, by Ctrl-C or SIGTERM.
@@ -322,21 +324,21 @@ def _fit(trainer: "Trainer", tagger: "Tagger", checkpoint: Path | None) -> None:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="lightning")
             trainer.fit(tagger, ckpt_path=checkpoint)
-    except SystemExit as stopped:  # what Lightning makes of both signals, with a status of its own
+    except SystemExit as stopped:  # raised by Lightning for both signals, with its own exit status
         raise KeyboardInterrupt from stopped
     if trainer.interrupted:
         raise KeyboardInterrupt
 
 
 def _load_teacher(path: str, config: ModelConfig) -> "tuple[nn.Module, ModelConfig]":
-    teacher, its = load_weights(path)
-    if (its.keys, its.mean, its.std) != (config.keys, config.mean, config.std):
+    teacher, own = load_weights(path)
+    if (own.keys, own.mean, own.std) != (config.keys, config.mean, config.std):
         raise TrainingError(_("{path}: a teacher must have the recipe's labels, mean and std").format(path=path))
-    return teacher, its
+    return teacher, own
 
 
-def _keep(tagger: "Tagger", out: Path) -> None:
-    """Write down the history, and the weights if they are the best so far."""
+def _save(tagger: "Tagger", out: Path) -> None:
+    """Save the history, and the weights if they are the best so far."""
     with (out / "metrics.csv").open("w", encoding="utf-8", newline="") as file:
         rows = csv.DictWriter(file, tagger.history[0])
         rows.writeheader()
