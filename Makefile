@@ -7,7 +7,7 @@ BIN := .venv/bin
 demo: .venv/core
 	@$(BIN)/python examples/demo.py
 
-# A file's tests stay together, as they share what is dear to make; a process takes a gigabyte or two.
+# Tests of one file run in one process, because they share expensive fixtures; each process needs a gigabyte or two.
 test: .venv/dev
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
@@ -20,11 +20,11 @@ format: .venv/dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-# Speed, memory and scale of this machine, which should do nothing else for those twenty minutes.
+# Benchmarks of speed, memory and scale; about twenty minutes on an otherwise idle machine.
 bench: .venv/dev
 	LANGUAGE=en $(BIN)/python benchmarks/all.py docs/benchmarks.md
 
-# The pictures of the README, from the two photos that come with scikit-learn.
+# The README's figures, from the two photos that come with scikit-learn.
 figures: .venv/dev
 	@photos=$$($(BIN)/python -c 'import pathlib, sklearn.datasets as d; print(pathlib.Path(d.__file__).parent / "images")'); \
 	export LANGUAGE=en; set -ex; \
@@ -32,25 +32,25 @@ figures: .venv/dev
 	$(BIN)/hashtagger detect "$$photos/china.jpg" --tag 여행 --out docs/figures/detect.webp; \
 	$(BIN)/hashtagger features "$$photos/china.jpg" --level 4 --out docs/figures/features.webp
 
-# The bundled int8 network and its figures, from photos like ../shared/photos (train/, and a manifest with a split val).
+# The bundled int8 network and its measurements. PHOTOS has train/ and a manifest with a split val, as ../shared/photos.
 WEIGHTS := weights/drn_c_26-hashtags_ko
 int8: .venv/dev
 	$(BIN)/hashtagger export --weights $(WEIGHTS).safetensors --int8 --calibrate $(PHOTOS)/train --check $(PHOTOS) \
 	    $(WEIGHTS).int8.onnx
 
-# Pictures of the web page for docs/web.md and the README.
+# Screenshots of the web page for docs/web.md and the README.
 screenshots: .venv/dev
 	$(BIN)/python docs/screenshots.py docs/figures
 
-# Run the notebooks anew and keep what they show.
+# Re-run the notebooks and save their outputs.
 notebooks: .venv/dev
 	LANGUAGE=en $(BIN)/jupyter execute --inplace notebooks/*.ipynb
 
-# Korean messages: after editing the .po, compile the .mo that the package reads.
+# Compile the translations (.po) to the .mo files that the package reads.
 messages: .venv/dev
 	$(BIN)/pybabel compile --domain hashtagger --directory src/hashtagger/locale --statistics
 
-# Scripts and shapes of others that the web page uses, from their npm packages; committed, so that nobody else needs npm.
+# Third-party scripts and map shapes of the web page, from npm packages; committed, so that installing needs no npm.
 VENDOR := src/hashtagger/serving/static/vendor
 vendor:
 	@set -e; folder=$$(mktemp -d); \

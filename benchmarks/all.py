@@ -1,8 +1,8 @@
-"""Run the benchmarks of speed, memory and scale, which need nobody's photos, and write docs/benchmarks.md.
+"""Run the benchmarks of speed, memory and scale, which need no photos of your own, and write docs/benchmarks.md.
 
     python benchmarks/all.py docs/benchmarks.md
 
-It takes some twenty minutes; figures mean something only if the machine does nothing else meanwhile.
+This takes about twenty minutes; the machine should be otherwise idle.
 """
 
 import subprocess

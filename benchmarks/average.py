@@ -1,9 +1,9 @@
-"""Average two weights files of one network; docs/training.md has rows of such means.
+"""Average two weights files of the same network; docs/training.md has results of such averages.
 
     python benchmarks/average.py A.safetensors B.safetensors OUT.safetensors --share 0.75
 
-Between the weights of a run and those of its fine-tuning lie networks that see photos of new sources better than
-either (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022, arXiv:2109.01903).
+Interpolating between the weights before and after fine-tuning can generalize better to new sources than either
+(Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022, arXiv:2109.01903).
 """
 
 import argparse
@@ -18,8 +18,8 @@ def main() -> None:
     parser.add_argument("a", type=Path)
     parser.add_argument("b", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--share", type=float, default=0.5, help="part of B in the average, 0 to 1")
-    parser.add_argument("--image-size", type=int, help="side in pixels that it is used at; by default that of A")
+    parser.add_argument("--share", type=float, default=0.5, help="weight of B in the average, 0 to 1")
+    parser.add_argument("--image-size", type=int, help="input side in pixels of the average; by default that of A")
     arguments = parser.parse_args()
     model, config = load_weights(arguments.a)
     other = load_weights(arguments.b)[0].state_dict()

@@ -1,8 +1,8 @@
-"""From a shell to the first hashtag, and where the time goes: python benchmarks/coldstart.py PHOTO [--runs 5].
+"""Time from the shell to the first hashtag, and its breakdown: python benchmarks/coldstart.py PHOTO [--runs 5].
 
-Each runtime recommends for one photo in processes of their own; printed are the median and the least wall time, beside
-what Python alone and torch alone take to start, and then the import time by package. The onnx runtime takes the file
-beside the bundled weights, or --onnx FILE.
+Each runtime recommends for one photo in separate processes. The output shows the median and minimum wall time, compared
+with starting Python and importing torch, and the import time by package. The onnx runtime uses the file beside the
+bundled weights, or --onnx FILE.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def seconds(command: list[str]) -> float:
 
 
 def import_times(command: list[str]) -> Counter[str]:
-    """Seconds that the modules of each package take by themselves."""
+    """Return the import time in seconds by package: the sum of its modules' own times, without nested imports."""
     timed = [sys.executable, "-X", "importtime", *command]
     report = subprocess.run(timed, capture_output=True, text=True, check=True).stderr
     shares: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""What the benchmarks of photos share: the machine's name, and photos that anyone can make."""
+"""Shared code of the benchmarks: describing the machine, and generating photos that anyone can reproduce."""
 
 import os
 import platform
@@ -16,7 +16,7 @@ _QUALITY = 90
 
 
 def machine(*packages: str) -> str:
-    """Name the CPU, its cores and the versions of packages, for the head of a table."""
+    """Describe the CPU, its cores and the versions of packages, for the heading of a table."""
     return ", ".join(
         [cpu_name(), f"{os.cpu_count()} cores", f"Python {platform.python_version()}", *map(_named, packages)]
     )
@@ -30,7 +30,7 @@ def _named(package: str) -> str:
 
 
 def make_photos(folder: Path, count: int, size: tuple[int, int] = CAMERA) -> list[Path]:
-    """Cut photos of one size (width, height) from scikit-learn's two, with a sensor's grain, and save them as JPEG."""
+    """Make JPEGs of one size (width, height) from crops of scikit-learn's two photos, with noise like a sensor's."""
     import numpy as np
     import sklearn.datasets
     from PIL import Image
@@ -52,7 +52,7 @@ def make_photos(folder: Path, count: int, size: tuple[int, int] = CAMERA) -> lis
 
 
 def count_macs(network: Any, size: int) -> float:
-    """Multiplications of a network of torch for one photo of ``size`` pixels."""
+    """Count the multiplications of a torch network for one photo of ``size`` x ``size`` pixels."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -62,7 +62,7 @@ def count_macs(network: Any, size: int) -> float:
 
 
 def link(photos: Sequence[Path], folder: Path, count: int) -> Path:
-    """Fill a folder with so many names for a few photos, a thousand in each folder below."""
+    """Fill a folder with ``count`` symlinks to a few photos, a thousand per subfolder."""
     for number in range(count):
         name = folder / f"{number // 1000:04}" / f"{number:08}.jpg"
         name.parent.mkdir(parents=True, exist_ok=True)
@@ -71,5 +71,5 @@ def link(photos: Sequence[Path], folder: Path, count: int) -> Path:
 
 
 def camera_photos(given: Path | None, folder: Path, count: int) -> list[Path]:
-    """Take the photos of a folder that was given, or make a few of 12 megapixels."""
+    """Find the photos of the given folder, or make ``count`` photos of 12 megapixels."""
     return find_photos(given) if given else make_photos(folder, count)

@@ -1,12 +1,12 @@
-"""The class map against the sliding window: time and localization, on the same pictures, in one run.
+"""Speed and localization accuracy of the class map and the sliding window, on the same pictures in one run.
 
-Pictures are composed with known places: a photo of a thing pasted onto an enlarged photo of another tag.
-Both methods score the same windows of a picture; the window of most evidence is the find.
+The pictures have known object positions: a photo of a thing is pasted onto an enlarged photo of another tag.
+Both methods score the same windows of a picture; the window with the most evidence is the detection.
 
-- pointing: part of the pictures where the find's centre lies in the pasted photo (the pointing game of
-  Zhang et al., "Top-Down Neural Attention by Excitation Backprop", ECCV 2016). By chance it is the part of
-  the picture that is pasted.
-- IoU: mean intersection over union of the find and the pasted photo.
+- pointing: share of pictures in which the detection's centre lies in the pasted photo (the pointing game of
+  Zhang et al., "Top-Down Neural Attention by Excitation Backprop", ECCV 2016). Chance level is the share of
+  the picture's area that is pasted.
+- IoU: mean intersection over union of the detection and the pasted photo.
 
     python benchmarks/detect.py ../shared/photos/val --pictures 24
 """
@@ -30,12 +30,12 @@ THINGS = ("cat", "chicken", "dog", "fashion", "flower", "nail_art", "selfie", "t
 SCENES = ("cafe", "camping", "hiking", "reading", "summer", "travel")
 SIZE = (480, 360)
 PARTS = (0.3, 0.6)
-"""Shorter side of the pasted photo, least and most, in parts of the picture's height."""
+"""Minimum and maximum of the pasted photo's shorter side, as a fraction of the picture's height."""
 METHODS = {"map": map_scores, "window": window_scores}
 
 
 def compose(photos: Path, rng: random.Random, thing: str) -> tuple[Image.Image, tuple[int, int, int, int]]:
-    """Paste a photo of a thing somewhere onto a scene; the picture and the photo's box in it."""
+    """Paste a photo of a thing at a random place onto a scene; return the picture and the photo's box."""
     scene = rng.choice(sorted((photos / rng.choice(SCENES)).iterdir()))
     picture = load_image(scene).resize(SIZE, Image.Resampling.BICUBIC)
     photo = load_image(rng.choice(sorted((photos / thing).iterdir())))
@@ -63,7 +63,7 @@ def main() -> None:
     pointed: dict[str, list[bool]] = {name: [] for name in METHODS}
     overlap: dict[str, list[float]] = {name: [] for name in METHODS}
     chance = []
-    # What a network's first run sets up belongs to no picture.
+    # Warm up, so that the one-time setup of the first run is not measured.
     map_scores(model, config, Image.new("RGB", SIZE), boxes[:1])
     window_scores(model, config, Image.new("RGB", SIZE), boxes[:64])
     for number in range(options.pictures):
@@ -81,7 +81,7 @@ def main() -> None:
             overlap[name].append(float(box_iou(torch.tensor([place]).float(), torch.from_numpy(find)[None])))
         print(f"\r{number + 1}/{options.pictures}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    # The sum, not the median: where others use the machine too, short and long runs suffer alike.
+    # The sum, not the median: on a shared machine, load then affects short and long runs in proportion.
     ratio = sum(seconds["window"]) / sum(seconds["map"])
     print(
         f"{config.architecture}, {config.image_size} px, {options.pictures} pictures of {SIZE[0]}x{SIZE[1]}, ", end=""

@@ -1,7 +1,8 @@
-"""Memory by the number of photos: python benchmarks/memory.py [--counts 1000 100000] [--weights FILE].
+"""Memory by number of photos: python benchmarks/memory.py [--counts 1000 100000] [--weights FILE].
 
-The peak of `hashtagger tag` in processes of their own (Linux and macOS). Two small photos under many names will do, and
-a tiny network: what the real one needs does not depend on the number of photos. --weights takes another.
+Measures the peak memory of `hashtagger tag` in separate processes (Linux and macOS). The photos are symlinks to two
+small ones and the network is tiny, since the memory of the real network does not depend on the number of photos;
+--weights selects another network.
 """
 
 import argparse
@@ -29,7 +30,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         weights = options.weights or folder / "tiny.safetensors"
-        # Linux counts the peak of a process from that of its parent, which must thus stay small.
+        # On Linux a child inherits its parent's peak memory, so this process must stay small.
         making = multiprocessing.get_context("spawn").Process(target=make, args=(folder, options.weights is None))
         making.start()
         making.join()
@@ -43,7 +44,7 @@ def main() -> None:
 
 
 def make(folder: Path, network: bool) -> None:
-    """Make the photos, and the tiny network where it is wanted."""
+    """Make the photos and, if ``network`` is True, the tiny network."""
     make_photos(folder / "made", 2, (160, 120))
     if not network:
         return
@@ -58,7 +59,7 @@ def make(folder: Path, network: bool) -> None:
 
 
 def run(photos: Path, output: Path, weights: Path) -> tuple[float, float]:
-    """Tag in another process; give its seconds and its peak of resident bytes."""
+    """Tag in another process; return its wall time in seconds and its peak resident memory in bytes."""
     begin = time.perf_counter()
     command = [sys.executable, "-m", "hashtagger", "tag", photos, "--output", output, "--weights", weights]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)

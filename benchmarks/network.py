@@ -1,12 +1,12 @@
 """Speed of the network: python benchmarks/network.py [--sizes 128 224] [--batches 1 32] [--seconds 2].
 
-DRN-C-26 in plain eager float32 (what the public reference does), with our torch runtime, and with onnxruntime in float
-and int8, beside timm's resnet34 and resnet50 in plain eager float32, at the same sizes and batches, in one run. The
-floor is the multiplications over the rate at which this machine multiplies matrices, measured here too. The weights are
-random: no speed depends on them. Accuracy is what `hashtagger export --check` measures.
+Runs DRN-C-26 in plain eager float32 (as in the public reference implementation), on hashtagger's torch runtime and on
+onnxruntime in float and int8, and timm's resnet34 and resnet50 in plain eager float32, at the same sizes and batches.
+The floor is the number of multiplications divided by this machine's matrix multiplication rate, measured in the same
+run. The weights are random, since speed does not depend on them; `hashtagger export --check` measures accuracy.
 
-With a GPU: photos a second in bfloat16, channels last, without and with torch.compile, and in training, beside the
-floor of the card's measured rate.
+With a GPU, also measures photos per second in bfloat16 and channels last, with and without torch.compile, and in
+training, against the floor of the GPU's measured rate.
 """
 
 import argparse
@@ -32,11 +32,11 @@ from hashtagger.models.runtimes import onnx_runtime, torch_runtime
 from hashtagger.models.weights import ModelConfig
 
 _SIDE = 2048
-"""Of the square matrices whose product's rate is measured on the CPU."""
+"""Side of the square matrices that are multiplied to measure the CPU's rate."""
 _SIDE_GPU = 8192
 _LABELS = 20
 _FLOORS = ("bfloat16", "int8")
-"""Kinds whose rate is a floor: torch multiplies matrices of float32 slower than convolutions do."""
+"""Types whose rate gives a floor; float32 has none, because its convolutions outpace its matrix multiplication."""
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[128, 224])
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 32])
     parser.add_argument("--gpu-batch", type=int, default=256)
-    parser.add_argument("--seconds", type=float, default=2.0, help="how long each is repeated")
+    parser.add_argument("--seconds", type=float, default=2.0, help="how long to repeat each measurement")
     options = parser.parse_args()
     print(
         f"{cpu_name()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads; Python {platform.python_version()}, "
@@ -140,7 +140,7 @@ def pixels(batch: int, size: int) -> np.ndarray:
 
 
 def cpu_rates(seconds: float) -> dict[str, float]:
-    """Multiplications a second of square matrices, by type: torch's for floats, onnxruntime's for int8."""
+    """Return the rate of multiplications in square matrix products by type: torch for floats, onnxruntime for int8."""
     a = torch.randn(_SIDE, _SIDE)
     half = a.bfloat16()
     signed = np.random.default_rng(0).integers(-127, 127, (_SIDE, _SIDE), dtype=np.int8)
@@ -155,7 +155,7 @@ def cpu_rates(seconds: float) -> dict[str, float]:
 
 
 def integer_product(matrix: np.ndarray) -> onnxruntime.InferenceSession:
-    """Unsigned activations times signed weights to int32, which is what an int8 convolution does."""
+    """Make a product of unsigned activations and signed weights into int32, as in an int8 convolution."""
     helper, kinds = onnx.helper, onnx.TensorProto
     graph = helper.make_graph(
         [helper.make_node("MatMulInteger", ["a", "b"], ["c"])],
@@ -171,7 +171,7 @@ def integer_product(matrix: np.ndarray) -> onnxruntime.InferenceSession:
 
 
 def side_by_side(runs: dict[str, Callable], x: np.ndarray, seconds: float) -> dict[str, float]:
-    """Least seconds of each; all take turns, so that what else the machine does falls on all alike."""
+    """Return the minimum seconds of each run; they take turns, so that other load on the machine affects all alike."""
     for run in runs.values():
         run(x)
     least = dict.fromkeys(runs, float("inf"))

@@ -1,11 +1,12 @@
-"""The normalizer on tags whose meaning is known, and its speed beside a fuzzy search over the same variants.
+"""Accuracy of the normalizer on tags whose meaning is known, and its speed compared with a fuzzy search.
 
     python benchmarks/normalize.py FOLDER [POSTS.jsonl.gz]
 
-FOLDER holds `variants_*.tsv` (tag, canonical, two more columns; `amb` in the last: people may disagree, left out).
-A tag is right when its best label is the one expected; of several expected, all must be among those given. Precision
-is over the tags that were given a label, recall over those that have one, `left alone` over those that have none.
-With posts, their distinct tags time it: unseen (each once) and seen (again).
+FOLDER holds `variants_*.tsv` with the columns tag, canonical and two more; rows with `amb` in the last column are
+ambiguous and skipped. A tag is right if its best label is the expected one or, where several are expected, if all
+are among its labels. Precision is over the tags that got a label, recall over those that have one, and `left alone`
+is the share of tags without a meaning that got no label. With posts, speed is measured on their distinct tags: unseen
+(first pass) and seen (second pass), beside a fuzzy search over the same variants.
 """
 
 import argparse

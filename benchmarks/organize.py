@@ -1,19 +1,19 @@
-"""How long organizing takes: against `cp -r` and hashing on real JPEGs, and planning of up to a million posts.
+"""Time of organizing real JPEGs, compared with `cp -r` and hashing, and of planning up to a million posts.
 
     python benchmarks/organize.py copy SCRATCH [--files 20000] [--tool /path/to/organize]
     python benchmarks/organize.py plan [--posts 10000 100000 1000000]
 
-`copy` fills SCRATCH/source with JPEGs of about 200 kB: pieces of scikit-learn's two sample photos with noise, each made
-different by a JPEG comment of its own. SCRATCH should be on a drive, not in memory. All ways then run one after the
-other with the same source, which is dropped from the cache before each (as a library of many years is not in memory);
-each includes a final `sync`. The floor is what `cp -r` and then hashing the source once take; the source is in the
-cache by then. Neither makes the links of each photo's tags, nor sidecars, gallery and table: what of ours these take is
-shown by the ways without tags and without sidecars, and by the parts of each run. No thumbnails are made by anybody.
+`copy` fills SCRATCH/source with JPEGs of about 200 kB: noisy crops of scikit-learn's two sample photos, each with a
+unique JPEG comment. SCRATCH should be on a disk, not in memory. All methods then run in turn on the same source, which
+is evicted from the page cache before each of them (a library of many years is not in memory); each time includes a
+final `sync`. The baseline is `cp -r` followed by hashing the source once, which is then cached. It makes no links for
+tags, no sidecars, no gallery and no table; the runs without tags and sidecars, and the times of each run's parts, show
+what these cost. None of the methods makes thumbnails.
 
-`--tool` adds the `organize` command of the package organize-tool (`pip install organize-tool`, in an environment of its
-own), which copies by EXIF date and neither hashes nor verifies.
+`--tool` adds the `organize` command of the package organize-tool (`pip install organize-tool`, in a separate
+environment), which copies by EXIF date and neither hashes nor verifies.
 
-`plan` runs each size in a process of its own and reads its peak memory.
+`plan` runs each size in a separate process and reads its peak memory.
 """
 
 import argparse
@@ -45,7 +45,7 @@ HASHING = "hashing the source"
 
 
 class Folder:
-    """Posts of one photo each, three years of them, each with some of 300 tags.
+    """Posts of one photo each, over three years, with tags drawn from 300.
 
     Files of the kind ``"other"`` get no sidecar.
     """
@@ -68,7 +68,7 @@ def taken(number: int) -> datetime:
 
 
 class Synthetic:
-    """Posts of one photo each in an archive that is never read: every size differs, so no content has to be."""
+    """Posts of one photo each in an archive whose files are never read: all sizes differ, so none are compared."""
 
     problems: list[Problem] = []  # noqa: RUF012
 
@@ -90,7 +90,7 @@ class Synthetic:
 
 
 def fill(source: Path, files: int) -> None:
-    """Make the JPEGs that are not there yet."""
+    """Make the JPEGs, unless they already exist."""
     import numpy as np
     from PIL import Image
     from sklearn.datasets import load_sample_images
@@ -134,7 +134,7 @@ def hash_all(folder: Path) -> None:
 
 
 def one_at_a_time(source: Path, target: Path) -> None:
-    """The usual tool's way, in one thread: for each file its hash, its folder, copy2, and compare hashes."""
+    """Sort as a simple script would, in one thread: hash each file, copy it with copy2 and compare the hashes."""
     seen = set()
     for post in Folder(source).posts():
         path = post.media[0].path
@@ -151,7 +151,7 @@ def one_at_a_time(source: Path, target: Path) -> None:
 
 
 def with_tool(tool: str, source: Path, target: Path) -> None:
-    """The job as the package organize-tool does it."""
+    """Sort with the package organize-tool."""
     config = target.with_suffix(".yaml")
     month = "{exif.exif.datetimeoriginal.strftime('%Y/%m')}"
     config.write_text(
@@ -174,7 +174,7 @@ def compare_copying(scratch: Path, files: int, tool: str | None) -> None:
         options = {"mode": mode, "lang": "en", "tag_untagged": False}
         return lambda: organize(posts, scratch / target, **options)  # type: ignore[arg-type]
 
-    # Each has a target of its own, removed at the end: ext4 is slow to make files where others were just deleted.
+    # Targets are separate and removed at the end: ext4 is slow to create files where others were just deleted.
     ways: dict[str, Callable[[], object]] = {
         "cp -r": lambda: subprocess.run(["cp", "-r", source, scratch / "cp"], check=True),
         HASHING: lambda: hash_all(source),
@@ -214,7 +214,7 @@ def compare_copying(scratch: Path, files: int, tool: str | None) -> None:
 
 @contextmanager
 def measured_parts() -> Iterator[dict[str, float]]:
-    """Note how long the parts of organizing take."""
+    """Measure the time of each part of organizing."""
     seconds: dict[str, float] = {}
     real = {name: getattr(run, name) for name in ("make_plan", "apply", "write_pages")}
 
@@ -238,7 +238,7 @@ def measured_parts() -> Iterator[dict[str, float]]:
 
 
 def evict(source: Path) -> None:
-    """Wait for what is yet to be written, and drop the source from the system's cache where that can be asked for."""
+    """Flush pending writes, and evict the source from the page cache on systems that support it."""
     os.sync()
     for path in source.iterdir() if hasattr(os, "posix_fadvise") else ():
         with path.open("rb") as file:
@@ -246,7 +246,7 @@ def evict(source: Path) -> None:
 
 
 def timed(way: Callable[[], object]) -> tuple[float, float]:
-    """Seconds, and seconds of CPU time of all threads and children."""
+    """Return the wall time and the CPU time of all threads and child processes, in seconds."""
     start, before = time.perf_counter(), os.times()
     way()
     os.sync()
@@ -254,7 +254,7 @@ def timed(way: Callable[[], object]) -> tuple[float, float]:
 
 
 def plan_one(count: int) -> None:
-    """Plan in this process; print seconds, peak memory in MB and the draft's size in MB."""
+    """Plan in this process; print wall and CPU seconds, peak memory in MB and the draft's size in MB."""
     with TemporaryDirectory() as scratch:
         root = Path(scratch)
         (root / "export.zip").touch()

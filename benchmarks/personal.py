@@ -1,15 +1,15 @@
-"""Personal history: five earlier posts of one author, and what they tell of the next.
+"""Personal history: how well five earlier posts of an author predict the next.
 
     python benchmarks/personal.py POSTS.jsonl.gz [--photos MANIFEST_FOLDER]
 
-No author is named in the posts, so they are told by tags that only one author uses (a pet's name and a shop's):
-two uncommon tags that go together in more posts than apart, in six posts or more. What tags are given is measured
-by how many of ten the author wrote; the tags that told the author, the class's own, and posts with the same tags as
-one of the five are left out, and related tags are learned from the other authors' posts only. Two more rows show
-what a laxer and a stricter sign of an author would give.
+The posts do not name their authors, so authors are identified by tags that only one of them uses, such as the names of
+a pet and a shop: two uncommon tags that occur in at least six posts, and more often together than apart. The measure
+is how many of ten suggested tags the author wrote. The tags that identify the author, the tag of the class, and posts
+with the same tags as one of the five are excluded, and related tags are learned from other authors' posts only. Two
+more rows show the results with a looser and a stricter criterion for authors.
 
-With photos of the twenty classes (a folder with a manifest), each asked post is also joined with five photos of its
-class from the split val_other, drawn at random, and their scores are adjusted by the same five posts.
+With photos of the twenty classes (a folder with a manifest), each predicted post is also paired with five random
+photos of its class from the split val_other, and their scores are adjusted by the same five posts.
 """
 
 import argparse
@@ -29,14 +29,14 @@ from hashtagger.vocabulary import load_vocabulary
 
 VOCABULARY = load_vocabulary()
 SHOWN = 5
-UNCOMMON = range(SHOWN + 1, 41)  # posts that hold a tag of one author
-TOGETHER = (0.3, 0.5, 0.7)  # posts with both tags, of those with either; the middle one is the measure
+UNCOMMON = range(SHOWN + 1, 41)  # number of posts with a tag that may identify an author
+TOGETHER = (0.3, 0.5, 0.7)  # posts with both tags as a share of those with either; the middle one is the main result
 STRENGTHS = (0.0, 0.5, 1.0)
-DRAWS = 5  # photos for each post
+DRAWS = 5  # photos per post
 
 
 class Asked(NamedTuple):
-    """A post to foresee."""
+    """A post to predict, the posts before it, and the tags that identify its author."""
 
     past: list[int]
     target: int
@@ -48,7 +48,7 @@ def names(post: TagPost) -> frozenset[str]:
 
 
 def asked_posts(posts: list[TagPost], sets: list[frozenset[str]], normalizer: Normalizer, least: float) -> list[Asked]:
-    """Posts with five earlier ones of their author."""
+    """Find the posts that have five earlier ones by their author."""
     holders: dict[str, set[int]] = defaultdict(set)
     for number, tags in enumerate(sets):
         for tag in tags:
@@ -81,7 +81,7 @@ def asked_posts(posts: list[TagPost], sets: list[frozenset[str]], normalizer: No
 def tags_found(
     posts: list[TagPost], sets: list[frozenset[str]], asked: list[Asked], normalizer: Normalizer
 ) -> tuple[float, float]:
-    """Precision@10 of the fixed list of the class, and with the history."""
+    """Return precision@10 of the class's fixed list of related tags, and with the author's history."""
     theirs = {n for one in asked for n in (*one.past, one.target)}
     table = learn([post.tags for n, post in enumerate(posts) if n not in theirs], normalizer, {})
     history.bundled = lambda: table  # type: ignore[attr-defined]
@@ -97,7 +97,7 @@ def tags_found(
 
 
 def photos_found(posts: list[TagPost], asked: list[Asked], normalizer: Normalizer, folder: Path) -> None:
-    """Print how often the first tag of a photo is right, by how strongly the past is believed."""
+    """Print the top-1 accuracy on photos by strength of the history."""
     from hashtagger.recommend import Recommender
     from hashtagger.training.dataset import read_photos
 

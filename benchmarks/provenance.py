@@ -1,4 +1,4 @@
-"""Where a data set's photos come from: a table of its sources, their photos and what is known of the licence.
+"""Print a table of a data set's sources, with their numbers of photos and their licences.
 
 python benchmarks/provenance.py ../shared/photos/manifest.jsonl > weights/sources.md
 """
@@ -42,7 +42,7 @@ No photo is distributed with hashtagger.
 
 
 def short(licence: str | None) -> str:
-    """The licence alone, without the remarks after it."""
+    """Return the licence without the remarks after it."""
     name = re.split(r"[;,(]| annotations", licence or UNSTATED)[0].strip().removeprefix("LicenseRef-")
     return "Flickr8k-research" if name == "Flickr8k" else name
 

@@ -1,10 +1,10 @@
-"""Related tags: how many of the ten tags given for a class do people write, on posts of authors not learned from.
+"""Related tags: how many of the ten tags suggested for a class occur in posts of held-out authors.
 
     python benchmarks/related.py POSTS.jsonl.gz
 
-Every method learns from the same 70% of authors (posts that share rare tags count as one author's) and is asked for
-ten tags for each of the twenty hashtags. `shared` counts those of the ten that more than half of the classes give,
-at worst; `spam` those that only fish for followers or customers, in all classes.
+Every method learns from the same 70% of authors (posts that share rare tags count as one author's) and suggests ten
+tags for each of the twenty hashtags. `shared` is how many of a class's ten tags are suggested for more than half of
+the classes, in the worst class; `spam` counts tags that only fish for followers or customers, over all classes.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def by_class(posts: list[TagPost]) -> dict[str, Counter[str]]:
 
 
 def original(posts: list[TagPost]) -> Lists:
-    """The first study's: tags common to all classes dropped, then those of two classes' top 50, ten kept."""
+    """The original study's method: drop tags common to all classes, then those in two classes' top 50; keep ten."""
     counts = by_class(posts)
     everywhere = set.intersection(*(set(count) for count in counts.values()))
     top = {
@@ -55,7 +55,7 @@ def most_used(posts: list[TagPost]) -> Lists:
 
 
 def lift(posts: list[TagPost]) -> Lists:
-    """Share in the class over share in all, of tags used ten times or more."""
+    """The share of a tag's uses that are in the class, for tags used at least ten times in it."""
     counts = by_class(posts)
     total = sum(counts.values(), Counter())
     found = {}

@@ -1,9 +1,9 @@
-"""Write a manifest of a small, even sample of labelled photos, for comparisons that shall not take days.
+"""Write a manifest of a small, balanced sample of labelled photos, for comparisons that would take days on all photos.
 
     python benchmarks/sample.py ../shared/photos --train 60 --val 20 --out sample.jsonl
     hashtagger compare sample.jsonl --recipe hashtags_ko_cpu --models ... --out compare/
 
-Of each label and split the first photos by the hash of their file's name are taken: the same for everyone.
+Photos of each label and split are ordered by the hash of their file name, so everyone gets the same sample.
 """
 
 import argparse
@@ -28,8 +28,8 @@ def sample(photos: list[Photo], sizes: dict[str, int]) -> list[Photo]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="manifest, or folder with one")
-    parser.add_argument("--train", type=int, default=60, help="photos a label to learn from")
-    parser.add_argument("--val", type=int, default=20, help="photos a label to validate on")
+    parser.add_argument("--train", type=int, default=60, help="training photos per label")
+    parser.add_argument("--val", type=int, default=20, help="validation photos per label")
     parser.add_argument("--out", type=Path, required=True, help="manifest to write")
     options = parser.parse_args()
     chosen = sample(read_photos(options.data), {"train": options.train, "val": options.val})

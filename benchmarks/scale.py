@@ -1,8 +1,8 @@
-"""Ray workers on this machine, and what 100 million photos cost: python benchmarks/scale.py [--workers 1 2].
+"""Throughput of Ray workers, and the cost of 100 million photos: python benchmarks/scale.py [--workers 1 2].
 
-Photos a second of the Ray engine with so many workers, each with one core, beside the local engine with all cores; a
-rate is taken from the first part that is done to the last, so that starting Ray and loading networks is left out. The
-cost is worked out from these rates; all that is assumed is printed with it and is an option.
+Compares the Ray engine, with one core per worker, with the local engine on all cores. Rates are measured from the
+first finished part to the last, which excludes starting Ray and loading networks. The cost is computed from these
+rates; its assumptions are printed with it and can be changed with options.
 """
 
 import argparse
@@ -21,15 +21,15 @@ _BATCH = 16
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--photos", type=Path, help="folder of JPEGs; without it some of 12 megapixels are made")
+    parser.add_argument("--photos", type=Path, help="folder of JPEGs; by default some of 12 megapixels are made")
     parser.add_argument("--count", type=int, default=512, help="photos to tag")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--target", type=float, default=1e8, help="photos of the cost model")
-    parser.add_argument("--core-price", type=float, default=0.04, help="of one core for an hour, in dollars")
-    parser.add_argument("--gpu-price", type=float, default=4.0, help="of one GPU for an hour, in dollars")
+    parser.add_argument("--core-price", type=float, default=0.04, help="dollars per core-hour")
+    parser.add_argument("--gpu-price", type=float, default=4.0, help="dollars per GPU-hour")
     parser.add_argument("--gpu-rate", type=float, default=100.0, help="TFLOP/s that a GPU reaches on this network")
-    parser.add_argument("--storage-price", type=float, default=0.023, help="of a gigabyte for a month, in dollars")
-    parser.add_argument("--request-price", type=float, default=0.4, help="of a million reads of an object, in dollars")
+    parser.add_argument("--storage-price", type=float, default=0.023, help="dollars per gigabyte and month")
+    parser.add_argument("--request-price", type=float, default=0.4, help="dollars per million reads of an object")
     options = parser.parse_args()
     print(f"{machine('torch', 'onnxruntime', 'ray', 'pillow')}\n")
     with tempfile.TemporaryDirectory() as name:
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def rate(folder: Path, **engine: Any) -> float:
-    """Photos a second between the first part and the last."""
+    """Return the photos per second between the first finished part and the last."""
     moments: list[tuple[float, int]] = []
     output = folder / "tags.parquet"
     output.unlink(missing_ok=True)
@@ -69,7 +69,7 @@ def rate(folder: Path, **engine: Any) -> float:
 
 
 def decoding_rate(photos: list[Path]) -> float:
-    """Photos a second that one core decodes."""
+    """Return the photos per second that one core decodes."""
     from hashtagger.recommend import Recommender
 
     recommender = Recommender()

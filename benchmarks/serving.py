@@ -1,8 +1,8 @@
-"""Load on the web page: python benchmarks/serving.py PHOTOS [--users 50] [--seconds 60].
+"""Load test of the web page: python benchmarks/serving.py PHOTOS [--users 50] [--seconds 60].
 
-So many users upload one photo after the other to a server of their own data folder. Printed are what they waited
-beside what the bare model takes for the same photos, whether every upload that was answered is in the history,
-and the server's memory while it lasts. Linux only, for the memory.
+Concurrent users upload one photo after another to a server with a temporary data folder. The output shows their wait
+compared with the bare model's time for the same photos, whether every answered upload is in the history, and the
+server's memory use. Linux only, because it reads the memory from /proc.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def time_model(photos: list[Path]) -> list[float]:
-    """Seconds that the model takes for each photo by itself, warmed up."""
+    """Return the seconds that the warmed-up model takes for each photo by itself."""
     from hashtagger.recommend import Recommender
 
     recommender = Recommender()
@@ -121,7 +121,7 @@ async def load(url: str, photos: list[Path], arguments: argparse.Namespace, pid:
 
 
 def percentile(values: list[float], percent: int) -> float:
-    """Give the value that so many percent of the values do not exceed."""
+    """Return the smallest value that at least ``percent`` percent of the values do not exceed."""
     return sorted(values)[max(0, -(-len(values) * percent // 100) - 1)]
 
 

@@ -1,9 +1,9 @@
-"""How fast posts stream out of a data export, and in how much memory, as the export grows.
+"""Speed and memory of reading posts from data exports of growing size.
 
     python benchmarks/sources.py FOLDER [--sizes 10000,100000]
 
-FOLDER is where the made-up sources are written, one empty file a post, and removed again: an export as a folder and
-as an archive, and a folder as instaloader fills it, with a sidecar a post. Each is read in a process of its own.
+Synthetic sources, with one empty file per post, are written to FOLDER and removed again: an export as a folder and as
+an archive, and an instaloader folder with a sidecar per post. Each is read in a separate process.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def write_archive(path: Path, size: int) -> None:
 
 
 def write_sidecars(root: Path, size: int) -> None:
-    """Write what instaloader saves of a profile: a picture, its text and its sidecar for each post."""
+    """Write a profile as instaloader saves it: a picture and a sidecar for each post."""
     (root / "someone").mkdir(parents=True)
     for number in range(size):
         when = datetime.fromtimestamp(1_400_000_000 + number * 300, timezone.utc)
@@ -93,7 +93,7 @@ def main() -> None:
         for form in arguments.forms.split(","):
             path = arguments.folder / f"source-{size}{'.zip' if form == 'archive' else ''}"
             arguments.folder.mkdir(parents=True, exist_ok=True)
-            # Linux counts the peak of a process from that of its parent, which must thus stay small.
+            # On Linux a child inherits its parent's peak memory, so this process must stay small.
             writing = context.Process(target=FORMS[form], args=(path, size))
             writing.start()
             writing.join()

@@ -1,10 +1,10 @@
 """Photos to Parquet, end to end: python benchmarks/tag.py [--photos FOLDER] [--count 256] [--rounds 3].
 
-`hashtagger tag` on JPEGs of 12 megapixels beside the straightforward loop (Pillow, torchvision's transforms, the
-network in eager float32, one photo at a time), and beside its two halves by themselves on all cores: decoding, and the
-network on pixels that are ready. Each is run in turn, so many rounds; the best of each counts. On a CPU the halves
-share the cores, so no pipeline can be faster than both together; with a GPU it can be as fast as the slower.
-Without a folder the photos are made of scikit-learn's two, with grain.
+Compares `hashtagger tag` on 12-megapixel JPEGs with a straightforward loop (Pillow, torchvision's transforms, the
+network in eager float32, one photo at a time) and with its two halves alone on all cores: decoding, and the network
+on decoded pixels. They take turns for several rounds, and the best time of each counts. On a CPU the halves share the
+cores, so no pipeline can beat the sum of their times; with a GPU it can be as fast as the slower half.
+Without --photos the photos are made from scikit-learn's two, with added noise.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photos", type=Path, help="folder of 12-megapixel JPEGs")
     parser.add_argument("--count", type=int, default=256, help="photos to tag")
-    parser.add_argument("--loop", type=int, default=32, help="of these, so many by the straightforward loop")
+    parser.add_argument("--loop", type=int, default=32, help="how many of them the straightforward loop tags")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -73,7 +73,7 @@ def measure(folder: Path, photos: list[Path], many: list[Path], options: argpars
 
 
 def straightforward(photos: list[Path], output: Path) -> Callable[[], int]:
-    """Get ready the loop that one would write first."""
+    """Prepare the loop that one would write first."""
     import pyarrow as pa
     import pyarrow.parquet as pq
     import torch

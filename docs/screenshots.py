@@ -1,7 +1,7 @@
-"""Pictures of the web page, taken of the real thing: python docs/screenshots.py OUT.
+"""Take screenshots of the web page: python docs/screenshots.py OUT.
 
-It serves a library of pieces of scikit-learn's two sample photos out of a temporary data folder, does what a person
-would do there, and saves each page as OUT/page-NAME.webp. Needs Chromium and a Korean font (on Debian fonts-noto-cjk).
+Runs a server with a library of crops of scikit-learn's two sample photos in a temporary data folder, operates its pages
+in a browser and saves each as OUT/page-NAME.webp. Needs Chromium and a Korean font (on Debian fonts-noto-cjk).
 """
 
 import argparse
@@ -33,7 +33,7 @@ POSTS = 34
 
 
 def main() -> None:
-    """Serve, look, save."""
+    """Start the servers, and save a picture of each page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, help="folder for the pictures")
     out = parser.parse_args().out
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def recommend(page: Page, folder: Path) -> None:
-    """Two photos with their tags, the pointer on one of them."""
+    """Two photos with their tags, the pointer on one of the tags."""
     page.goto("/")
     page.set_input_files("#choose", [PALACE, FLOWER])
     page.locator(".result").nth(1).wait_for()
@@ -65,17 +65,17 @@ def recommend(page: Page, folder: Path) -> None:
 
 
 def landmarks(page: Page, folder: Path) -> None:
-    """What is none of the landmarks that the network knows, and it says so."""
+    """A photo that shows none of the known landmarks, for which the page says that it is not sure."""
     look_for(page, "landmarks_world", PALACE)
 
 
 def heroes(page: Page, folder: Path) -> None:
-    """Likeness to every hero."""
+    """A photo compared with every hero."""
     look_for(page, "heroes", FLOWER)
 
 
 def library(page: Page, folder: Path) -> None:
-    """The library of an export, some posts selected."""
+    """The library with an imported export and some posts selected."""
     page.goto("/library")
     if not page.locator(".tile").count():
         page.locator("#path").fill(str(export(folder)))
@@ -95,7 +95,7 @@ def post(page: Page, folder: Path) -> None:
 
 
 def sort(page: Page, folder: Path) -> None:
-    """The plan of a sorted folder."""
+    """The plan for a sorted folder."""
     library(page, folder)
     page.goto("/library/sort")
     page.locator("#destination").fill("/tmp/sorted")
@@ -104,17 +104,17 @@ def sort(page: Page, folder: Path) -> None:
 
 
 def history(page: Page, folder: Path) -> None:
-    """What was recommended so far."""
+    """The history of recommendations."""
     page.goto("/history")
 
 
 def account(page: Page, folder: Path) -> None:
-    """The door of a server with accounts."""
+    """The log-in page of a server with accounts."""
     page.goto("/login")
 
 
 def look_for(page: Page, vocabulary: str, photo: Path) -> None:
-    """Hand in a photo under another vocabulary."""
+    """Submit a photo with another vocabulary chosen."""
     page.goto("/")
     page.locator(f"input[value={vocabulary}] + span").click()
     page.set_input_files("#choose", photo)
@@ -122,7 +122,7 @@ def look_for(page: Page, vocabulary: str, photo: Path) -> None:
 
 
 def export(folder: Path) -> Path:
-    """Make a data export as Instagram hands it out, of pieces of the samples."""
+    """Make a data export in Instagram's layout, with crops of the samples."""
     path = folder / "instagram-export.zip"
     posts = []
     with zipfile.ZipFile(path, "w") as archive:
@@ -138,7 +138,7 @@ def export(folder: Path) -> Path:
 
 
 def piece(photo: Path, number: int) -> bytes:
-    """Cut a square piece, another for each number."""
+    """Crop a square from a photo, different for each number, as a JPEG."""
     side = 300 + number * 53 % 120
     left, top = number * 97 % (640 - side), number * 31 % (427 - side)
     out = io.BytesIO()
@@ -148,7 +148,7 @@ def piece(photo: Path, number: int) -> bytes:
 
 @contextmanager
 def playing() -> Iterator[tuple[Browser, Path]]:
-    """A browser, and a folder for what is made on the way."""
+    """Give a browser and a temporary folder."""
     path = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright, tempfile.TemporaryDirectory(prefix="hashtagger-") as folder:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
@@ -158,7 +158,7 @@ def playing() -> Iterator[tuple[Browser, Path]]:
 
 @contextmanager
 def serving(data: Path, *options: str) -> Iterator[str]:
-    """The real server out of a data folder; gives its address."""
+    """Run the real server on a data folder; give its address."""
     command = [sys.executable, "-m", "hashtagger", "serve", "--no-browser", "--port", "0", *options]
     changes = {"HASHTAGGER_DATA_DIR": str(data), "HASHTAGGER_DATABASE_URL": "", "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, env=os.environ | changes, stdout=subprocess.PIPE, text=True) as server:
@@ -173,7 +173,7 @@ def serving(data: Path, *options: str) -> Iterator[str]:
 def shot(
     browser: Browser, url: str, folder: Path, show: Callable[[Page, Path], None], *, width: int = 1100, **look: str
 ) -> Image.Image:
-    """Open a page, bring it to where ``show`` has it, and take its picture."""
+    """Open a new browser page, let ``show`` operate it, and take a screenshot."""
     context = browser.new_context(
         base_url=url,
         viewport={"width": width, "height": 860},
@@ -184,14 +184,14 @@ def shot(
     page.set_default_timeout(300_000)
     show(page, folder)
     page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(300)  # colours and zooms change softly
+    page.wait_for_timeout(300)  # for CSS transitions and the map's zoom animation
     picture = Image.open(io.BytesIO(page.screenshot()))
     context.close()
     return picture
 
 
 def save(picture: Image.Image, path: Path) -> None:
-    """Save a picture small."""
+    """Save a picture as a small WebP file."""
     picture.convert("RGB").save(path, quality=78, method=6)
     print(path)
 

@@ -1,8 +1,8 @@
-"""Tags real photos, then sorts a small made-up Instagram export: run it by `make demo`.
+"""Tag real photos, then sort a small synthetic Instagram export. Run with `make demo`.
 
 The photos are the two that come with scikit-learn (CC BY 2.0; china.jpg: danielbuechele, flower.jpg:
-vultilion, both on Flickr). The export is laid out as Instagram writes it, with its escaped captions; its
-pictures are cut from the two photos.
+vultilion, both on Flickr). The export has the layout and the caption encoding of Instagram's own; its
+pictures are crops of the two photos.
 """
 
 import json
@@ -20,7 +20,7 @@ PHOTOS = Path(sklearn.datasets.__file__).parent / "images"
 OUTPUT = Path("demo-output")
 SEOUL = ZoneInfo("Asia/Seoul")
 
-# When, what it says, and which parts of which photo it shows (left, top, right, bottom in 0..1).
+# Time, caption, and crops of the photos (left, top, right, bottom in 0..1).
 POSTS = [
     ("2023-04-08 14:20", "벚꽃은 졌지만 🌷 #꽃스타그램 #봄꽃나들이", [("flower", 0, 0, 1, 1)]),
     ("2023-05-01 00:30", "자정의 꽃 한 송이 #꽃 #플라워 #일상", [("flower", 0.2, 0.1, 1.0, 0.9)]),
@@ -32,12 +32,12 @@ POSTS = [
 
 
 def escape(text: str) -> str:
-    """Write text as Instagram's exports do: each byte of its UTF-8 as one character."""
+    """Encode text as Instagram's exports do: each byte of its UTF-8 as one character."""
     return text.encode().decode("latin-1")
 
 
 def write_export(folder: Path) -> None:
-    """Make the export: photos under media/, captions and times in one JSON file."""
+    """Write the export: photos under media/, captions and times in one JSON file."""
     entries = []
     for number, (time, caption, pictures) in enumerate(POSTS):
         taken = datetime.fromisoformat(time).replace(tzinfo=SEOUL)
@@ -56,7 +56,7 @@ def write_export(folder: Path) -> None:
 
 
 def run(*arguments: object) -> None:
-    """Show a command and run it."""
+    """Print a command and run it."""
     print(f"\n$ hashtagger {' '.join(map(str, arguments))}", flush=True)
     subprocess.run([sys.executable, "-m", "hashtagger", *map(str, arguments)], check=True)
 

@@ -1,4 +1,4 @@
-"""A pile of small photos, some of them no photos, and a network that is done with them in a moment."""
+"""Fixtures: a folder of small photos, some of them unreadable, and a tiny, fast network."""
 
 import dataclasses
 import random
@@ -11,7 +11,7 @@ from PIL import Image
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
-    """Networks this small are slower on several threads."""
+    """Use one thread: a network this small is slower on several."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -31,7 +31,7 @@ def weights(tmp_path_factory) -> Path:
     keys = tuple(load_vocabulary("hashtags_ko").keys)
     config = ModelConfig("drn_c_26", "hashtags_ko", keys, 32, model_args=channels)
     with torch.no_grad():
-        # Untrained, it says the same of all photos; a large last layer makes it say something of each.
+        # Untrained, it gives all photos the same scores; large weights in the last layer make them differ.
         model.fc.weight.normal_(std=30.0)
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     save_weights(path, model, dataclasses.replace(config, threshold=0.7))
@@ -40,7 +40,7 @@ def weights(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def pile(tmp_path_factory, sample_photos) -> Path:
-    """A folder of 150 photos in four folders, 7 of which are none."""
+    """150 files in four folders, 7 of which are not photos."""
     root = tmp_path_factory.mktemp("pile")
     draw = random.Random(0)
     samples = [Image.open(path) for path in sample_photos.values()]

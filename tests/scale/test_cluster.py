@@ -1,4 +1,4 @@
-"""The Ray engine, each run in a process of its own: Ray leaves threads behind in the one that uses it."""
+"""The Ray engine. Each run is in a separate process, because Ray leaves threads behind in the process that uses it."""
 
 import contextlib
 import json
@@ -29,7 +29,7 @@ def start(output, pile, weights, *arguments):
 
 
 def ended(process):
-    """Wait for its end; give its summary."""
+    """Wait for the command to end; return its summary."""
     try:
         stdout, stderr = process.communicate(timeout=240)
     except subprocess.TimeoutExpired:
@@ -41,7 +41,7 @@ def ended(process):
 
 
 def descendants(pid):
-    """Every process below one, by id, with its command line."""
+    """All descendants of a process by id, with their command lines."""
     found, tree = {}, {}
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -59,7 +59,7 @@ def descendants(pid):
     ("machines", "cores"),
     [
         ([{"CPU": 16.0, "GPU": 2.0}], 8),
-        ([{"CPU": 96.0}, {"CPU": 8.0, "GPU": 4.0}], 2),  # cores of a machine without GPUs serve no GPU
+        ([{"CPU": 96.0}, {"CPU": 8.0, "GPU": 4.0}], 2),  # a machine without GPUs does not count
         ([{"CPU": 64.0, "GPU": 1.0}, {"CPU": 9.0, "GPU": 2.0}], 4),
         ([{"CPU": 2.0, "GPU": 8.0}], 1),
         ([], 1),
@@ -72,7 +72,7 @@ def test_a_workers_cores_are_those_of_its_machine(machines, cores):
 
 @pytest.fixture(scope="module")
 def rows(pile, weights, tmp_path_factory):
-    """What the local engine writes."""
+    """The rows that the local engine writes."""
     path = tmp_path_factory.mktemp("local") / "tags.jsonl"
     tag_photos([str(pile)], path, batch=2, weights=weights)
     return path.read_bytes()
@@ -101,14 +101,14 @@ def test_a_killed_worker_costs_nothing_but_time(rows, pile, weights, tmp_path):
 
 @pytest.fixture
 def machines(tmp_path_factory, monkeypatch):
-    """A cluster of two machines with a CPU each, as Ray sees it: the address, and the process of the second."""
+    """A Ray cluster of two simulated machines with a CPU each: the address, and the process of the second machine."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = (tmp_path_factory.mktemp("ray") / "log").open("wb")
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus=1", "--disable-usage-stats"]
     command += [f"--object-store-memory={100 * 2**20}", "--node-ip-address=127.0.0.1"]
-    # Both machines and the command agree that nobody asks for a token, whether this user has one or not.
+    # Token authentication is off for the machines and the command, whether this user has a token or not.
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     started = []
@@ -125,7 +125,7 @@ def machines(tmp_path_factory, monkeypatch):
         if noted.exists() and noted.read_text().strip().endswith(f":{port}"):
             noted.unlink()
         for process in reversed(started):
-            # Asked politely, a machine waits half a minute for the other.
+            # With SIGTERM, a machine would wait half a minute for the other one.
             kill([*descendants(process.pid), process.pid])
             process.wait(60)
         log.close()
@@ -172,7 +172,7 @@ def test_what_the_local_engine_began_ray_can_end(rows, pile, weights, tmp_path):
 def test_a_worker_that_cannot_load_the_network_ends_the_run_in_one_line(pile, weights, tmp_path):
     gone = tmp_path / "gone.safetensors"
     gone.write_bytes(weights.read_bytes())
-    # The file is gone by the time the workers, which on a cluster are other machines, look for it.
+    # The file is gone when the workers look for it, as if they were on machines without it.
     code = (
         "import pathlib, sys\n"
         "from hashtagger.cli import main\n"

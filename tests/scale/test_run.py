@@ -82,7 +82,7 @@ def test_a_run_killed_twice_ends_with_the_same_rows_and_redoes_no_part(whole, pi
         assert all(path.stat().st_mtime_ns == seen[path] for path in seen)
         seen = {path: path.stat().st_mtime_ns for path in done}
     assert 4 < len(seen) < 75
-    # What came to the folder since is no part of the run.
+    # Photos added to the folder since are not part of the run.
     (pile / "0월" / "new.jpg").write_bytes(b"x")
     process = start(*arguments, "--resume", "--json")
     stdout, stderr = process.communicate()
@@ -114,7 +114,7 @@ def test_only_the_same_run_is_resumed(pile, weights, tmp_path):
         tag_photos([str(pile)], output, batch=2, weights=weights)
     changed = [
         ({"batch": 4}, "batch"),
-        # The bundled ones may run in int8.
+        # The bundled weights may run in int8.
         ({"weights": None}, "weights, (runtime, )?model"),
         ({"inputs": [str(pile / "0월")]}, "inputs"),
     ]

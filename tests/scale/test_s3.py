@@ -1,4 +1,4 @@
-"""Photos in a bucket, tags beside them: a real S3 client against a server of that protocol on this machine."""
+"""Photos and tables in S3 buckets: a real client against a local server of the protocol."""
 
 import json
 import os
@@ -15,7 +15,7 @@ moto = pytest.importorskip("moto.server", reason="needs moto[server]")
 
 @pytest.fixture(scope="module")
 def account():
-    """Environment in which s3:// is the server here."""
+    """The environment in which s3:// URLs go to the local server."""
     server = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -42,20 +42,20 @@ def bucket(account, pile):
 
 @pytest.fixture(scope="module")
 def expected(pile, weights, tmp_path_factory):
-    """What is said of the same photos on the disk."""
+    """The rows for the same photos on disk."""
     path = tmp_path_factory.mktemp("local") / "tags.jsonl"
     tag_photos([str(pile)], path, batch=16, weights=weights)
     return path.read_text(encoding="utf-8").replace(f"{pile}/", "")
 
 
 def tagged(account, weights, output, *arguments):
-    """Run the command; give its summary."""
+    """Run the command; return its summary."""
     command = [sys.executable, "-m", "hashtagger", "tag", "s3://photos/pile", "--output", output, "--json"]
     command += ["--weights", str(weights), "--batch-size", "16", *arguments]
     environment = {**os.environ, **account, "LANGUAGE": "en", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280)
     assert "Traceback" not in done.stderr
-    assert done.returncode == 1, done.stderr  # seven are no photos
+    assert done.returncode == 1, done.stderr  # seven are not photos
     return json.loads(done.stdout)
 
 

@@ -54,7 +54,7 @@ def test_decoding_goes_ahead_of_the_network_but_not_far(recommender, pile, monke
 
     def score_pixels(pixels):
         nonlocal seen, most
-        # Wait until decoding has gone on: were it not ahead of the network, this would never end.
+        # Wait until the next photos are decoded: if decoding did not run ahead, this would never end.
         while len(prepared) < min(seen + 2 * len(pixels), 100):
             time.sleep(0.001)
         seen += len(pixels)
@@ -65,7 +65,7 @@ def test_decoding_goes_ahead_of_the_network_but_not_far(recommender, pile, monke
     monkeypatch.setattr(recommender, "score_pixels", score_pixels)
     assert len(list(tag(recommender, photos, batch=8, threads=2))) == 150
     assert threading.current_thread().name not in prepared
-    # Two batches wait at most, besides photos that failed and the batch in work.
+    # At most two batches wait, besides unreadable photos and the current batch.
     assert most <= 3 * 8 + 7
 
 

@@ -1,4 +1,4 @@
-"""A server of its own for each test that asks for one, a real browser, and real photos."""
+"""Fixtures: a separate server for each test, a real browser, and real photos."""
 
 import asyncio
 import io
@@ -77,7 +77,7 @@ class Client(httpx.Client):
 
 @cache
 def empty_database() -> bytes:
-    """A SQLite database with all tables; to make one takes longer than to start a server on one."""
+    """A migrated SQLite database, cached because migrating takes longer than starting a server."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "db.sqlite")
         open_database(Settings(Path(folder), f"sqlite:///{path}")).kw["bind"].dispose()
@@ -92,7 +92,7 @@ def running(settings: Settings) -> Iterator[Site]:
         path.write_bytes(empty_database())
     app = create_app(settings)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        # On a busy machine a test may be idle for longer than uvicorn keeps a connection.
+        # On a busy machine a test may be idle for longer than uvicorn's default keep-alive timeout.
         config = uvicorn.Config(app, log_level="warning", timeout_keep_alive=240, timeout_graceful_shutdown=2)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=asyncio.run, args=[server.serve(sockets=[listener])])
@@ -107,32 +107,32 @@ def running(settings: Settings) -> Iterator[Site]:
 
 @pytest.fixture(autouse=True)
 def loaded_once(monkeypatch) -> None:
-    """Servers share their networks, which take longer to load than most tests to run."""
+    """Share the networks between servers: loading them takes longer than most tests."""
     monkeypatch.setattr("hashtagger.serving.engine.Recommender", lambda name: _recommender(name, find_weights(name)))
 
 
 @pytest.fixture(autouse=True)
 def quick_passwords(monkeypatch) -> None:
-    """Hashes of argon2id that take a millisecond rather than the tenths of a second that make guessing dear."""
+    """Use cheap argon2id parameters: a hash takes a millisecond instead of tenths of a second."""
     quick = PasswordHasher(time_cost=1, memory_cost=64)
     monkeypatch.setattr("hashtagger.serving.accounts._hasher", lambda: quick)
 
 
 @pytest.fixture
 def sure_of_places(monkeypatch) -> None:
-    """Takes the best landmark for sure, whatever its score: no photo here is of one."""
+    """Treat the best landmark as sure whatever its score, because no test photo shows a landmark."""
     sure = recommend._sure
     monkeypatch.setattr(recommend, "_sure", lambda name: 0.0 if name == "landmarks_world" else sure(name))
 
 
 @cache
 def _recommender(vocabulary: str, found: Path) -> Recommender:
-    """Load a network once for each file that is found for its vocabulary."""
+    """Load a network once per weights file; ``found`` is only part of the cache key."""
     return Recommender(vocabulary)
 
 
 def pytest_generate_tests(metafunc):
-    """Whatever asks the database runs on both kinds; what is about pages and limits, on SQLite alone."""
+    """Run tests of the database on SQLite and PostgreSQL, and tests of the browser, security and API on SQLite only."""
     if "database" in metafunc.fixturenames:
         one = "browse" in metafunc.fixturenames or metafunc.module.__name__.endswith(("test_security", "test_api"))
         metafunc.parametrize("database", ["sqlite"] if one else ["sqlite", "postgresql"], indirect=True)
@@ -140,12 +140,12 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Callable[[], str]]:
-    """A PostgreSQL server of its own, as a function that gives the address of an empty database.
+    """A temporary PostgreSQL server, as a function that returns the URL of an empty database.
 
-    Each is a schema of a role of its own, which takes milliseconds; a whole database is a thousand files.
+    Each "database" is a new role with a schema, which takes milliseconds; a real database would be a thousand files.
     """
     pytest.importorskip("pg8000", reason="needs pg8000")
-    # Debian keeps it out of the path.
+    # Debian does not put initdb on the PATH.
     debians = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
     found = shutil.which("initdb", path=os.pathsep.join(map(str, reversed(debians)))) or shutil.which("initdb")
     if found is None:
@@ -153,7 +153,7 @@ def postgres() -> Iterator[Callable[[], str]]:
     tools = Path(found).resolve().parent
     home = Path(tempfile.mkdtemp(prefix="hashtagger-pg-"))
     user = {}
-    if os.getuid() == 0:  # It refuses to run as root.
+    if os.getuid() == 0:  # PostgreSQL refuses to run as root
         name = next(one.pw_name for one in pwd.getpwall() if one.pw_name in ("postgres", "nobody"))
         user = {"user": name, "group": pwd.getpwnam(name).pw_gid, "extra_groups": []}
         shutil.chown(home, name)
@@ -187,7 +187,7 @@ def postgres() -> Iterator[Callable[[], str]]:
 
 @pytest.fixture
 def database(request, tmp_path) -> str:
-    """The address of a new database."""
+    """The URL of a new database."""
     if request.param == "postgresql":
         return request.getfixturevalue("postgres")()
     return f"sqlite:///{tmp_path / 'data' / 'db.sqlite'}"
@@ -212,9 +212,9 @@ def client(site) -> Iterator[Client]:
 
 @pytest.fixture(scope="module")
 def chromium():
-    """The Chromium of the system, driven by Playwright.
+    """The system's Chromium, driven by Playwright.
 
-    Closed before other modules' tests fork: a worker that lives on holds the driver's pipe open, and closing hangs.
+    Closed before other modules' tests fork, because closing hangs while a forked process holds the driver's pipe open.
     """
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -268,7 +268,7 @@ POSTS = [
 
 
 def cut(source: Path, number: int) -> bytes:
-    """JPEG number n: a piece of a real photo."""
+    """A JPEG cropped from a real photo, different for each number."""
     out = io.BytesIO()
     left, top = number * 37 % 400, number * 23 % 200
     Image.open(source).crop((left, top, left + 200, top + 160)).save(out, "JPEG")

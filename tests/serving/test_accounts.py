@@ -149,7 +149,7 @@ def test_the_database_holds_neither_passwords_nor_tokens(town, mina):
 
 
 def test_a_guess_takes_64_mebibytes_three_times_over(monkeypatch):
-    monkeypatch.undo()  # the hashes of the other tests are quick ones
+    monkeypatch.undo()  # restore the real hash parameters
     from hashtagger.serving.accounts import _hash
 
     assert _hash(PASSWORD).startswith("$argon2id$v=19$m=65536,t=3,")
@@ -293,7 +293,7 @@ def test_a_library_is_handed_out_as_a_zip(town, mina, juno, sample_photos):
         assert not [text for text in texts if str(town.settings.data_dir) in text]
     assert sorted(town.settings.data_dir.rglob("*")) == before, "nothing is written for it"
     assert juno.get(link).status_code == 404
-    # A photo that was removed meanwhile is left out; a new plan takes the place of the old.
+    # A photo removed meanwhile is left out; a new plan replaces the old one.
     mina.send_form("/library/remove", posts=["1"])
     with zipfile.ZipFile(io.BytesIO(mina.get(link).content)) as archive:
         left = {archive.read(name) for name in archive.namelist() if name.endswith(".jpg")}
@@ -386,7 +386,7 @@ class TestBrowser:
             form.get_by_label("Password").fill(PASSWORD)
             form.get_by_role("button").click()
             page.locator("#choose").wait_for(state="attached")
-            page.wait_for_load_state("networkidle")  # the script that takes the photo in must be there
+            page.wait_for_load_state("networkidle")  # the script that uploads the photo must be loaded
             page.set_input_files("#choose", sample_photos["flower"])
             page.locator(".chip[data-heat]").first.wait_for()
             page.get_by_role("link", name="지우").click()

@@ -108,7 +108,7 @@ def test_it_does_what_its_openapi_says(client, site):
     schema = schemathesis.openapi.from_dict(client.get("/api/openapi.json").json())
     schema.config.update(base_url=site.url)
     accepted = schema.config.checks.positive_data_acceptance
-    accepted.expected_statuses = [*accepted.expected_statuses, "415"]  # no schema tells what bytes are a photo
+    accepted.expected_statuses = [*accepted.expected_statuses, "415"]  # a schema cannot say which bytes are a photo
     operations = [operation.ok() for operation in schema.get_all_operations()]
     assert {operation.label for operation in operations} == {
         "POST /api/recommend",

@@ -145,7 +145,7 @@ def test_one_of_the_tags_that_a_word_means_is_removed_for_good(client, export):
 
 
 def test_corrections_shift_what_is_recommended_later(client, export, sample_photos):
-    """The flower, before and after its owner's posts are put right."""
+    """The same photo gets another score after its owner's posts are corrected."""
 
     def ask() -> dict:
         client.ask(sample_photos["flower"])
@@ -211,7 +211,7 @@ def test_the_background_goes_on_once_the_database_is_back(client, site, export, 
 
 
 def test_photos_on_their_way_hold_no_connection(client, site, sample_photos, tmp_path):
-    """Sixty-six browsers that ask for a video and do not read it, one more than there are connections."""
+    """66 clients request a video without reading it: one more than the pool has database connections."""
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "2021-03-04.mp4").write_bytes(b"\0\0\0 ftypisom\0\0\2\0isomiso2avc1mp41" + bytes(30 << 20))
     add(client, tmp_path / "videos")
@@ -273,9 +273,9 @@ def test_folders_of_photos_and_what_is_wrong_with_them(client, sample_photos, tm
     folder = tmp_path / "사진"
     folder.mkdir()
     with Image.open(sample_photos["palace"]) as palace:
-        palace.crop((0, 0, 300, 300)).save(folder / "2020-03-04 궁궐.jpg", quality=95)  # a part that it is sure of
+        palace.crop((0, 0, 300, 300)).save(folder / "2020-03-04 궁궐.jpg", quality=95)  # a part that the model knows
     with Image.open(sample_photos["flower"]) as flower:
-        flower.crop((0, 300, 250, 427)).save(folder / "2020-03-05 꽃.jpg", quality=95)  # a part that it is not
+        flower.crop((0, 300, 250, 427)).save(folder / "2020-03-05 꽃.jpg", quality=95)  # a part that it is not sure of
     (folder / "bad.jpg").write_bytes(b"no photo")
     text = add(client, folder)
     assert "posts: 2, new ones: 2)" in text
@@ -286,9 +286,9 @@ def test_folders_of_photos_and_what_is_wrong_with_them(client, sample_photos, tm
     assert "여행" in next(post for post in posts if "chip guessed" in post)
     for path, words in (
         (tmp_path / "absent", "no such file"),
-        ("relative", "whole path"),
-        ("/a\0b", "whole path"),
-        ("~nobody-here/x", "whole path"),
+        ("relative", "absolute path"),
+        ("/a\0b", "absolute path"),
+        ("~nobody-here/x", "absolute path"),
         ("/" + "a" * 300, "too long"),
     ):
         answer = client.send_form("/library/imports", path=str(path))
@@ -299,15 +299,12 @@ def test_folders_of_photos_and_what_is_wrong_with_them(client, sample_photos, tm
         assert "posts: 2, new ones: 0)" in wait_for_imports(client)
     (tmp_path / "empty").mkdir()
     text = add(client, tmp_path / "empty")
-    assert "could not be taken in" in text
+    assert "could not be imported" in text
     assert "no posts here" in text
 
 
 def test_killed_in_the_middle_of_an_import_it_goes_on(sample_photos, tmp_path):
-    """The real command, killed without warning while it reads, then started again; it opens the browser.
-
-    That is one in the terminal, which is closed only once it has shown the page.
-    """
+    """The real command is killed during an import and started again, with a browser that it must not wait for."""
     opened = tmp_path / "opened"
     browser = tmp_path / "browser"
     browser.write_text(
@@ -356,7 +353,7 @@ def test_killed_in_the_middle_of_an_import_it_goes_on(sample_photos, tmp_path):
         url = str(client.base_url).rstrip("/")
         assert second.stderr.startswith(f"Error: {tmp_path / 'data'}: another hashtagger serves this folder at {url};")
         text = wait_for_imports(client)
-        while not opened.exists():  # else the test's own time runs out
+        while not opened.exists():  # the test's timeout ends this
             time.sleep(0.05)
         assert opened.read_text().strip() == url
         added = int(re.search(r"new ones: (\d+)", text)[1])
@@ -436,7 +433,7 @@ class TestBrowser:
         page.get_by_role("button", name="Remove from the library").click()
         page.locator(".found small", has_text="Posts: 3").wait_for()
         page.goto("/library/sort")
-        page.get_by_label("Folder of this computer").fill(str(tmp_path / "sorted"))
+        page.get_by_label("Absolute path of a folder").fill(str(tmp_path / "sorted"))
         page.get_by_role("button", name="Show the plan").click()
         page.get_by_role("button", name="Organize").click()
         page.get_by_role("button", name="Undo").click(timeout=60_000)
@@ -491,10 +488,10 @@ class TestBrowser:
 
     def test_a_refused_form_keeps_what_was_typed(self, browse):
         page = browse("/library")
-        page.get_by_label("by its path").fill("relative/path")
+        page.get_by_label("path of a folder").fill("relative/path")
         page.get_by_role("button", name="Add").click()
-        page.locator(".refused[role=alert]", has_text="whole path").wait_for()
-        assert page.get_by_label("by its path").input_value() == "relative/path"
+        page.locator(".refused[role=alert]", has_text="absolute path").wait_for()
+        assert page.get_by_label("path of a folder").input_value() == "relative/path"
 
     def test_a_video_is_known_by_its_mark_and_name_and_arrow_keys_are_its_own(self, browse, site, tmp_path):
         (tmp_path / "videos").mkdir()
@@ -556,13 +553,13 @@ class TestBrowser:
             address = f"/library/uploads/{number}"
             headers = {"X-CSRF-Token": client.csrf}
             client.put(f"{address}/file?path=a.zip", headers=headers, content=export.read_bytes())
-            # Another one, cut off.
+            # A truncated archive.
             client.send_form("/library/uploads", name="끊김")
             page = browse("/library")
-            page.get_by_label("by its path").fill("/home")
+            page.get_by_label("path of a folder").fill("/home")
             client.send_form(f"{address}/done")
         page.get_by_role("link", name="Show the new posts").wait_for()
-        assert page.get_by_label("by its path").input_value() == "/home"
+        assert page.get_by_label("path of a folder").input_value() == "/home"
         page.get_by_role("link", name="Show the new posts").click()
         page.locator(".found small", has_text="Posts: 5").wait_for()
 

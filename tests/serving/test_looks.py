@@ -1,4 +1,4 @@
-"""Every page at phone and desk size, dark and light, in both languages: nothing sticks out, axe finds nothing bad."""
+"""Every page at phone and desktop size, dark and light, in both languages: no overflow, and no violations of axe."""
 
 import shutil
 import subprocess

@@ -21,7 +21,7 @@ from .conftest import running
 
 @pytest.fixture
 def photos(sample_photos, tmp_path):
-    """The flower and the palace as files, and two files that are no photos."""
+    """The flower and the palace as files, and two files that are not photos."""
     (tmp_path / "글.jpg").write_text("not a photo")
     (tmp_path / "broken.jpg").write_bytes(sample_photos["flower"].read_bytes()[:5000])
     return {**sample_photos, "text": tmp_path / "글.jpg", "broken": tmp_path / "broken.jpg"}
@@ -171,7 +171,7 @@ def test_photos_that_are_made_smaller_keep_no_page_waiting(client, sample_photos
         try:
             for _number in range(12):
                 assert begun.acquire(timeout=60)
-            begun.acquire(timeout=1)  # no more begin, in time for the page
+            begun.acquire(timeout=1)  # no more than that may start at once
             assert client.get("/api/health", timeout=20).status_code == 200
         finally:
             go.set()
@@ -298,7 +298,7 @@ class TestOtherVocabularies:
 
 
 def wait_until_loaded(image):
-    """Wait for a picture; the page's security policy keeps Playwright's own waiting out."""
+    """Wait for a picture to load; the page's security policy forbids Playwright's ``wait_for_function``."""
     image.evaluate("image => image.complete && image.naturalWidth || new Promise(done => { image.onload = done; })")
     assert image.evaluate("image => image.naturalWidth") > 0
 
@@ -308,7 +308,7 @@ TILES = "https://tiles.example"
 
 @pytest.mark.usefixtures("sure_of_places")
 class TestMap:
-    """No request leaves for a map: the fixture ``browse`` fails the test otherwise."""
+    """A map makes no request to another server; the fixture ``browse`` fails the test otherwise."""
 
     def find(self, page, photo):
         page.get_by_text("Landmarks", exact=True).click()
@@ -324,7 +324,7 @@ class TestMap:
         )
         drawn = box.locator("path.land").get_attribute("d")
         assert len(drawn) > 1000, "coastlines"
-        # The place is in the middle of the box.
+        # The pin is in the middle of the map.
         middle, pin = (one.bounding_box() for one in (box, box.locator(".pin")))
         for side, start in (("width", "x"), ("height", "y")):
             assert pin[start] + pin[side] / 2 == pytest.approx(middle[start] + middle[side] / 2, abs=3)
@@ -430,7 +430,7 @@ class TestBrowser:
         chip.tap()
         assert chip.get_attribute("aria-pressed") == "false"
         assert page.locator(".heat").is_hidden()
-        page.get_by_role("button", name="Where the photo says so: #꽃").tap()
+        page.get_by_role("button", name="Show where in the photo: #꽃").tap()
         page.locator(".heat").wait_for(state="visible")
         wait_until_loaded(page.locator(".heat"))
         assert chip.get_attribute("aria-pressed") == "false"

@@ -92,7 +92,7 @@ def test_too_large_is_refused_before_and_while_it_comes(make_settings, sample_ph
             for _number in range(40):
                 yield flower
 
-        # Without a length given, the bytes are counted as they come.
+        # Without a Content-Length, bytes are counted as they arrive.
         try:
             answer = client.post(
                 "/api/recommend", content=pieces(), headers={"Content-Type": "multipart/form-data; boundary=x"}

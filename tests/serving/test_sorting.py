@@ -106,4 +106,4 @@ class TestSorting:
         for by in (["colour"], []):
             answer = client.send_form("/library/sort", destination="/nowhere", by=by)
             assert answer.status_code == 422
-            assert "choose what folders" in answer.text
+            assert "choose folders by month" in answer.text

@@ -68,7 +68,7 @@ def test_a_data_folder_belongs_to_one_database(make_settings, tmp_path):
     with pytest.raises(HashtaggerError, match="database-id: the data folder belongs to another database"):
         open_database(replace(settings, database_url=f"sqlite:///{tmp_path / 'other.sqlite'}"))
     open_database(settings).kw["bind"].dispose()
-    # A folder of before knows of none.
+    # A data folder of an earlier version has no database id.
     (settings.data_dir / "database-id").unlink()
     open_database(settings).kw["bind"].dispose()
     assert (settings.data_dir / "database-id").exists()
@@ -98,5 +98,5 @@ def test_the_secret_stays_and_is_ones_own(make_settings):
     assert len(first) == 32
     assert secret(settings) == first
     assert (settings.data_dir / "secret").stat().st_mode & 0o077 == 0
-    (settings.data_dir / "secret").write_bytes(b"")  # the server was killed as it made it
+    (settings.data_dir / "secret").write_bytes(b"")  # as if the server was killed while creating it
     assert len(secret(settings)) == 32

@@ -1,1 +1,1 @@
-"""Many photos: tagged in batches, written in parts, on one machine or on a Ray cluster."""
+"""Tagging many photos in batches, with resumable output, on one machine or on a Ray cluster."""

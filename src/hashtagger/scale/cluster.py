@@ -1,4 +1,4 @@
-"""The parts of a run on a Ray cluster: Ray Data hands them to workers that each hold a network."""
+"""Running the parts of a job on a Ray cluster: Ray Data hands them to workers that each hold a network."""
 
 import importlib.util
 import logging
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 _ANSWER_SECONDS = 10
 _OBJECT_STORE = 100 * 2**20
-"""Bytes of shared memory for a cluster of our own: nothing but the parts' numbers goes through it."""
+"""Bytes of shared memory for a temporary local cluster: only the numbers of the parts go through it."""
 
 
 @contextmanager
 def connected(address: str | None) -> "Iterator[None]":
-    """Be part of a Ray cluster for a while.
+    """Connect to a Ray cluster for the duration of the context.
 
     Args:
-        address: The cluster's, or ``"auto"`` for the one that this machine is part of; None makes a cluster of this
-            machine alone, that ends with the run.
+        address: The cluster's address, or ``"auto"`` for the cluster that this machine is part of; None starts a
+            temporary cluster on this machine.
 
     Raises:
         MissingExtraError: Ray is not installed.
-        TaggingError: There is no cluster.
+        TaggingError: There is no cluster at the address.
     """
     if importlib.util.find_spec("ray") is None:
         raise MissingExtraError(_("the engine ray takes Ray: pip install '.[ray]' in a clone of hashtagger"))
-    # Read while Ray is imported and started: no reports home, and of its remarks only what ends it.
+    # Ray reads these when it is imported and started: no usage statistics, and only fatal messages from its backend.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
@@ -55,14 +55,14 @@ def connected(address: str | None) -> "Iterator[None]":
 
 
 def _require_answer(address: str | None) -> None:
-    """See that somebody listens at ``host:port`` or ``ray://host:port``: Ray itself tries for many minutes.
+    """Check that something listens at ``host:port`` or ``ray://host:port``; Ray itself would retry for many minutes.
 
-    For ``"auto"`` that is where Ray noted this machine's last cluster, which may have ended without a word.
+    For ``"auto"`` this is the address that Ray recorded for this machine's last cluster, which may have been killed.
 
     Raises:
-        TaggingError: Nobody does.
+        TaggingError: Nothing listens there.
     """
-    where = _noted_address() if address == "auto" else address or ""
+    where = _recorded_address() if address == "auto" else address or ""
     host, colon, port = where.removeprefix("ray://").rpartition(":")
     if not colon:
         return
@@ -72,8 +72,8 @@ def _require_answer(address: str | None) -> None:
         raise TaggingError(_("no Ray cluster at {address} ({cause})").format(address=address, cause=error)) from error
 
 
-def _noted_address() -> str:
-    """What Ray takes for ``"auto"``; ``""`` where there is nothing or this version of Ray keeps it elsewhere."""
+def _recorded_address() -> str:
+    """Return the address that Ray uses for ``"auto"``; ``""`` if there is none or this version keeps it elsewhere."""
     try:
         from ray._common.utils import get_ray_address_file
 
@@ -83,26 +83,26 @@ def _noted_address() -> str:
 
 
 def has_gpus() -> bool:
-    """Tell whether the cluster has GPUs; then they do the work."""
+    """Return whether the cluster has GPUs; if so, the workers use them."""
     import ray
 
     return ray.cluster_resources().get("GPU", 0) >= 1
 
 
 def tag_parts(job: "Job", parts: "Sequence[Part]", workers: int | None) -> Iterator[int]:
-    """Do parts of a run on the cluster; a worker that dies is replaced, and its parts in work are begun anew.
+    """Tag parts of a run on the cluster; a worker that dies is replaced, and its unfinished parts are restarted.
 
     Args:
-        job: The run; the workers must reach its folder.
-        parts: Those to do, in any order.
-        workers: Processes, each with a network and a GPU of its own, or without GPUs a CPU; by default as many as
-            there are GPUs or CPUs.
+        job: The run, whose folder must be accessible to all workers.
+        parts: The parts to tag, in any order.
+        workers: Number of processes, each with its own network and one GPU, or one CPU on a cluster without GPUs; by
+            default as many as there are GPUs or CPUs.
 
     Yields:
-        How many photos were done since.
+        The number of photos tagged since the last yield.
 
     Raises:
-        TaggingError: A worker met something that is no photo's fault.
+        TaggingError: A worker failed for a reason other than an unreadable photo.
     """
     import ray
     from ray.data import ActorPoolStrategy, DataContext
@@ -136,20 +136,20 @@ def tag_parts(job: "Job", parts: "Sequence[Part]", workers: int | None) -> Itera
 
 
 def cores_per_gpu(machines: Iterable[Mapping[str, Any]]) -> int:
-    """Count the cores that every GPU's worker can have: no worker fits two machines.
+    """Return how many cores each GPU's worker can have: the minimum over the machines with GPUs.
 
     Args:
-        machines: As ``ray.nodes()`` gives them.
+        machines: The cluster's nodes as returned by ``ray.nodes()``.
     """
     resources = (machine["Resources"] for machine in machines if machine["Alive"])
     return max(1, min((int(own.get("CPU", 0) // own["GPU"]) for own in resources if own.get("GPU")), default=1))
 
 
 class _Worker:
-    """A process of the cluster: loads the network once, then does parts as the local engine does them."""
+    """A worker process: loads the network once, then tags parts as the local engine does."""
 
     def __init__(self, job: "Job", threads: int, folder: str) -> None:
-        # Relative paths are those of the command; on a machine without its folder, they name photos that are absent.
+        # Resolve relative paths as the command does; on a machine without that folder the photos count as missing.
         with suppress(OSError):
             os.chdir(folder)
         self.job, self.threads = job, threads
@@ -165,5 +165,5 @@ class _Worker:
 
 
 def _cause(error: BaseException) -> str:
-    """Take from Ray's report of an error, whole tracebacks of the worker's, the last line."""
+    """Extract the last line of a Ray error, which contains whole tracebacks of the worker."""
     return re.sub(r"^hashtagger\.errors\.\w+: ", "", str(error).strip().splitlines()[-1])

@@ -1,4 +1,4 @@
-"""What a command is given to tag, as a stream of photos' paths."""
+"""Listing the photos that a command's inputs name."""
 
 import glob
 import os
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 
 def list_photos(inputs: Iterable[str]) -> Iterator[str]:
-    """Go through the photos that are to be tagged, in order, without holding them all in memory.
+    """List photos lazily, in order.
 
     Args:
-        inputs: Each a photo, a folder (the photos in it and below, hidden ones left out), a glob (matches are
-            sorted, which takes them all into memory), ``@FILE`` (a photo's path or URL a line; ``@-`` reads them
-            from the standard input), or an fsspec URL of a photo, a folder or a glob.
+        inputs: Each a photo, a folder (searched recursively, without hidden files and folders), a glob (its matches
+            are sorted in memory), ``@FILE`` (a list with one path or URL per line; ``@-`` for standard input), or an
+            fsspec URL of a photo, a folder or a glob.
 
     Yields:
-        Paths and URLs. What is named as a photo is taken for one, existing or not, so that a missing one is
-        reported and not lost.
+        Paths and URLs. An input with a photo's suffix is yielded even if it does not exist, so that the missing file
+        is reported in the table.
 
     Raises:
-        TaggingError: There is no such file or folder, a glob matches nothing, a list cannot be read, a folder cannot
-            be listed, or a URL is of an unknown kind.
+        TaggingError: A file or folder does not exist, a glob matches nothing, a list cannot be read, a folder cannot
+            be listed, or a URL's scheme is unknown.
     """
     for given in inputs:
         if given.startswith("@"):
@@ -47,7 +47,7 @@ def list_photos(inputs: Iterable[str]) -> Iterator[str]:
 
 
 def is_absolute(given: str) -> bool:
-    """Tell whether an input is the same from wherever it is given; a list is not, as its lines may be relative."""
+    """Return whether an input is independent of the working directory; a list is not, its lines may be relative."""
     return not given.startswith("@") and (is_url(given) or os.path.isabs(given))  # noqa: PTH117
 
 
@@ -64,11 +64,11 @@ def _local(place: str) -> Iterator[str]:
 
 def _remote(url: str) -> Iterator[str]:
     if url.startswith(("http://", "https://")):
-        # There, a folder cannot be told from a photo without fetching it, and a question mark is no glob.
+        # Over HTTP a folder cannot be told from a photo without fetching it, and "?" starts a query, not a glob.
         return iter([url])
     fs, path = locate(url)
     scheme = url.partition("://")[0]
-    # "zip://photos::s3://bucket/all.zip" is a folder in an archive that lies elsewhere.
+    # The "::s3://bucket/all.zip" of "zip://photos::s3://bucket/all.zip", a folder in a remote archive.
     container = "".join(url.partition("::")[1:])
     try:
         if glob.has_magic(path):
@@ -86,14 +86,14 @@ def _remote(url: str) -> Iterator[str]:
             return iter([url])
     except TaggingError:
         raise
-    # Every file system fails in its own way.
+    # Each file system raises its own exceptions.
     except Exception as error:
         raise TaggingError(f"{url}: {cause(error)}") from error
     return (f"{scheme}://{photo}{container}" for photo in found)
 
 
 def _folders(fs: "AbstractFileSystem", folder: str) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Go through folders as ``os.walk`` does; fsspec's own way passes over those that cannot be listed."""
+    """Walk folders like ``os.walk``; fsspec's own ``walk`` silently skips folders that cannot be listed."""
     try:
         entries = fs.ls(folder, detail=True)
     except Exception as error:
@@ -103,7 +103,7 @@ def _folders(fs: "AbstractFileSystem", folder: str) -> Iterator[tuple[str, list[
         path = entry["name"].rstrip("/")
         name = path.rpartition("/")[2]
         if path == folder.rstrip("/"):
-            continue  # in some stores a folder is an object too, and lies in itself
+            continue  # some object stores list a folder as an entry of itself
         if entry["type"] == "directory":
             below[name] = path
         else:
@@ -115,7 +115,7 @@ def _folders(fs: "AbstractFileSystem", folder: str) -> Iterator[tuple[str, list[
 
 
 def _walk(folders: Iterable[tuple[str, list[str], Iterable[str]]]) -> Iterator[str]:
-    """Go through folders as ``os.walk`` gives them, top down, holding no more than one folder's names at a time."""
+    """Yield the photos of folders from ``os.walk``, top down and sorted, one folder's names in memory at a time."""
     for folder, below, names in folders:
         below[:] = sorted(name for name in below if not name.startswith("."))
         for name in sorted(names):

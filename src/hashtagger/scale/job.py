@@ -1,7 +1,7 @@
-"""A run of tagging, cut into parts: what is done lies on disk, so a killed run resumes, whoever does the parts.
+"""A tagging run, split into parts. Finished parts are on disk, so a killed run can be resumed by either engine.
 
-Beside the output lies a folder while the run lasts: ``photos.jsonl``, the list of its photos as it was at first;
-``job.json``, what else decides its rows; and a file of rows for each part that is done.
+During the run there is a folder beside the output, with ``photos.jsonl``, the list of photos as of the start;
+``job.json``, the settings that determine the rows; and a file of rows for each finished part.
 """
 
 import json
@@ -20,21 +20,21 @@ from hashtagger.scale.tables import from_lines, to_line
 from hashtagger.scale.tagging import Row
 
 _PHOTOS, _SETTINGS = "photos.jsonl", "job.json"
-_FEWEST_PARTS, _MOST_BATCHES = 64, 64
+_TARGET_PARTS, _MOST_BATCHES = 64, 64
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides the rows of a run: it can only be resumed with the same.
+    """The settings that determine the rows of a run; it can only be resumed with the same settings.
 
     Attributes:
-        inputs: As they were given.
-        batch: Photos that go through the network at once, 1 or more.
+        inputs: The inputs as given.
+        batch: Batch size of the network, 1 or more.
         vocabulary: Name or file of the label set; None for that of the weights.
         weights: Weights file; None for the bundled one.
         runtime: ``"torch"`` or ``"onnx"``.
         model: Digest of the file that the runtime loads, and of the labels.
-        working_directory: Where relative inputs, and relative paths in a list, start from; None where there are none.
+        working_directory: Base of relative inputs and of relative paths in lists; None if all inputs are absolute.
     """
 
     inputs: tuple[str, ...]
@@ -52,7 +52,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Part:
-    """Photos that are done together: their list begins ``offset`` bytes into the list of all, and has ``count``."""
+    """A slice of the run's photo list: ``count`` photos, starting at byte ``offset`` of the list."""
 
     number: int
     offset: int
@@ -61,7 +61,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Job:
-    """A run's folder; plain values alone, so that it can be sent to other machines."""
+    """A run and its folder. All fields are plain values, so that a job can be pickled for other machines."""
 
     folder: str
     settings: Settings
@@ -69,11 +69,11 @@ class Job:
 
     @property
     def photos(self) -> int:
-        """How many photos there are."""
+        """Number of photos in the run."""
         return sum(part.count for part in self.parts)
 
     def photos_of(self, part: Part) -> list[str]:
-        """Paths and URLs of a part's photos."""
+        """Return the paths and URLs of a part's photos."""
         fs, path = storage.locate(f"{self.folder}/{_PHOTOS}")
         with fs.open(path, "rb") as lines:
             lines.seek(part.offset)
@@ -81,40 +81,40 @@ class Job:
 
     @contextmanager
     def writing(self, part: Part) -> Iterator[Callable[[Row], object]]:
-        """Give what writes a row of a part; the part counts as done when all went well."""
+        """Give a function that writes one row of a part; the part counts as done once the context exits normally."""
         with storage.replacing(f"{self.folder}/{_name(part)}") as file:
             yield lambda row: file.write(to_line(row))
 
     def missing(self) -> list[Part]:
-        """Parts that are not done."""
+        """Return the parts that are not done."""
         done = storage.names_in(self.folder)
         return [part for part in self.parts if _name(part) not in done]
 
     def rows(self) -> Iterator[Row]:
-        """Go through the rows of all parts, in order."""
+        """Yield the rows of all parts, in order."""
         for part in self.parts:
             fs, path = storage.locate(f"{self.folder}/{_name(part)}")
             with fs.open(path, "rb") as lines:
                 yield from from_lines(lines)
 
     def remove(self) -> None:
-        """Remove the folder, last what makes it a run's, so that a removal cut short can be ended."""
+        """Remove the folder, the settings file last, so that an interrupted removal can be completed."""
         storage.remove(self.folder, _SETTINGS)
 
 
 def begun(folder: str) -> bool:
-    """Tell whether a folder holds a run."""
+    """Return whether a folder holds a run."""
     return storage.exists(f"{folder}/{_SETTINGS}")
 
 
 def begin(folder: str, settings: Settings) -> Job:
-    """List the photos and make the folder of a run.
+    """List the photos and create the folder of a run.
 
     Raises:
-        TaggingError: The inputs cannot be listed or hold no photos, or the folder is something else's.
+        TaggingError: The inputs cannot be listed or hold no photos, or the folder exists and is not a run's.
     """
     if storage.exists(folder) and not all(name.startswith(_PHOTOS) for name in storage.names_in(folder)):
-        raise TaggingError(_("{path}: is in the way; it holds no run of tagging").format(path=folder))
+        raise TaggingError(_("{path}: is in the way; it is not the folder of a tagging run").format(path=folder))
     count = 0
     try:
         with storage.replacing(f"{folder}/{_PHOTOS}") as file:
@@ -133,10 +133,10 @@ def begin(folder: str, settings: Settings) -> Job:
 
 
 def resume(folder: str, settings: Settings) -> Job:
-    """Open the folder of a run that was begun with the same settings.
+    """Open the folder of a run that was started with the same settings.
 
     Raises:
-        TaggingError: It was begun with others.
+        TaggingError: The run was started with other settings.
     """
     fs, path = storage.locate(f"{folder}/{_SETTINGS}")
     old = json.loads(fs.cat_file(path))
@@ -152,12 +152,12 @@ def resume(folder: str, settings: Settings) -> Job:
 
 
 def _load(folder: str, settings: Settings, photos: int) -> Job:
-    """Cut the list into parts of whole batches: 64 parts or more where there are photos enough, of 64 batches at most.
+    """Split the list into parts of whole batches: at most 64 parts, or more where a part would exceed 64 batches.
 
-    Small parts lose little when a run is killed and keep many workers busy; large ones keep the number of files low.
+    Small parts lose little work when a run is killed and keep many workers busy; large ones keep the files few.
     """
     batches = -(-photos // settings.batch)
-    size = settings.batch * min(_MOST_BATCHES, -(-batches // _FEWEST_PARTS))
+    size = settings.batch * min(_MOST_BATCHES, -(-batches // _TARGET_PARTS))
     offsets, position = [], 0
     fs, path = storage.locate(f"{folder}/{_PHOTOS}")
     with fs.open(path, "rb") as lines:

@@ -1,4 +1,4 @@
-"""Tag a pile of photos and write a table."""
+"""Tag many photos and write one table."""
 
 import hashlib
 import os
@@ -23,16 +23,16 @@ from hashtagger.scale.tagging import Row, tag
 
 @dataclass
 class Report:
-    """What became of a run.
+    """Summary of a run.
 
     Attributes:
         output: The table.
-        photos: Rows in it, one a photo.
+        photos: Number of photos, each a row of the table.
         tagged: Photos with at least one tag.
         failed: Photos that could not be read; the column ``error`` says why.
         resumed: Photos that an earlier, interrupted run had done.
-        seconds: What this run took, from the loading of the network to the table.
-        already: The table that was to be resumed was there already, whole; nothing was done, and nothing is counted.
+        seconds: Duration of this run, from loading the network to the finished table.
+        already: True if the run to resume was already complete; then nothing was done, and the counts are 0.
     """
 
     output: str
@@ -57,44 +57,44 @@ def tag_photos(
     address: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
-    """Tag photos and write one table of them, in the order of the inputs.
+    """Tag photos and write a table with a row for each, in the order of the inputs.
 
-    Parts that are done are kept in the folder ``OUTPUT.parts`` until the table is written.
+    Finished parts are kept in the folder ``OUTPUT.parts`` until the table is written.
 
     Args:
-        inputs: As :func:`~hashtagger.scale.inputs.list_photos` takes them.
-        output: ``.parquet``, ``.jsonl`` or ``.csv``, a path or an fsspec URL.
-        batch: Photos that go through the network at once, 1 or more.
-        workers: Locally, threads that decode, by default one a CPU; with Ray, processes with a network each, by
-            default one a GPU, or without GPUs one a CPU.
-        resume: Go on with the run whose ``OUTPUT.parts`` is there; where none is, begin one, and where the table is
-            there, leave it.
+        inputs: Inputs as accepted by :func:`~hashtagger.scale.inputs.list_photos`.
+        output: Path or fsspec URL of the table, ending in ``.parquet``, ``.jsonl`` or ``.csv``.
+        batch: Batch size of the network, 1 or more.
+        workers: Local engine: number of decoding threads, by default one per CPU. Ray: number of processes, each with
+            a network, by default one per GPU, or one per CPU on a cluster without GPUs.
+        resume: Resume the run in ``OUTPUT.parts``, or start one if there is none; do nothing if the table exists.
         vocabulary: Name or file of the label set; by default that of the weights.
         weights: Weights file; by default the bundled one.
         engine: ``"local"``, or ``"ray"`` for the workers of a Ray cluster.
-        address: The cluster's (``"auto"``: the one that this machine is part of); by default a new one, of this
-            machine alone, for as long as the run lasts.
-        progress: Called with the photos done and the number of all, after each.
+        address: Address of the Ray cluster, or ``"auto"`` for the one that this machine is part of; by default a
+            temporary cluster on this machine.
+        progress: Called with the number of photos done and the total, at the start and after each photo or, with
+            Ray, each part.
 
     Raises:
-        TaggingError: The inputs or the output cannot be used, or there is a run that was begun otherwise.
+        TaggingError: The inputs or the output cannot be used, or there is a run with other settings.
         WeightsError: There are no such weights.
         VocabularyError: There is no such vocabulary.
-        MissingExtraError: The table's format or the engine takes a package that is not installed.
+        MissingExtraError: The table's format or the engine needs a package that is not installed.
     """
     start = time.monotonic()
     output = os.fspath(output)
     folder = output + ".parts"
     check_ending(output)
     if resume and storage.exists(output):
-        # A table appears when it is whole: what can have been cut short is the removal of its parts.
+        # The table is renamed into place once complete, so at most the removal of its parts was interrupted.
         if jobs.begun(folder):
             storage.remove(folder)
         return Report(output, already=True)
     begun = _is_begun(output, folder, resume)
     with cluster.connected(address) if engine == "ray" else nullcontext():
         if engine == "ray":
-            # The workers compute, and all of them by the same runtime.
+            # Only the workers run the network; this instance determines the runtime that all of them use.
             recommender = Recommender(vocabulary, weights, "cpu", "torch" if cluster.has_gpus() else "auto")
         else:
             recommender = Recommender(vocabulary, weights)
@@ -114,7 +114,7 @@ def tag_photos(
             done += count
             if progress:
                 progress(done, job.photos)
-    # Among the parts, so that what a killed run leaves of it goes with them.
+    # Written in the folder of the parts, so that a partial table left by a killed run is removed with them.
     with storage.replacing(output, f"{folder}/table") as file:
         write_table(_counted(job.rows(), report), file, output)
     job.remove()
@@ -123,10 +123,10 @@ def tag_photos(
 
 
 def _is_begun(output: str, folder: str, resume: bool) -> bool:
-    """Tell whether a run goes on.
+    """Return whether there is an unfinished run to resume.
 
     Raises:
-        TaggingError: There is an unfinished run that is not to be resumed, or the output is there already.
+        TaggingError: There is an unfinished run but ``resume`` is False, or the output already exists.
     """
     begun = jobs.begun(folder)
     if begun and not resume:
@@ -137,10 +137,10 @@ def _is_begun(output: str, folder: str, resume: bool) -> bool:
 
 
 def tag_parts(job: Job, parts: Sequence[Part], recommender: Recommender, threads: int) -> Iterator[int]:
-    """Do parts of a run one after the other, with no pause between them.
+    """Tag parts of a run in order; photos of the next part are already decoded while one part ends.
 
     Yields:
-        How many photos were done since.
+        The number of photos tagged since the last yield.
     """
     photos = chain.from_iterable(map(job.photos_of, parts))
     rows = tag(recommender, photos, batch=job.settings.batch, threads=threads)
@@ -159,7 +159,7 @@ def _counted(rows: Iterable[Row], report: Report) -> Iterator[Row]:
 
 
 def _digest(recommender: Recommender) -> str:
-    """Hash what the network and its labels are, so that a run is not resumed with others."""
+    """Hash the network's file and its labels, so that a run is not resumed with different ones."""
     digest = hashlib.sha256(recommender.choice.file.read_bytes())
     for label in recommender.vocabulary:
         digest.update(f"{label.key} {label.tag}\n".encode())
@@ -167,5 +167,5 @@ def _digest(recommender: Recommender) -> str:
 
 
 def available_cpus() -> int:
-    """CPUs that this process may use."""
+    """Return the number of CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""Files on the disk or on anything that fsspec reaches: s3://, gs://, zip://, memory://, ..."""
+"""Local files, and files on any file system of fsspec: s3://, gs://, zip://, memory://, ..."""
 
 import io
 import secrets
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 def is_url(location: str) -> bool:
-    """Tell a URL (``s3://bucket/a.jpg``) from a path."""
+    """Return whether a location is a URL (``s3://bucket/a.jpg``) rather than a path."""
     return "://" in location
 
 
 def locate(location: str) -> "tuple[AbstractFileSystem, str]":
-    """Give the file system of a path or URL, and its path there.
+    """Return the file system of a path or URL, and the path within it.
 
     Raises:
-        TaggingError: There is no such file system, or its package is not installed.
+        TaggingError: The file system is unknown, or its package is not installed.
     """
     from fsspec.core import url_to_fs
 
@@ -34,23 +34,23 @@ def locate(location: str) -> "tuple[AbstractFileSystem, str]":
 
 
 def cause(error: Exception) -> str:
-    """Say in one line what went wrong; every file system fails in its own way."""
+    """Return the cause of an error in one line, whatever exception the file system raised."""
     return " ".join(cause_of(error).split())
 
 
 @contextmanager
 def replacing(location: str, beside: str = "") -> "Iterator[IO[bytes]]":
-    """Open a file for writing that appears under its name only when it is whole, in place of an older one.
+    """Open a temporary file that replaces ``location`` when the context exits normally, and is removed otherwise.
 
     Args:
-        location: Its path or URL.
-        beside: Path or URL beside which it lies until then; by default its own.
+        location: Path or URL of the file to write.
+        beside: Path or URL that the temporary file's name starts with; by default ``location``.
 
     Raises:
-        TaggingError: It cannot be written.
+        TaggingError: The file cannot be written.
     """
     fs, path = locate(location)
-    # Of its own for each writer, since two workers may come to write the same part.
+    # A random name, because two workers may write the same part at the same time.
     partial = f"{locate(beside or location)[1]}.{secrets.token_hex(4)}.partial"
     try:
         fs.makedirs(fs._parent(path), exist_ok=True)
@@ -70,7 +70,7 @@ def replacing(location: str, beside: str = "") -> "Iterator[IO[bytes]]":
 
 
 class _NamedBytes(io.BytesIO):
-    """Bytes that a decoder's complaint can name."""
+    """Bytes with a file name, for error messages."""
 
     def __init__(self, content: bytes, name: str) -> None:
         super().__init__(content)
@@ -78,10 +78,10 @@ class _NamedBytes(io.BytesIO):
 
 
 def open_photo(photo: str) -> Path | BinaryIO:
-    """Give what :func:`hashtagger.images.load_image` takes for the photo at a path or URL.
+    """Return the photo at a path or URL as an input for :func:`hashtagger.images.load_image`.
 
     Raises:
-        ImageError: It is at a URL and cannot be fetched.
+        ImageError: The URL cannot be fetched.
     """
     if not is_url(photo):
         return Path(photo)
@@ -90,16 +90,16 @@ def open_photo(photo: str) -> Path | BinaryIO:
         return _NamedBytes(fs.cat_file(path), photo)
     except FileNotFoundError as error:
         raise ImageError(_("{path}: no such file or folder").format(path=photo)) from error
-    # One photo must not stop the others.
+    # Any other error of a file system must not stop the other photos either.
     except Exception as error:
         raise ImageError(f"{photo}: {cause(error)}") from error
 
 
 def exists(location: str) -> bool:
-    """Tell whether there is a file or folder.
+    """Return whether a file or folder exists.
 
     Raises:
-        TaggingError: Its file system does not answer.
+        TaggingError: The file system cannot be accessed.
     """
     fs, path = locate(location)
     try:
@@ -110,7 +110,7 @@ def exists(location: str) -> bool:
 
 
 def names_in(folder: str) -> set[str]:
-    """Names of what lies in a folder."""
+    """Return the names of the entries of a folder."""
     fs, path = locate(folder)
     fs.invalidate_cache()
     found: list[Any] = fs.ls(path, detail=False)
@@ -118,7 +118,7 @@ def names_in(folder: str) -> set[str]:
 
 
 def remove(folder: str, last: str = "") -> None:
-    """Remove a folder with all that is in it, the file ``last`` after all others."""
+    """Remove a folder and everything in it, the file ``last`` after all others."""
     fs, path = locate(folder)
     if others := [f"{path}/{name}" for name in names_in(folder) - {last}]:
         fs.rm(others, recursive=True)

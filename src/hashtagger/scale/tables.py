@@ -1,4 +1,4 @@
-"""Rows as a table: Parquet, JSON Lines or CSV, by the file's ending."""
+"""Writing rows as a table: Parquet, JSON Lines or CSV, depending on the file's suffix."""
 
 import csv
 import importlib.util
@@ -17,21 +17,21 @@ _ROW_GROUP = 8_192
 
 
 def to_line(row: Row) -> bytes:
-    """Write a row as one line of JSON."""
+    """Encode a row as one line of JSON."""
     return json.dumps(row, ensure_ascii=False).encode() + b"\n"
 
 
 def from_lines(file: IO[bytes]) -> Iterator[Row]:
-    """Read the rows that :func:`to_line` wrote."""
+    """Decode rows written by :func:`to_line`."""
     return map(json.loads, file)
 
 
 def check_ending(path: str) -> None:
-    """Make sure that a table can be written to a path, by its ending and what is installed.
+    """Check that a table can be written to a path: its suffix is known and the packages are installed.
 
     Raises:
-        TaggingError: It ends in none of ``.parquet``, ``.jsonl`` and ``.csv``.
-        MissingExtraError: It takes pyarrow, which is not installed.
+        TaggingError: The suffix is not ``.parquet``, ``.jsonl`` or ``.csv``.
+        MissingExtraError: The format needs pyarrow, which is not installed.
     """
     if _ending(path) not in _WRITERS:
         raise TaggingError(_("{path}: tags are written to .parquet, .jsonl or .csv").format(path=path))
@@ -42,7 +42,7 @@ def check_ending(path: str) -> None:
 
 
 def write_table(rows: Iterable[Row], file: IO[bytes], path: str) -> None:
-    """Write rows to an open file, as a path's ending says, a few at a time."""
+    """Stream rows to an open file in the format of the path's suffix."""
     _WRITERS[_ending(path)](rows, file)
 
 
@@ -56,7 +56,7 @@ def _write_jsonl(rows: Iterable[Row], file: IO[bytes]) -> None:
 
 
 def _write_csv(rows: Iterable[Row], file: IO[bytes]) -> None:
-    """Write a line a photo; a photo's tags, keys and scores are divided by blanks. The mark in front is for Excel."""
+    """Write one line per photo, with its tags, keys and scores separated by spaces; the BOM is for Excel."""
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="", write_through=True)
     table = csv.writer(text)
     table.writerow(["photo", "tags", "keys", "scores", "best_tag", "best_key", "best_score", "error"])

@@ -1,4 +1,4 @@
-"""The pipeline: photos are decoded by threads while the network scores the batch before; rows come out in order."""
+"""The tagging pipeline: threads decode photos ahead while the network scores a batch; rows are yielded in order."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from hashtagger.recommend import Recommender
 
 Row = dict[str, Any]
-"""What is said of one photo.
+"""The result for one photo.
 
-``photo`` is its path or URL, ``tags`` a list of ``{"tag", "key", "score"}`` (those that the network is sure of, best
-first, at most five), ``best`` its first guess in the same form, sure or not, and ``error`` why the photo could not be
-read, else None; then ``best`` is None.
+``photo`` is its path or URL; ``tags`` a list of ``{"tag", "key", "score"}``, at most five, best first, with scores that
+reach the threshold; ``best`` the best tag in the same form, whatever its score, or None if the photo could not be read;
+``error`` why it could not be read, else None.
 """
 
 _TOP_K = 5
@@ -28,16 +28,16 @@ B = TypeVar("B")
 
 
 def tag(recommender: "Recommender", photos: Iterable[str], *, batch: int, threads: int) -> Iterator[Row]:
-    """Tag a stream of photos in constant memory; one that cannot be read costs only itself.
+    """Tag a stream of photos in constant memory; an unreadable photo does not affect the others.
 
-    Batches are cut by the photos' places in the stream, readable or not, so that the same photos share a batch and
-    get the same scores whenever the stream starts at a multiple of ``batch``.
+    Unreadable photos keep their places in the batches, so a stream that starts at any multiple of ``batch`` is
+    split into the same batches, and its photos get the same scores.
 
     Args:
         recommender: The network.
         photos: Paths and URLs.
-        batch: Photos that go through the network at once, 1 or more.
-        threads: Photos that are decoded at once, 1 or more; three batches at most are held.
+        batch: Batch size of the network, 1 or more.
+        threads: Photos decoded at once, 1 or more; at most about three batches of photos are in memory.
 
     Yields:
         A row for each photo, in order.
@@ -53,7 +53,7 @@ def tag(recommender: "Recommender", photos: Iterable[str], *, batch: int, thread
     while group := list(islice(prepared, batch)):
         scored = recommender.score_readable(pixels for _photo, pixels in group)
         for (photo, _pixels), scores in zip(group, scored, strict=True):
-            # A name may be made of any bytes, a table holds text.
+            # A file name may be arbitrary bytes, but a table holds valid text only.
             if isinstance(scores, ImageError):
                 yield {"photo": escaped(photo), "tags": [], "best": None, "error": escaped(str(scores))}
             else:
@@ -61,7 +61,7 @@ def tag(recommender: "Recommender", photos: Iterable[str], *, batch: int, thread
 
 
 def ahead(function: Callable[[A], B], items: Iterable[A], *, threads: int, window: int) -> Iterator[tuple[A, B]]:
-    """Call a function for each item in threads, up to ``window`` items before their results are asked for, in order."""
+    """Call a function in threads on each item, up to ``window`` items ahead; yield items and results in order."""
     pool = ThreadPoolExecutor(threads)
     waiting: deque[tuple[A, Future[B]]] = deque()
     try:

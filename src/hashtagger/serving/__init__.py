@@ -1,1 +1,1 @@
-"""The web page: recommend, library and history, in a browser, on this machine by default."""
+"""The web page: recommendations, a library and a history in a browser, served to this machine by default."""

@@ -26,7 +26,7 @@ from hashtagger.serving.store import Import, Leftover, LogIn, User, now, storabl
 router = APIRouter()
 LASTS = timedelta(days=30)
 _SHORTEST, _LONGEST = 10, 200
-# Each takes 64 MiB; more at once would let a crowd of log-ins take the machine's memory.
+# Each hash takes 64 MiB, so a burst of log-ins must not exhaust the machine's memory.
 _hashing = threading.BoundedSemaphore(2)
 
 Name = Annotated[str, Form(max_length=80)]
@@ -36,7 +36,7 @@ To = Annotated[str, Form(max_length=4000)]
 
 @router.get("/login")
 def show_log_in(request: Request, db: Db, to: str = "/") -> Response:
-    """Show where to log in and sign up, and lead on to the page that was asked for first."""
+    """Show the log-in and sign-up forms, which lead back to the page that was requested."""
     if logged_in(db, request.state.token):
         return RedirectResponse(local(to), 303)
     return page(request, "login.html", error=None, name="", to=to)
@@ -45,24 +45,25 @@ def show_log_in(request: Request, db: Db, to: str = "/") -> Response:
 @router.post("/login")
 def log_in(request: Request, services: Parts, db: Db, name: Name, password: Password, to: To = "/") -> Response:
     """Log in under a new session."""
-    name = _plain(name)
-    # A whole household or office may come from one address; once it is refused, it locks no more names.
+    name = _normalize_name(name)
+    # A household or office may share one address, so it gets more tries. The address is checked first: once it is
+    # over its limit, its tries no longer count against names.
     services.throttle.check(f"from {_client(request)}", times=5)
     services.throttle.check(f"name {name}")
     user = db.scalar(select(User).where(User.name == name))
-    if not _is_right(user.password if user else None, password) or user is None:
+    if not _verify(user.password if user else None, password) or user is None:
         return page(request, "login.html", 401, error=_("name or password is wrong"), name=name, to=to)
     services.throttle.forgive(f"name {name}")
-    _begin(request, db, user)
+    _start_session(request, db, user)
     return RedirectResponse(local(to), 303)
 
 
 @router.post("/signup")
 def sign_up(request: Request, services: Parts, db: Db, name: Name, password: Password, to: To = "/") -> Response:
-    """Make an account and log in."""
-    name = _plain(name)
+    """Create an account and log in."""
+    name = _normalize_name(name)
     services.throttle.check(f"new from {_client(request)}")
-    error = _why_not(name, password)
+    error = _refusal(name, password)
     if not error:
         user = User(name=name, password=_hash(password))
         db.add(user)
@@ -72,14 +73,14 @@ def sign_up(request: Request, services: Parts, db: Db, name: Name, password: Pas
             db.rollback()
             error = _("this name is taken")
         else:
-            _begin(request, db, user)
+            _start_session(request, db, user)
             return RedirectResponse(local(to), 303)
     return page(request, "login.html", 422, error=error, name=name, to=to)
 
 
 @router.post("/logout")
 def log_out(request: Request, db: Db) -> Response:
-    """End the session, here and on the server."""
+    """End the session, in the browser and on the server."""
     db.execute(delete(LogIn).where(LogIn.key == log_in_key(request.state.token)))
     db.commit()
     request.state.token = new_token()
@@ -88,7 +89,7 @@ def log_out(request: Request, db: Db) -> Response:
 
 @router.get("/account")
 def show_account(request: Request, user: Someone) -> Response:
-    """Show what can be done with an account."""
+    """Show the account page."""
     return page(request, "account.html", error=None)
 
 
@@ -96,14 +97,14 @@ def show_account(request: Request, user: Someone) -> Response:
 def change_password(
     request: Request, services: Parts, user: Someone, db: Db, password: Password, new: Password
 ) -> Response:
-    """Change the password, and log every other browser out."""
+    """Change the password and log out all other browsers."""
     _confirm(services, user, password)
-    error = _why_not(user.name, new)
+    error = _refusal(user.name, new)
     if error:
         return page(request, "account.html", 422, error=error)
     user.password = _hash(new)
     db.execute(delete(LogIn).where(LogIn.user_id == user.id))
-    _begin(request, db, user)
+    _start_session(request, db, user)
     return say(RedirectResponse("/account", 303), _("The password is changed."))
 
 
@@ -126,24 +127,24 @@ def delete_account(request: Request, services: Parts, user: Someone, db: Db, pas
 def _confirm(services: Services, user: User, password: str) -> None:
     key = f"confirm {user.id}"
     services.throttle.check(key)
-    if not _is_right(user.password, password):
+    if not _verify(user.password, password):
         raise HTTPException(403, _("the password is wrong"))
     services.throttle.forgive(key)
 
 
-def _begin(request: Request, db: Session, user: User) -> None:
-    """Log in under a token that was never used before, so that none given to a victim is of use."""
+def _start_session(request: Request, db: Session, user: User) -> None:
+    """Log in under a new session token, which prevents session fixation."""
     db.execute(delete(LogIn).where(LogIn.until < now()))
     request.state.token = new_token()
     db.add(LogIn(key=log_in_key(request.state.token), user_id=user.id, until=now() + LASTS))
     db.commit()
 
 
-def _plain(name: str) -> str:
+def _normalize_name(name: str) -> str:
     return unicodedata.normalize("NFKC", storable(name)).strip().casefold()
 
 
-def _why_not(name: str, password: str) -> str | None:
+def _refusal(name: str, password: str) -> str | None:
     if not 2 <= len(name) <= 40 or not all(char.isalnum() or char in "._-" for char in name):
         return _("a name has 2 to 40 letters, digits, dots, dashes or underscores")
     if not _SHORTEST <= len(password) <= _LONGEST:
@@ -158,7 +159,7 @@ def _client(request: Request) -> str:
     with suppress(ValueError):
         address = ip_address(host)
         if isinstance(address, IPv6Address) and not address.ipv4_mapped:
-            # A household has a whole IPv6 network to try from.
+            # A household usually has a whole /64 network.
             return str(ip_network(f"{host}/64", strict=False))
     return host
 
@@ -169,7 +170,7 @@ def _hasher() -> PasswordHasher:
 
 
 @cache
-def _nobodys_hash() -> str:
+def _dummy_hash() -> str:
     return _hasher().hash(new_token())
 
 
@@ -178,10 +179,10 @@ def _hash(password: str) -> str:
         return _hasher().hash(unicodedata.normalize("NFKC", password))
 
 
-def _is_right(stored: str | None, password: str) -> bool:
-    """Compare; an unknown name takes as long as a known one."""
+def _verify(stored: str | None, password: str) -> bool:
+    """Verify a password in the same time whether the name exists or not, so that timing reveals no names."""
     with _hashing:
         try:
-            return _hasher().verify(stored or _nobodys_hash(), unicodedata.normalize("NFKC", password)) and bool(stored)
+            return _hasher().verify(stored or _dummy_hash(), unicodedata.normalize("NFKC", password)) and bool(stored)
         except (VerificationError, InvalidHashError):
             return False

@@ -23,7 +23,7 @@ PHOTOS_AT_ONCE = 30
 
 
 class _FewFiles(APIRoute):
-    """Stops reading at one file too many: a thousand small ones would all lie in memory."""
+    """Limits the number of files while the form is parsed: many small files would all be held in memory."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -48,18 +48,18 @@ class Tag(BaseModel):
 
 
 class Answer(BaseModel):
-    """What one photo is recommended, or why it could not be read."""
+    """The hashtags for one photo, or why it could not be read."""
 
     photo: str = Field(description="The file's name as sent.", examples=["photo.jpg"])
-    tags: list[Tag] = Field(description="Best first; empty where none reaches the threshold.")
+    tags: list[Tag] = Field(description="Best first; empty if none reaches the threshold.")
     error: str | None = Field(None, examples=[None])
 
 
 class Meaning(BaseModel):
-    """What a tag means."""
+    """The meaning of a tag."""
 
     original: str = Field(examples=["#댕댕이"])
-    tag: str = Field(description="The canonical tag; the cleaned one where none is known.", examples=["강아지"])
+    tag: str = Field(description="The canonical tag, or the cleaned one if it is unknown.", examples=["강아지"])
     canonical: list[str] = Field(description="Keys of the labels meant, best first.", examples=[["dog"]])
     rule: str = Field(description="The rule that decided.", examples=["variant"])
     score: float = Field(ge=0, le=1, description="Rank of the rule, set by hand; not a probability.", examples=[0.99])
@@ -73,7 +73,7 @@ class Related(BaseModel):
 
 
 class Health(BaseModel):
-    """That the server answers, and what it can say."""
+    """The server's status and its vocabularies."""
 
     status: Literal["ok"] = "ok"
     version: str = Field(examples=["0.1.0"])
@@ -82,7 +82,7 @@ class Health(BaseModel):
 
 TagText = Annotated[
     str,
-    # No address holds a NUL: the whole page refuses one, since PostgreSQL cannot store it.
+    # The Gate refuses a NUL in any URL, because PostgreSQL cannot store it; the pattern documents that.
     Query(min_length=1, max_length=200, pattern=r"^[^\x00]*$", openapi_examples={"slang": {"value": "#댕댕이"}}),
 ]
 
@@ -93,14 +93,15 @@ async def recommend(
     user: Someone,
     files: Annotated[list[UploadFile], File(min_length=1, max_length=PHOTOS_AT_ONCE, description="One photo or many.")],
     vocabulary: Annotated[str, Query(max_length=80)] = "hashtags_ko",
-    top_k: Annotated[int, Query(ge=1, description="At most this many tags for a photo.")] = 5,
+    top_k: Annotated[int, Query(ge=1, description="Maximum number of tags for a photo.")] = 5,
     threshold: Annotated[
-        float | None, Query(ge=0, le=1, description="Least score of a tag; by default that of the weights.")
+        float | None, Query(ge=0, le=1, description="Minimum score of a tag; by default that of the weights.")
     ] = None,
 ) -> list[Answer]:
-    """Recommend hashtags for photos; one that cannot be read says why, and the others are done. Nothing is kept.
+    """Recommend hashtags for photos. Nothing is stored.
 
-    Where none can be read, that is an error which names each with its cause.
+    A photo that cannot be read gets an error in its answer, and the others are processed; if no photo can be read,
+    the request fails with an error that names each file and its cause.
     """
     known = [one.name for one in vocabularies()]
     if vocabulary not in known:
@@ -117,19 +118,19 @@ async def recommend(
 
 @router.get("/tags/normalize")
 def normalize(user: Someone, tag: TagText) -> Meaning:
-    """Tell what a tag means, in whatever spelling."""
+    """Return the meaning of a tag in any spelling."""
     return Meaning.model_validate(normalize_tag(tag)._asdict())
 
 
 @router.get("/tags/related")
 def tags_related(user: Someone, tag: TagText, k: Annotated[int, Query(ge=1, le=KEPT)] = 10) -> Related:
-    """Name tags that people use beside a tag."""
+    """Return tags that people use beside a tag."""
     return Related(tag=normalize_tag(tag).tag, related=related(tag, k))
 
 
 @router.get("/health")
 def health() -> Health:
-    """Tell that the server answers."""
+    """Return the server's status."""
     return Health(version=version("hashtagger"), vocabularies=[one.name for one in vocabularies()])
 
 
@@ -144,5 +145,5 @@ def _answer(services: Services, file: UploadFile, question: Question) -> Answer:
 
 
 def as_tags(found: list[Recommendation]) -> list[Tag]:
-    """Recommendations as the API and the history tell them."""
+    """Convert recommendations to the form used by the API and the history."""
     return [Tag(**one.to_dict()) for one in found]

@@ -1,4 +1,4 @@
-"""The application: its parts put together."""
+"""The application factory."""
 
 import threading
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ from hashtagger.serving.work import Worker
 
 
 class _Static(StaticFiles):
-    """Files whose address changes with their content."""
+    """Static files, cached for a year: their URLs contain a hash of their content."""
 
     def file_response(self, *args: object, **kwargs: object) -> Response:
         response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
@@ -28,10 +28,10 @@ class _Static(StaticFiles):
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Make the app.
+    """Create the app.
 
     Args:
-        settings: How it runs; the data folder is made when missing.
+        settings: The server's settings; a missing data folder is created.
 
     Raises:
         HashtaggerError: The database cannot be used.
@@ -45,7 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
-        lifespan=_working,
+        lifespan=_lifespan,
     )
     app.state.services = Services(settings, secret(settings), open_database(settings), Engine())
     problems.install(app)
@@ -59,10 +59,10 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 @asynccontextmanager
-async def _working(app: FastAPI) -> AsyncIterator[None]:
-    """Keep the background at work for as long as the app runs."""
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Run the background threads for as long as the app runs."""
     services: Services = app.state.services
-    # Loaded while the first page is being looked at; a failure comes out where it is asked for.
+    # Load the network while the user looks at the first page; an error is reported when a photo is submitted.
     threading.Thread(target=services.engine.warm_up, daemon=True).start()
     worker = Worker(services)
     worker.start()

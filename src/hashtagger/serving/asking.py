@@ -1,4 +1,4 @@
-"""What people hand in: a photo on its way to its tags, a path of this machine."""
+"""Handling user input: photos to recommend for, and paths on this machine."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,15 +19,15 @@ from hashtagger.serving.services import Services
 
 
 def recommend_file(services: Services, path: Path, question: Question) -> list[Recommendation]:
-    """Recommend tags for a photo that came from outside.
+    """Recommend tags for an untrusted photo file.
 
     Raises:
-        ImageError: It is not a readable photo, or of too many pixels.
+        ImageError: It is not a readable photo, or has too many pixels.
         HashtaggerError: There are no weights for the vocabulary.
     """
     side = services.engine.recommender(question.vocabulary).image_size
     image = decode(path, shorter_side=side, most_pixels=services.settings.photo_pixels)
-    # What the network does not need is let go before waiting for it.
+    # Free the pixels that the network does not need before waiting for it.
     image.thumbnail((4 * side, 4 * side))
     return services.engine.recommend(question, image)
 
@@ -50,10 +50,10 @@ def on_disk(stream: BinaryIO, limit: int) -> Iterator[Path]:
 
 
 def local_path(text: str) -> Path:
-    """Read an absolute path of this machine, typed or pasted from a file manager: in quotes, as a ``file://`` address.
+    """Parse an absolute path on this machine, as typed or as copied from a file manager (quoted, or a ``file://`` URL).
 
     Raises:
-        HTTPException: 422, it is not absolute, or may not be accessed.
+        HTTPException: 422 if it is not absolute or may not be accessed.
     """
     text = text.strip()
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
@@ -64,10 +64,10 @@ def local_path(text: str) -> Path:
         path = Path(text).expanduser()
         with suppress(FileNotFoundError, NotADirectoryError):
             path.stat()
-    except (RuntimeError, ValueError):  # "~someone" who is not known here; what is no path at all
+    except (RuntimeError, ValueError):  # an unknown user in "~someone", or not a path at all
         path = Path()
     except OSError as error:
         raise HTTPException(422, f"{path}: {cause_of(error)}") from error
     if not path.is_absolute():
-        raise HTTPException(422, _("give the folder's whole path, from its drive or / on"))
+        raise HTTPException(422, _("give the absolute path of the folder, starting with / or a drive letter"))
     return path

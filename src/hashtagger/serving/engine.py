@@ -1,4 +1,4 @@
-"""The networks, each loaded once, and the thread that runs them on several photos at a time."""
+"""The networks, each loaded once, and the thread that runs them on batches of photos."""
 
 import threading
 from concurrent.futures import Future
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class Choice(NamedTuple):
-    """A vocabulary to choose: its name and its title."""
+    """A vocabulary that users can choose."""
 
     name: str
     title: str
 
 
 class Question(NamedTuple):
-    """What is asked of a photo: its tags of a vocabulary, with the options of :meth:`Recommender.recommend`."""
+    """A vocabulary and the options of :meth:`Recommender.recommend`; equal questions share a batch."""
 
     vocabulary: str
     top_k: int = 5
@@ -41,7 +41,7 @@ class _Job(NamedTuple):
 
 
 class Engine:
-    """Recommends for photos, in one thread; photos that wait at the same time go through the network together."""
+    """Recommends tags in one thread; photos that are waiting at the same time are scored as one batch."""
 
     def __init__(self) -> None:
         self._recommenders: dict[str, Recommender] = {}
@@ -51,22 +51,22 @@ class Engine:
         self._thread.start()
 
     def close(self) -> None:
-        """Answer what waits, then stop."""
+        """Answer the waiting photos, then stop the thread."""
         self._jobs.put(None)
         self._thread.join()
 
     def warm_up(self) -> None:
-        """Load the hashtags' network before anyone waits for it, where there is one."""
+        """Load the hashtag network, if installed, before the first request needs it."""
         with suppress(HashtaggerError):
             self.recommender("hashtags_ko")
 
     def recommender(self, vocabulary: str) -> Recommender:
-        """Give a vocabulary's recommender, loading it at the first call.
+        """Return a vocabulary's recommender, loaded on the first call.
 
         Raises:
             HashtaggerError: There is no such vocabulary, or there are no weights for it.
         """
-        # Who asks for one that is there does not wait for another to be loaded.
+        # Checked without the lock first, so that a loaded one is returned at once while another is being loaded.
         if vocabulary not in self._recommenders:
             with self._lock:
                 if vocabulary not in self._recommenders:
@@ -85,13 +85,13 @@ class Engine:
         return answer.result()
 
     def heatmap(self, vocabulary: str, image: "Image", key: str) -> "np.ndarray[Any, Any]":
-        """Tell where in a photo a label is seen: (h, w) in 0..1, aligned with the photo."""
+        """Return where in a photo a label is seen: (h, w) in 0..1, aligned with the photo."""
         return self.recommender(vocabulary).heatmap(image, key)
 
     def _work(self) -> None:
         while True:
             jobs = [self._jobs.get()]
-            while not self._jobs.empty():  # few: the server lets only so many photos be under way
+            while not self._jobs.empty():  # a small batch: Services limits the photos processed at once
                 jobs.append(self._jobs.get())
             asked = [job for job in jobs if job is not None]
             for question in {job.question for job in asked}:
@@ -113,17 +113,17 @@ class Engine:
 
 
 def compares(vocabulary: Vocabulary) -> bool:
-    """Tell whether a photo is compared with all labels (heroes, who are described) rather than given the best few."""
+    """Return whether the page shows a photo's score for all labels (heroes) rather than only the best few."""
     return all("description" in label.details for label in vocabulary)
 
 
 def locates(vocabulary: Vocabulary) -> bool:
-    """Tell whether labels are places, of which some have an address and a place on the map."""
+    """Return whether labels are places; some of them then have an address and coordinates."""
     return any("address" in label.details for label in vocabulary)
 
 
 def vocabularies() -> list[Choice]:
-    """Vocabularies that there are weights for: hashtags first, then those that come bundled."""
+    """List the vocabularies that have weights: hashtags first, then the other bundled ones, then the rest by name."""
     titles = {
         "hashtags_ko": _("Hashtags"),
         "landmarks_world": _("Landmarks"),

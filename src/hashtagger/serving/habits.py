@@ -1,4 +1,4 @@
-"""What a person's own posts say of the next: the tags they typed or put right, not those that the model guessed."""
+"""Personal histories of users, learned from tags that they typed or corrected, not from tags of the model."""
 
 import threading
 from collections import OrderedDict
@@ -9,21 +9,21 @@ from sqlalchemy.orm import Session
 from hashtagger.history import History
 from hashtagger.serving.store import Post, PostTag
 
-_POSTS = 300  # older posts hardly count; each costs every recommendation a little
+_POSTS = 300  # older posts hardly count, and each one slows down every recommendation a little
 _USERS = 100
 
 
 class Habits:
-    """Each user's history, learned again when their tags have changed."""
+    """A cache of each user's history, which is learned again when their tags have changed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: OrderedDict[int, tuple[object, History | None]] = OrderedDict()
 
     def of(self, db: Session, user: int) -> History | None:
-        """Learn from a user's newest posts with tags of their own; None where there are none."""
+        """Return the history learned from a user's newest posts with tags of their own, or None without such posts."""
         own = (PostTag.user_id == user, PostTag.by_model.is_(False))
-        # A changed tag is a new row.
+        # A change of tags adds or removes rows here, so their count and highest id show whether anything changed.
         state = tuple(db.execute(select(func.count(), func.max(PostTag.id)).where(*own)).one())
         with self._lock:
             if user in self._known and self._known[user][0] == state:
@@ -43,6 +43,6 @@ class Habits:
         return history
 
     def forget(self, user: int) -> None:
-        """Let go of what was learned of a user."""
+        """Drop a user's history from the cache."""
         with self._lock:
             self._known.pop(user, None)

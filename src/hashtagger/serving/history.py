@@ -1,4 +1,4 @@
-"""What was recommended before: photos, tags said and taken, and when."""
+"""The history of recommendations: photos, recommended and chosen tags, and times."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -20,14 +20,14 @@ from hashtagger.vocabulary import load_vocabulary
 
 router = APIRouter(prefix="/history")
 _PAGE = 48
-_MOST_CHOSEN = 30  # what the page takes now is fewer; what it took once is still saved
+_MOST_CHOSEN = 30  # Instagram's earlier limit: older entries may have more tags than MOST_TAGS
 
 Entry = Annotated[Recommended, Depends(mine(Recommended))]
 
 
 @router.get("")
 def show(request: Request, user: Someone, db: Db, before: Id | None = None) -> Response:
-    """Show what was recommended, newest first."""
+    """Show the recommendations, newest first."""
     query = select(Recommended).where(Recommended.user_id == user.id).order_by(Recommended.id.desc()).limit(_PAGE + 1)
     if before is not None:
         query = query.where(Recommended.id < before)
@@ -42,7 +42,7 @@ def show(request: Request, user: Someone, db: Db, before: Id | None = None) -> R
 
 @router.get("/export.json")
 def export(services: Parts, user: Someone) -> Response:
-    """Give the whole history as one JSON document."""
+    """Download the whole history as one JSON document."""
     owner = user.id
 
     def after(number: int) -> Sequence[Recommended]:
@@ -72,8 +72,8 @@ def export(services: Parts, user: Someone) -> Response:
 
 @router.get("/{number}/photo/{size}")
 async def photo(services: Parts, user: Someone, db: Db, entry: Entry, size: Size) -> Response:
-    """Give an entry's photo, small."""
-    # The connection goes back: sending may take long.
+    """Send a reduced copy of an entry's photo."""
+    # Return the connection to the pool: sending may take long.
     db.close()
     path = await services.heavily(services.photos(user.id).smaller, entry.digest, entry.suffix, size)
     return FileResponse(path, headers={"Cache-Control": "private, max-age=86400"})
@@ -81,7 +81,7 @@ async def photo(services: Parts, user: Someone, db: Db, entry: Entry, size: Size
 
 @router.get("/{number}/heat/{key}")
 async def heat(services: Parts, user: Someone, db: Db, entry: Entry, key: str) -> Response:
-    """Give a picture to lay over an entry's photo that shows where a label is seen."""
+    """Send a heat map of a label, to overlay on the entry's photo."""
     db.close()
     if key not in load_vocabulary(entry.vocabulary).keys:
         raise HTTPException(404)
@@ -106,14 +106,14 @@ def choose(
     entry: Entry,
     tags: Annotated[list[Annotated[str, Body(max_length=200)]], Body(max_length=_MOST_CHOSEN)],
 ) -> None:
-    """Remember which tags were taken, in order."""
+    """Save the chosen tags, in order."""
     entry.chosen = list(dict.fromkeys(tag for one in tags if (tag := clean(storable(one)))))
     db.commit()
 
 
 @router.post("/{number}/delete")
 def delete(services: Parts, user: Someone, db: Db, entry: Entry) -> Response:
-    """Delete one entry, and its photo where nothing else shows it."""
+    """Delete one entry, and its photo unless something else uses it."""
     db.delete(entry)
     db.commit()
     forget_photo(db, services, user.id, entry.digest, entry.suffix)
@@ -122,7 +122,7 @@ def delete(services: Parts, user: Someone, db: Db, entry: Entry) -> Response:
 
 @router.post("/delete")
 def delete_all(services: Parts, user: Someone, db: Db) -> Response:
-    """Delete every entry, and what is remembered of corrections; the corrected tags stay."""
+    """Delete all entries and the record of corrections; the corrected tags themselves stay."""
     with services.changing(user.id):
         photos = select(Recommended.digest, Recommended.suffix).where(Recommended.user_id == user.id).distinct()
         found = db.execute(photos).all()
@@ -135,7 +135,7 @@ def delete_all(services: Parts, user: Someone, db: Db) -> Response:
 
 
 def forget_photo(db: Session, services: Services, user: int, digest: str, suffix: str) -> None:
-    """Delete a photo's files unless an entry of the user still shows it."""
+    """Delete a photo's files unless the user's history or library still uses it."""
     used = select(Recommended.id).where(Recommended.user_id == user, Recommended.digest == digest)
     in_library = select(Media.id).where(Media.user_id == user, Media.digest == digest)
     with services.changing(user):

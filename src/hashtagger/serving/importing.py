@@ -1,4 +1,4 @@
-"""Posts into a library: one after the other, each wholly or not at all, so that a killed import goes on."""
+"""Importing posts into a library, each in a transaction of its own, so that a killed import can resume."""
 
 import hashlib
 import os
@@ -28,16 +28,16 @@ from hashtagger.tagtext import parts
 
 PROBLEMS_KEPT = 500
 _SPACE_LEFT = 512 << 20
-"""Bytes of the drive that an import leaves free."""
+"""Free disk space, in bytes, below which an import stops."""
 
 
 def run_import(services: Services, number: int, stopping: Callable[[], bool]) -> None:
-    """Take in an import's posts; those that are in the library already are passed over.
+    """Import posts; those that are already in the library are skipped.
 
     Args:
-        services: The server's parts.
-        number: The import.
-        stopping: Asked between posts; the import then stays as it is, and the next call goes on.
+        services: The server's services.
+        number: The import's id.
+        stopping: Called before each post; when it returns True the import is left unfinished, for the next call.
     """
     with services.sessions() as db:
         work = db.get(Import, number)
@@ -52,7 +52,7 @@ def run_import(services: Services, number: int, stopping: Callable[[], bool]) ->
                 if stopping():
                     return
                 _check_space(services)
-                if _take(services, db, work, post, problems):
+                if _store(services, db, work, post, problems):
                     work.seen += 1
                 db.commit()
             told = {one.location for one in source.problems}
@@ -61,7 +61,7 @@ def run_import(services: Services, number: int, stopping: Callable[[], bool]) ->
         except (HashtaggerError, OSError, BadZipFile) as error:
             work.state = "failed"
             problems.insert(0, Problem(work.name, cause_of(error)))
-        # Those of its files that were not received are known already.
+        # The list already holds the files that could not be uploaded.
         work.problems = work.problems + [
             {"location": _shown(work, one.location), "cause": _shown(work, one.cause)}
             for one in problems[:PROBLEMS_KEPT]
@@ -71,19 +71,19 @@ def run_import(services: Services, number: int, stopping: Callable[[], bool]) ->
             shutil.rmtree(work.path, ignore_errors=True)
 
 
-def _take(services: Services, db: Session, work: Import, post: SourcePost, problems: list[Problem]) -> bool:
-    """Store one post with its files, and count it, where it is new to the library.
+def _store(services: Services, db: Session, work: Import, post: SourcePost, problems: list[Problem]) -> bool:
+    """Store one post with its files, and count it as added if it is new to the library.
 
-    Nothing is written to the database before the lock of :meth:`Services.changing` is held, so that whoever holds it
-    never waits for another who has begun to write and waits for the lock.
+    The database is written to only with the lock of :meth:`Services.changing` held. Otherwise this could deadlock
+    with a thread that holds that lock and waits to write to the database.
 
     Returns:
-        Whether any of its files can be stored.
+        Whether any of its files could be stored.
     """
     kept = _keep_all(services, db, work.user_id, post, problems)
     if not kept:
         return False
-    # A guessed time is that of a file, which is another for each copy.
+    # A guessed time is the file's modification time, which can differ between copies of the same photo.
     time = "" if post.time_is_guess else post.taken_at.isoformat()
     words = "\0".join([time, post.caption, *(file.digest for _media, file in kept)])
     key = hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()
@@ -94,9 +94,9 @@ def _take(services: Services, db: Session, work: Import, post: SourcePost, probl
     with services.changing(work.user_id):
         for media, file in kept:
             path = services.photos(work.user_id).path(file.digest, file.suffix)
-            if not path.exists():  # deleted since, with all else that showed it
+            if not path.exists():  # deleted meanwhile, with the last entry that used it
                 _keep(services, work.user_id, media)
-            # Copies that the library hands out bear the post's time; not every drive takes every time.
+            # Files copied out of the library keep this time; some file systems cannot store every time.
             with suppress(OSError):
                 os.utime(path, (moment, moment))
         db.add(row)
@@ -108,7 +108,7 @@ def _take(services: Services, db: Session, work: Import, post: SourcePost, probl
 def _keep_all(
     services: Services, db: Session, user: int, post: SourcePost, problems: list[Problem]
 ) -> list[tuple[SourceMedia, Kept]]:
-    """Store a post's photos and videos; those that cannot be are problems."""
+    """Store a post's photos and videos; those that cannot be stored are added to ``problems``."""
     kept: list[tuple[SourceMedia, Kept]] = []
     for media in post.media:
         if media.kind == "other":
@@ -116,7 +116,7 @@ def _keep_all(
         try:
             file = _keep(services, user, media)
             if file.kind == "photo":
-                _look_at(services, db, user, file)
+                _make_thumbnail(services, db, user, file)
             kept.append((media, file))
         except (ImageError, OSError, BadZipFile) as error:
             problems.append(Problem(media.location, cause_of(error)))
@@ -154,11 +154,11 @@ def _row(services: Services, user: int, key: str, post: SourcePost, kept: list[t
     )
 
 
-def _look_at(services: Services, db: Session, user: int, file: Kept) -> None:
-    """Make the small copy that the library shows of a photo; one that cannot be read is not kept.
+def _make_thumbnail(services: Services, db: Session, user: int, file: Kept) -> None:
+    """Make a photo's thumbnail for the library; a photo that cannot be decoded is deleted again.
 
     Raises:
-        ImageError: It cannot be read.
+        ImageError: The photo cannot be decoded.
     """
     try:
         services.photos(user).smaller(file.digest, file.suffix, "thumb")
@@ -168,7 +168,7 @@ def _look_at(services: Services, db: Session, user: int, file: Kept) -> None:
 
 
 def tag_rows(user: int, tags: "tuple[str, ...] | list[str]", *, by_model: bool = False) -> list[PostTag]:
-    """Rows for tags as typed: one for each tag that they mean, each once."""
+    """Make the rows for typed tags: one for each distinct tag that they mean."""
     rows: dict[str, PostTag] = {}
     for typed in dict.fromkeys(parts(map(storable, tags))):
         for tag in meanings(typed):
@@ -177,7 +177,7 @@ def tag_rows(user: int, tags: "tuple[str, ...] | list[str]", *, by_model: bool =
 
 
 def meanings(typed: str) -> list[str]:
-    """The canonical tags that a tag means; the tag itself, cleaned, where none is known."""
+    """Return the canonical tags that a tag means, or the cleaned tag itself if it is unknown."""
     found = normalize(typed)
     if not found.canonical:
         return [found.tag] if found.tag else []
@@ -185,7 +185,7 @@ def meanings(typed: str) -> list[str]:
 
 
 def _by_model(services: Services, user: int, kept: list[Kept]) -> list[PostTag]:
-    """The best tag of a post's first photo, where the model is sure of it."""
+    """Return the best tag of a post's first photo if the model is sure of it."""
     photo = next((file for file in kept if file.kind == "photo"), None)
     if photo is None:
         return []
@@ -202,5 +202,5 @@ def _check_space(services: Services) -> None:
 
 
 def _shown(work: Import, text: str) -> str:
-    """A message without the server's own folders, where files were uploaded."""
+    """Remove the server's own folder from a message about uploaded files."""
     return text.replace(f"{work.path}/", "").replace(work.path, work.name) if work.uploaded else text

@@ -1,4 +1,4 @@
-"""The language of a request: as switched to, else as the browser prefers, Korean first."""
+"""The language of a request: the one switched to, else the browser's preference, else Korean."""
 
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
@@ -11,7 +11,7 @@ COOKIE = "language"
 
 
 def choose(cookie: str | None, accept: str | None) -> str:
-    """Choose ``"ko"`` or ``"en"`` by the switch's cookie and the ``Accept-Language`` header."""
+    """Choose ``"ko"`` or ``"en"`` from the language cookie and the ``Accept-Language`` header."""
     if cookie in LANGUAGES:
         return cookie
     wanted: list[tuple[float, str]] = []
@@ -24,13 +24,13 @@ def choose(cookie: str | None, accept: str | None) -> str:
             continue
         if code in LANGUAGES and weight > 0:
             wanted.append((weight, code))
-    # Of equals the first counts.
+    # max() returns the first of several with the same weight.
     return max(wanted, key=lambda one: one[0])[1] if wanted else LANGUAGES[0]
 
 
 @router.post("/language")
 def switch(to: str, back: str = "/") -> Response:
-    """Remember the language that a person wants."""
+    """Save the chosen language in a cookie."""
     response = RedirectResponse(local(back), 303)
     if to in LANGUAGES:
         response.set_cookie(COOKIE, to, max_age=31536000, httponly=True, samesite="lax")

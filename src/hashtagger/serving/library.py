@@ -1,4 +1,4 @@
-"""The library: posts by month and by tag, searched by a tag in any spelling, their tags put right."""
+"""The library: browse posts by month and tag, search by date or by tags in any spelling, and correct tags."""
 
 import re
 from dataclasses import dataclass, replace
@@ -24,10 +24,10 @@ from hashtagger.tagtext import clean, extract_tags
 
 router = APIRouter(prefix="/library")
 _PAGE = 60
-_FREQUENT = 2  # a tag of fewer posts is among the others, as in sorted folders
+_FREQUENT = 2  # tags of fewer posts are listed under "Others", as in sorted folders
 _TAGS_SHOWN = 200
-_FIRST_YEAR = 1970  # where a day of any year is looked for; no clock of a camera or a phone shows an earlier one
-# A year, a month of one or a day of that (2021-04-05, 2021. 4. 5., 2021년 4월 5일), or a month or a day of any year.
+_FIRST_YEAR = 1970  # of a search for a day in any year; clocks of cameras and phones start no earlier
+# A year with an optional month and day (2021-04-05, 2021. 4. 5., 2021년 4월 5일), or a month or day of any year.
 _DATE = re.compile(
     r"(?P<year>(?:19|20)\d\d)(?:(?:년|[-./])\s*(?P<month>\d\d?)(?:(?:월|[-./])\s*(?P<day>\d\d?)[일.]?|[월.])?|년)?"
     r"|(?P<any_month>\d\d?)월(?:\s*(?P<any_day>\d\d?)일)?"
@@ -38,7 +38,7 @@ _VIDEO = {"mp4": "video/mp4", "mov": "video/quicktime", "webm": "video/webm", "a
 
 @dataclass(frozen=True)
 class View:
-    """Which posts are looked at, and how many: of a month or year, of a tag, of none of the frequent tags, or found."""
+    """A selection of posts, by month or year, tag, lack of a frequent tag, or search, and how many of them to show."""
 
     month: Annotated[str, Query(pattern=r"^(\d{4}(-\d\d)?)?$")] = ""
     tag: Annotated[str, Query(max_length=200)] = ""
@@ -48,11 +48,11 @@ class View:
 
     @property
     def words(self) -> list[str]:
-        """The words searched for, without ``#``."""
+        """The words and dates searched for, without ``#``."""
         return [word[0] for word in _WORD.finditer(self.q) if clean(word[0])]
 
     def url(self, path: str = "/library", **more: object) -> str:
-        """The address that shows them, or what lies among them at another path."""
+        """Return the URL of this view, or of a page below it that keeps the selection."""
         values = {"month": self.month, "tag": self.tag, "other": "1" if self.other else "", "q": self.q.strip(), **more}
         values |= {"shown": self.shown} if self.shown > _PAGE else {}
         query = urlencode({name: value for name, value in values.items() if value})
@@ -70,7 +70,7 @@ def browse(
     view: Viewed,
     start: Annotated[int, Query(ge=0, le=1 << 30)] = 0,
 ) -> Response:
-    """Show posts, newest first: all that an address says are shown, or the last of them."""
+    """Show the view's posts, newest first; with ``start``, only the posts from there on, for "Show more"."""
     query = _narrow(select(Post).where(Post.user_id == user.id), user, view)
     total = db.scalar(select(func.count()).select_from(query.subquery())) or 0
     newest = query.order_by(Post.taken_at.desc(), Post.id.desc()).offset(start).limit(max(0, view.shown - start))
@@ -87,7 +87,7 @@ def browse(
 
 @router.get("/posts/{number}")
 def show(request: Request, user: Someone, db: Db, view: Viewed, post: Annotated[Post, Depends(mine(Post))]) -> Response:
-    """Show one post, large, and the way to those before and after it among which it was found."""
+    """Show one post, with links to its neighbours in the view it was opened from."""
     others = _narrow(select(Post.id).where(Post.user_id == user.id), user, view)
     place, here = tuple_(Post.taken_at, Post.id), (post.taken_at, post.id)
     newer = db.scalar(others.where(place > here).order_by(Post.taken_at, Post.id).limit(1))
@@ -99,8 +99,8 @@ def show(request: Request, user: Someone, db: Db, view: Viewed, post: Annotated[
 async def media(
     services: Parts, user: Someone, db: Db, found: Annotated[Media, Depends(mine(Media))], size: Size
 ) -> Response:
-    """Give a photo, small; of a video itself."""
-    # The connection goes back: sending may take long.
+    """Send a reduced copy of a photo, or a video as it is."""
+    # Return the connection to the pool: sending may take long.
     db.close()
     photos = services.photos(user.id)
     headers = {"Cache-Control": "private, max-age=86400"}
@@ -121,7 +121,7 @@ def correct(
     remove: Annotated[str, Form(max_length=2000)] = "",
     back: Annotated[str, Form(max_length=4000)] = "/library",
 ) -> Response:
-    """Add and remove tags of posts, and remember what they were."""
+    """Add and remove tags of posts, and record the correction."""
     adding, removing = _words(add), {tag for word in _words(remove) for tag in meanings(word)}
     query = select(Post).where(Post.user_id == user.id, Post.id.in_(posts)).options(selectinload(Post.tags))
     changed = 0
@@ -135,9 +135,9 @@ def correct(
                 continue
             gone = {row.typed for row in post.tags if row.tag in removing}
             for position, row in enumerate(rows):
-                # Once a person has looked at them, no tag is the model's alone.
+                # Once the user has reviewed a post, its tags count as the user's.
                 row.position, row.by_model = position, False
-                # What is left of a word that meant several stands for itself.
+                # If a typed word meant several tags and one is removed, the others count as typed themselves.
                 row.typed = row.tag if row.typed in gone else row.typed
             post.tags = rows
             db.add(Correction(user_id=user.id, post_id=post.id, before=before, after=after))
@@ -155,7 +155,7 @@ def remove(
     posts: Annotated[list[Id], Form(max_length=1000)],
     back: Annotated[str, Form(max_length=4000)] = "/library",
 ) -> Response:
-    """Take posts out of the library, with its copies of their files; where they came from, files stay as they are."""
+    """Remove posts and the library's copies of their files; the user's original files are not touched."""
     chosen = (Post.user_id == user.id, Post.id.in_(posts))
     with services.changing(user.id):
         files = db.execute(select(Media.digest, Media.suffix).join(Post).where(*chosen).distinct()).all()
@@ -173,7 +173,7 @@ def _way_back(back: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    """Tags typed with or without ``#``, with spaces or commas between; what no tag can be is left out."""
+    """Split typed tags, with or without ``#``, at spaces and commas; words that cannot be tags are dropped."""
     tags = map(clean, re.split(r"[\s,#＃]+", storable(text)))
     return list(dict.fromkeys(tag for tag in tags if tag.isdecimal() or extract_tags(f"#{tag}")))[:30]
 
@@ -187,8 +187,8 @@ def _narrow(query: Select[Any], user: User, view: View) -> Select[Any]:
         frequent = _frequent(user).subquery()
         query = query.where(~_tagged(PostTag.tag.in_(select(frequent.c.tag))))
     if view.q.strip():
-        # Each word counts; where there is none but signs, nothing is found.
-        query = query.where(*map(_found, view.words)) if view.words else query.where(false())
+        # Every word must match; a search without any word, such as "!", finds nothing.
+        query = query.where(*map(_matches, view.words)) if view.words else query.where(false())
     return query
 
 
@@ -196,27 +196,27 @@ def _tagged(condition: ColumnElement[bool]) -> ColumnElement[bool]:
     return select(PostTag.id).where(PostTag.post_id == Post.id, condition).exists()
 
 
-def _found(word: str) -> ColumnElement[bool]:
-    """Whether a post has a tag that a word means or begins, or is of the day or the months that it names."""
+def _matches(word: str) -> ColumnElement[bool]:
+    """Condition: a post has a tag that the word means or is a prefix of, or dates from the period it names."""
     tag = clean(word)
     begun = (column.startswith(tag, autoescape=True) for column in (PostTag.tag, PostTag.typed))
     tagged = _tagged(or_(PostTag.tag.in_(meanings(tag)), *begun))
     date = _DATE.fullmatch(word)
-    return tagged if date is None else or_(tagged, _of(date))
+    return tagged if date is None else or_(tagged, _in_period(date))
 
 
-def _of(date: re.Match[str]) -> ColumnElement[bool]:
-    """Whether a post is of the days, or of the months, that a date names."""
+def _in_period(date: re.Match[str]) -> ColumnElement[bool]:
+    """Condition: a post dates from the days or months that a date names."""
     year, month, day = date["year"], date["month"] or date["any_month"], date["day"] or date["any_day"]
     months = Post.month.like(f"{year or '____'}-{month or '__':0>2}")
     if not day:
         return months
     years = [int(year)] if year else range(_FIRST_YEAR, now().year + 1)
-    return and_(months, or_(false(), *(_on(one, int(month), int(day)) for one in years)))
+    return and_(months, or_(false(), *(_on_day(one, int(month), int(day)) for one in years)))
 
 
-def _on(year: int, month: int, day: int) -> ColumnElement[bool]:
-    """Whether a post is of a day, as it is in Seoul."""
+def _on_day(year: int, month: int, day: int) -> ColumnElement[bool]:
+    """Condition: a post dates from a day, in Seoul's time zone."""
     try:
         begin = datetime(year, month, day, tzinfo=ZONE)
     except ValueError:  # a 30th of February
@@ -225,21 +225,21 @@ def _on(year: int, month: int, day: int) -> ColumnElement[bool]:
 
 
 def _meant(view: View) -> list[str]:
-    """The tags that a search is taken to mean; none where they are those typed."""
+    """Return the tags that a search was understood as; none if they are the words as typed."""
     words = [clean(word) for word in view.words if not _DATE.fullmatch(word)]
     tags = [tag for word in words for tag in meanings(word)]
     return tags if tags != words else []
 
 
 def _frequent(user: User) -> Any:
-    """Tags of two posts or more, and of how many."""
+    """Query the tags of at least ``_FREQUENT`` posts, with their numbers of posts."""
     posts = func.count(distinct(PostTag.post_id)).label("posts")
     counted = select(PostTag.tag, posts).where(PostTag.user_id == user.id).group_by(PostTag.tag)
     return counted.having(posts >= _FREQUENT)
 
 
 def _tags(db: Session, user: User) -> tuple[list[tuple[str, int]], int]:
-    """The frequent tags, most frequent first; and how many posts have none of them."""
+    """Return the frequent tags with their counts, most frequent first, and the number of posts without any."""
     query = _frequent(user).order_by(desc("posts"), PostTag.tag).limit(_TAGS_SHOWN)
     others = _narrow(select(Post).where(Post.user_id == user.id), user, View(other=True))
     number = db.scalar(select(func.count()).select_from(others.subquery()))
@@ -247,7 +247,7 @@ def _tags(db: Session, user: User) -> tuple[list[tuple[str, int]], int]:
 
 
 def _months(db: Session, user: User) -> dict[str, list[tuple[str, int]]]:
-    """Months with posts, and how many, by year, newest first."""
+    """Return the months that have posts, with their counts, by year, newest first."""
     query = select(Post.month, func.count()).where(Post.user_id == user.id).group_by(Post.month)
     years: dict[str, list[tuple[str, int]]] = {}
     for month, count in db.execute(query.order_by(Post.month.desc())):

@@ -16,7 +16,7 @@ from hashtagger import i18n
 from hashtagger.serving.settings import MOST_TAGS, ZONE
 
 _HERE = Path(__file__).parent
-_SAID = "said"
+_FLASH_COOKIE = "said"
 
 Answer = TypeVar("Answer", bound=Response)
 
@@ -36,7 +36,7 @@ def _environment() -> Environment:
 
 
 def page(request: Request, template: str, status: int = 200, /, **values: Any) -> HTMLResponse:
-    """Render a template; it knows the request, the CSRF token and who is logged in besides ``values``."""
+    """Render a template with ``values``, the request, the CSRF token, the settings and the user."""
     services = request.app.state.services
     known = {
         "request": request,
@@ -44,33 +44,33 @@ def page(request: Request, template: str, status: int = 200, /, **values: Any) -
         "csrf": services.csrf_token(request.state.token),
         "settings": services.settings,
         "user": getattr(request.state, "user", None),
-        "said": "" if is_part(request) else unquote(request.cookies.get(_SAID, "")),
+        "said": "" if is_part(request) else unquote(request.cookies.get(_FLASH_COOKIE, "")),
     }
     answer = HTMLResponse(_environment().get_template(template).render(known | values), status)
     if known["said"]:
-        answer.delete_cookie(_SAID)
+        answer.delete_cookie(_FLASH_COOKIE)
     return answer
 
 
 def is_part(request: Request) -> bool:
-    """Tell whether a script asks, for a part of a page."""
+    """Return whether the request comes from one of the page's scripts, which needs only a fragment of a page."""
     return "x-csrf-token" in request.headers or "hx-request" in request.headers
 
 
 def local(address: str) -> str:
-    """An address of this server to go to next, as a browser sent it; the first page for any other."""
+    """Return a redirect target sent by a browser if it is on this server, else the front page."""
     return address if address.startswith("/") and not address.startswith(("//", "/\\")) else "/"
 
 
 def say(answer: Answer, text: str) -> Answer:
-    """Let the next page that is looked at say something, once."""
-    answer.set_cookie(_SAID, quote(text), max_age=60, httponly=True, samesite="lax")
+    """Show a message on the next page, once (a flash message)."""
+    answer.set_cookie(_FLASH_COOKIE, quote(text), max_age=60, httponly=True, samesite="lax")
     return answer
 
 
 @cache
 def _asset(name: str) -> str:
-    """Address of a static file that changes with its content, so that browsers may keep it."""
+    """URL of a static file with a hash of its content, so that browsers may cache it forever."""
     digest = hashlib.sha256((_HERE / "static" / name).read_bytes()).hexdigest()[:12]
     return f"/static/{name}?{digest}"
 

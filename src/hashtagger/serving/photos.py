@@ -1,4 +1,4 @@
-"""Photos as files: each user's in a folder of their own, named by content; smaller copies made once and kept."""
+"""The file store: photos and videos in a folder for each user, named by content hash, with cached smaller copies."""
 
 import hashlib
 import os
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 SIDES = {"thumb": 480, "large": 1920}
 Size = Literal["thumb", "large"]
 _CHUNK = 1 << 20
-# Decoding takes memory by the photo's size; so many at once are bounded, however many ask.
+# Decoding needs memory in proportion to the photo, so only a few photos are decoded at once.
 _decoding = threading.BoundedSemaphore(2)
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A file of the store: what it is found by, and what it holds."""
+    """A stored file: ``digest`` and ``suffix`` name it, ``kind`` is ``"photo"`` or ``"video"``."""
 
     digest: str
     suffix: str
@@ -34,7 +34,7 @@ class Kept:
 
 
 class Photos:
-    """The files of one user.
+    """The file store of one user.
 
     Args:
         data_dir: The server's data folder.
@@ -45,10 +45,10 @@ class Photos:
         self.root = data_dir / "users" / str(user)
 
     def keep(self, stream: BinaryIO, limit: int) -> Kept:
-        """Store what a stream holds, on the drive before this returns; the same content is stored once.
+        """Store a stream's content, synced to disk before this returns; the same content is stored only once.
 
         Raises:
-            ImageError: It is neither photo nor video, is empty or is larger than ``limit`` bytes.
+            ImageError: It is neither a photo nor a video, is empty, or is larger than ``limit`` bytes.
         """
         incoming = self.root / "incoming"
         incoming.mkdir(parents=True, exist_ok=True)
@@ -77,28 +77,28 @@ class Photos:
         return Kept(digest.hexdigest(), suffix, kind)
 
     def path(self, digest: str, suffix: str) -> Path:
-        """Where a stored file lies."""
+        """Return the path of a stored file."""
         return self.root / "photos" / digest[:2] / f"{digest}.{suffix}"
 
     def smaller(self, digest: str, suffix: str, size: Size) -> Path:
-        """Give a photo as an upright JPEG that browsers can show, made at the first call.
+        """Return the path of a reduced, upright JPEG of a photo, made on the first call.
 
         Raises:
-            ImageError: It cannot be decoded, or is deleted meanwhile.
+            ImageError: The photo cannot be decoded, or was deleted meanwhile.
         """
         source = self.path(digest, suffix)
         return self.cached(source, f"{size}.jpg", lambda: _shrink(source, SIDES[size]))
 
     def cached(self, source: Path, ending: str, make: Callable[[], "Image"]) -> Path:
-        """Give a picture made of a stored file, by ``make`` when it is not in the cache.
+        """Return the path of a picture derived from a stored file, made if it is not in the cache.
 
         Args:
             source: The stored file.
-            ending: What the picture's name has after the file's.
-            make: Makes it.
+            ending: Appended to the file's stem to name the picture.
+            make: Makes the picture.
 
         Raises:
-            ImageError: The file is deleted meanwhile.
+            ImageError: The file was deleted meanwhile.
         """
         path = self.root / "cache" / source.parent.name / f"{source.stem}.{ending}"
         if not path.exists():
@@ -112,13 +112,13 @@ class Photos:
                 made.replace(path)
             finally:
                 made.unlink(missing_ok=True)
-            if not source.exists():  # then forget() may have passed here already
+            if not source.exists():  # forget() may have cleared the cache before this picture was added
                 path.unlink(missing_ok=True)
                 raise ImageError(_("there is nothing here"))
         return path
 
     def forget(self, digest: str, suffix: str) -> None:
-        """Delete a file and what was made of it."""
+        """Delete a file and the pictures derived from it."""
         self.path(digest, suffix).unlink(missing_ok=True)
         for path in (self.root / "cache" / digest[:2]).glob(f"{digest}.*"):
             path.unlink(missing_ok=True)
@@ -134,7 +134,7 @@ def decode(path: Path, *, shorter_side: int | None = None, most_pixels: int | No
     """Decode a photo, at most two at a time.
 
     Raises:
-        ImageError: It is no photo, or of more than ``most_pixels``.
+        ImageError: It is not a photo, or has more than ``most_pixels``.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -144,7 +144,7 @@ def decode(path: Path, *, shorter_side: int | None = None, most_pixels: int | No
                 with Image.open(path) as image:
                     pixels = image.width * image.height
             except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
-                pixels = 0  # load_image says what is wrong.
+                pixels = 0  # load_image reports the error
             except Image.DecompressionBombError:
                 pixels = most_pixels + 1
             if pixels > most_pixels:
@@ -152,5 +152,5 @@ def decode(path: Path, *, shorter_side: int | None = None, most_pixels: int | No
         try:
             return load_image(path, shorter_side=shorter_side)
         except ImageError as error:
-            # The file's name here is none that the user knows, and a decoder's own words are English.
+            # The user does not know the file's stored name, and the decoder's own message is always in English.
             raise ImageError(str(error).removeprefix(f"{path}: ").removesuffix(f" ({error.__cause__})")) from error

@@ -1,4 +1,4 @@
-"""Errors told as they are: problem details (RFC 9457) to programs, a page or a line to people."""
+"""Error responses: problem details (RFC 9457) for programs, a page or a line of HTML for users."""
 
 from http import HTTPStatus
 from typing import Any
@@ -21,7 +21,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class ProblemDetails(BaseModel):
-    """What went wrong, as RFC 9457 has it."""
+    """Problem details of RFC 9457."""
 
     type: str = "about:blank"
     title: str = Field(examples=["Unprocessable Content"])
@@ -32,20 +32,20 @@ class ProblemDetails(BaseModel):
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"description": words, "content": {MEDIA_TYPE: {"schema": ProblemDetails.model_json_schema()}}}
     for status, words in (
-        (400, "Not to be understood, or not meant for this machine"),
+        (400, "Malformed request, or a host name that is not this machine's"),
         (401, "Not logged in"),
         (403, "Sent by another site"),
-        (404, "No such thing, or no weights for this vocabulary"),
+        (404, "Not found, or no weights for this vocabulary"),
         (413, "Too large"),
         (415, "No readable photo"),
-        (422, "Not usable"),
-        (429, "Too often"),
+        (422, "Invalid input"),
+        (429, "Too many attempts"),
     )
 }
 
 
 def refuse(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    """Answer that something cannot be done: JSON for programs, one line for scripts of the page, a page for people."""
+    """Make an error response: JSON for the API, one line of HTML for the page's scripts, otherwise a page."""
     if request.url.path.startswith("/api/"):
         problem = ProblemDetails(title=HTTPStatus(status).phrase, status=status, detail=detail)
         return JSONResponse(problem.model_dump(), status, headers, MEDIA_TYPE)
@@ -56,15 +56,15 @@ def refuse(request: Request, status: int, detail: str, headers: dict[str, str] |
 
 
 def install(app: FastAPI) -> None:
-    """Let every error that the app knows come out by :func:`refuse`."""
+    """Register handlers that turn the app's errors into responses of :func:`refuse`."""
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
         words = {404: _("there is nothing here"), 405: _("this cannot be done here")}
         plain = error.detail == HTTPStatus(error.status_code).phrase
         detail = words.get(error.status_code, error.detail) if plain else error.detail
-        if not hasattr(request.state, "user"):  # no endpoint was reached that asks who it is
-            await to_thread.run_sync(_recognize, request)
+        if not hasattr(request.state, "user"):  # no dependency has loaded the user that the page shows
+            await to_thread.run_sync(_load_user, request)
         return refuse(request, error.status_code, str(detail), dict(error.headers or {}))
 
     @app.exception_handler(RequestValidationError)
@@ -72,7 +72,7 @@ def install(app: FastAPI) -> None:
         first = error.errors()[0]
         if first["loc"][0] == "path":
             return refuse(request, 404, _("there is nothing here"))
-        detail = _("something here is missing, too long or not of the kind asked for")
+        detail = _("a value is missing, too long or invalid")
         if request.url.path.startswith("/api/"):
             where = ".".join(str(part) for part in first["loc"][1:])
             detail = f"{where}: {first['msg']}".removeprefix(": ")
@@ -86,19 +86,19 @@ def install(app: FastAPI) -> None:
     async def _nobody(request: Request, error: NotLoggedInError) -> Response:
         asked = urlsplit(request.headers.get("hx-current-url", str(request.url)))
         to = f"{asked.path}?{asked.query}" if asked.query else asked.path
-        door = "/login" if to == "/" else "/login?" + urlencode({"to": to})
+        login = "/login" if to == "/" else "/login?" + urlencode({"to": to})
         if "hx-request" in request.headers:
-            return Response(status_code=204, headers={"HX-Redirect": door})
+            return Response(status_code=204, headers={"HX-Redirect": login})
         if request.method != "GET" or request.url.path.startswith("/api/"):
             return refuse(request, 401, _("log in first"))
-        return RedirectResponse(door, 303)
+        return RedirectResponse(login, 303)
 
     @app.exception_handler(StaleDataError)
     async def _gone(request: Request, error: StaleDataError) -> Response:
         return refuse(request, 404, _("there is nothing here"))
 
 
-def _recognize(request: Request) -> None:
+def _load_user(request: Request) -> None:
     services: Services = request.app.state.services
     if services.settings.accounts:
         with services.sessions() as db:

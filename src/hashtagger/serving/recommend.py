@@ -1,4 +1,4 @@
-"""The page's front door: photos in, hashtags out."""
+"""The front page, which recommends hashtags for photos."""
 
 from typing import Annotated, NamedTuple
 
@@ -19,21 +19,21 @@ from hashtagger.serving.store import Recommended, User, storable
 from hashtagger.vocabulary import Label, Vocabulary, load_vocabulary
 
 router = APIRouter()
-_LIKELY = 0.25  # a hashtag that is right this often is taken until its chip is toggled; the others are offered
+_LIKELY = 0.25  # hashtags from this score on are chosen at first; the others are only offered
 _MOST_OFFERED = 5
 _MOST_SHOWN = 60
 
 
 class Shown(NamedTuple):
-    """A recommendation and what its card needs to show it.
+    """A recommendation with the values that its template needs.
 
     Attributes:
-        entry: What was recommended.
-        labels: The vocabulary it is from.
-        compared: Whether all labels are shown, with how much the photo is like each.
-        sure: The score from which a label is shown without reservation.
-        place: The best label, where labels are places and it is sure.
-        links: Addresses of maps of that place, by the map's name.
+        entry: The history entry.
+        labels: Its vocabulary.
+        compared: Whether the scores of all labels are shown (heroes).
+        sure: Score from which a label is shown without a note that the model is not sure.
+        place: The best label, if labels are places and its score is at least ``sure``; else None.
+        links: URLs of that place by name of the map service.
     """
 
     entry: Recommended
@@ -52,7 +52,7 @@ def front(
     entry: Annotated[list[Id], Query(max_length=_MOST_SHOWN, default_factory=list)],
     vocabulary: str = "",
 ) -> Response:
-    """Show where to put photos, and recommendations of before."""
+    """Show the form for photos, and the earlier recommendations that the URL names."""
     found = {
         one.id: one
         for one in db.scalars(select(Recommended).where(Recommended.user_id == user.id, Recommended.id.in_(entry)))
@@ -73,7 +73,7 @@ async def recommend(
     file: Annotated[UploadFile, File()],
     vocabulary: Annotated[str, Form()] = "hashtags_ko",
 ) -> Response:
-    """Recommend for one photo, remember it, and show its tags."""
+    """Recommend tags for one photo, save them in the history and show them."""
     if vocabulary not in [one.name for one in vocabularies()]:
         raise HTTPException(422, _("no such vocabulary"))
     entry = await services.heavily(_recommend, services, db, user, file, vocabulary)
@@ -88,7 +88,7 @@ def _shown(entry: Recommended) -> Shown:
 
 
 def _sure(vocabulary: str) -> float:
-    """The score from which a label is taken by itself, and shown without reservation."""
+    """Return the score from which a label is chosen at first, and shown without a note that the model is not sure."""
     return _LIKELY if vocabulary == "hashtags_ko" else read_config(find_weights(vocabulary)).threshold
 
 
@@ -103,7 +103,7 @@ def _recommend(services: Services, db: Session, user: User, file: UploadFile, vo
         vocabulary=vocabulary,
     )
     labels = load_vocabulary(vocabulary)
-    # The person decides, so guesses are offered too, with their scores.
+    # No threshold: the user decides, so unlikely tags are offered too, with their scores.
     question = Question(
         vocabulary,
         top_k=len(labels) if compares(labels) else _MOST_OFFERED,
@@ -112,10 +112,10 @@ def _recommend(services: Services, db: Session, user: User, file: UploadFile, vo
     )
     path = photos.path(kept.digest, kept.suffix)
     with services.changing(user.id):
-        if not path.exists():  # deleted since, with all else that showed it
+        if not path.exists():  # deleted meanwhile, with the last entry that used it
             file.file.seek(0)
             photos.keep(file.file, services.settings.photo_bytes)
-        # The row comes first: a file that is named nowhere would never be deleted.
+        # Commit the row before the slow work below: a crash must not leave a file that no row refers to.
         db.add(entry)
         db.commit()
     try:

@@ -1,4 +1,4 @@
-"""The checks that every request passes first (origin, size, session), and the headers of every answer."""
+"""Checks on every request (origin, size, session, CSRF token) and the security headers of every response."""
 
 import hmac
 import logging
@@ -29,7 +29,7 @@ _POLICY = (
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    # Not "no-referrer", with which browsers hide where a form comes from even from its own site.
+    # Not "no-referrer": with it, browsers send "Origin: null" with forms, even to their own site.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -38,17 +38,17 @@ _HEADERS = {
 
 
 class Gate:
-    """The outermost layer of the app.
+    """The outermost ASGI middleware.
 
-    It refuses requests from other sites, bodies that are too large, and large ones of people who are not logged in,
-    before they are read. It gives every browser a session token (``request.state.token``, which an endpoint may
-    replace), sets the language, adds the security headers, and answers where the app fails.
+    It refuses requests from other sites and bodies that are too large, and large bodies of users who are not logged
+    in before reading them. It gives every browser a session token (``request.state.token``, which an endpoint may
+    replace), sets the language, adds the security headers, and responds with an error page if the app fails.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._settings = settings
-        # Leaflet puts an empty picture, as data, where a tile comes too late.
+        # Leaflet replaces tiles that it no longer needs by an empty image in a data: URL.
         images = f" data: {settings.tiles_host}" if settings.tiles else ""
         self._headers = {"Content-Security-Policy": _POLICY.format(images=images), **_HEADERS}
 
@@ -80,12 +80,12 @@ class Gate:
                 if started:
                     raise
                 logging.getLogger("hashtagger.serving").exception("%s", scope["path"])
-                refusal = 500, _("something went wrong here; the server's own output says what")
+                refusal = 500, _("internal error; see the server's output")
             if refusal:
                 await refuse(Request(scope), *refusal)(scope, receive, send_on)
 
     def _add_headers(self, scope: Scope, answer: MutableHeaders, sent: str) -> None:
-        """Add to an answer the security headers, and the session's cookie unless the browser sent just that."""
+        """Add the security headers, and the session cookie if the browser does not have it yet."""
         for name, value in self._headers.items():
             answer.setdefault(name, value)
         if not scope["path"].startswith("/static/"):
@@ -99,10 +99,10 @@ class Gate:
         host, origin = headers.get("host", ""), headers.get("origin")
         try:
             name, sender = urlsplit(f"//{host}").hostname or "", urlsplit(origin or "").netloc
-        except ValueError:  # a bracket that is left open
+        except ValueError:  # such as an unclosed bracket
             return 400, _("this is not an address")
         if not self._settings.accounts and not is_loopback(name):
-            # Another site's name that points here would otherwise read the local user's photos.
+            # DNS rebinding: a site whose name resolves to this machine could otherwise read the local user's photos.
             return 400, _("this page is served to this machine only")
         if b"%00" in scope["query_string"]:
             return 400, _("this is not an address")
@@ -124,7 +124,7 @@ def _is_logged_in(scope: Scope) -> bool:
 
 
 def body_limit(path: str, settings: Settings) -> int:
-    """Most bytes that a request to a path may bring."""
+    """Return the maximum size in bytes of a request body for a path."""
     if path == "/api/recommend":
         return settings.photo_bytes * 8
     if path == "/recommend":
@@ -149,15 +149,15 @@ def _bounded(receive: Receive, limit: int) -> Receive:
 
 
 def new_token() -> str:
-    """Make a session token that nobody can guess."""
+    """Make an unguessable session token."""
     return secrets.token_urlsafe(32)
 
 
 async def check_csrf(request: Request) -> None:
-    """Let a change pass only from one of the session's own pages: by header, or by a form's hidden field.
+    """Dependency: require the session's CSRF token, in a header or a form field, for requests that change something.
 
     Raises:
-        HTTPException: 403 otherwise.
+        HTTPException: 403 if the token is missing or wrong.
     """
     if request.method in _SAFE:
         return

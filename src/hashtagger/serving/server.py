@@ -1,4 +1,4 @@
-"""The app, served by uvicorn until it is stopped."""
+"""Running the app with uvicorn."""
 
 import asyncio
 import errno
@@ -19,26 +19,26 @@ from hashtagger.serving.settings import Settings
 
 
 class _ServedError(HashtaggerError):
-    """Another server is on the data folder."""
+    """Another server uses the data folder."""
 
 
 def serve(settings: Settings, host: str, port: int, *, open_browser: bool, started: Callable[[str], object]) -> None:
-    """Serve the app until it is stopped by a signal, as the only one on its data folder.
+    """Serve the app until a signal stops it. Only one server may use a data folder.
 
     Args:
-        settings: How the app runs.
-        host: Address to listen at.
-        port: Port to listen at; 0 for a free one.
-        open_browser: Whether to show the page once it is there.
-        started: Called with the page's address once it is there.
+        settings: The server's settings.
+        host: Address to listen on.
+        port: Port to listen on; 0 for a free one.
+        open_browser: Whether to open the page in a browser once the server has started.
+        started: Called with the page's URL once the server has started.
 
     Raises:
-        HashtaggerError: The address is taken, the database cannot be used, another server is on the data folder, or
-            it cannot start for another reason, which is logged.
+        HashtaggerError: The address is taken, the database cannot be used, another server uses the data folder, or
+            the server cannot start for another reason, which is logged.
         OSError: The data folder cannot be used.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    known = settings.data_dir / "address"  # of the server on this folder
+    known = settings.data_dir / "address"  # the URL of the server that uses this folder
     try:
         with only_one(settings.data_dir, settings.data_dir / "lock", _ServedError):
             app = create_app(settings)
@@ -80,13 +80,13 @@ def _run(
     def tell() -> None:
         started(address)
         if open_browser:
-            # A text browser is waited for until it is closed.
+            # In a thread, because webbrowser.open waits for text browsers until they are closed.
             threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
 
-    # Slow uploads and downloads do not keep it from stopping.
+    # Slow uploads and downloads must not keep the server from stopping.
     config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=5)
     server = _Server(config, tell)
-    # uvicorn hands Ctrl-C on once all is closed, and exits where the start failed.
+    # uvicorn raises Ctrl-C again after its shutdown, and exits if it fails to start.
     with suppress(KeyboardInterrupt, SystemExit):
         asyncio.run(server.serve(sockets=[listener]))
     if not server.started:
@@ -94,7 +94,7 @@ def _run(
 
 
 class _Server(uvicorn.Server):
-    """Calls a function once it answers."""
+    """Calls a function once the server accepts requests."""
 
     def __init__(self, config: uvicorn.Config, answering: Callable[[], object]) -> None:
         super().__init__(config)

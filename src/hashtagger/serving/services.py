@@ -1,4 +1,4 @@
-"""What the endpoints work with, made once at the server's start."""
+"""Shared services and the dependencies that give them to endpoints."""
 
 import hashlib
 import hmac
@@ -22,51 +22,51 @@ from hashtagger.serving.store import LOCAL_USER, Import, LogIn, Media, Post, Rec
 from hashtagger.serving.throttle import Throttle
 
 Id = Annotated[int, Field(ge=1, lt=1 << 31)]
-"""A row's number, as every database takes it."""
+"""A row's id, within the range of every database's integer."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Owned = TypeVar("Owned", Import, Media, Post, Recommended, Sorting)
-_HEAVY = 12  # photos under way at once; the other threads stay free for pages
+_HEAVY = 12  # photos processed at once; the thread pool's other threads stay free for pages
 
 
 class NotLoggedInError(Exception):
-    """Nobody is logged in where somebody must be."""
+    """The endpoint requires a logged-in user."""
 
 
 @dataclass(frozen=True)
 class Services:
-    """The server's parts."""
+    """Objects that live as long as the server."""
 
     settings: Settings
     secret: bytes
     sessions: sessionmaker[Session]
     engine: Engine
-    wake: Event = field(default_factory=Event)  # set when there is work for the background
+    wake: Event = field(default_factory=Event)  # set when there is work for the background thread
     habits: Habits = field(default_factory=Habits)
     throttle: Throttle = field(default_factory=Throttle)
     heavy: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_HEAVY))
     locks: dict[int, Lock] = field(default_factory=dict)
 
     async def heavily(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do what takes long in a thread, only so much at once, so that pages are never kept waiting."""
+        """Run slow work in a thread, limited in number so that there are always threads left for pages."""
         return await to_thread.run_sync(partial(work, *args, **kwargs), limiter=self.heavy)
 
     def csrf_token(self, token: str) -> str:
-        """The token that a session's own pages send back with every change."""
+        """CSRF token that a session's own pages send with every change."""
         return hmac.new(self.secret, b"csrf:" + token.encode(), hashlib.sha256).hexdigest()
 
     def changing(self, user: int) -> Lock:
-        """The lock on a user's rows and the files that they name, where two changes at once would go wrong."""
+        """Return the lock that keeps a user's database rows consistent with their files on disk."""
         return self.locks.setdefault(user, Lock())
 
     def photos(self, user: int) -> Photos:
-        """The files of a user."""
+        """Return the file store of a user."""
         return Photos(self.settings.data_dir, user)
 
 
 def get_services(request: Request) -> Services:
-    """The server's parts, for an endpoint."""
+    """Dependency: the server's services."""
     services: Services = request.app.state.services
     return services
 
@@ -75,7 +75,7 @@ Parts = Annotated[Services, Depends(get_services)]
 
 
 def get_session(services: Parts) -> Iterator[Session]:
-    """One session a request; what it has not committed when the endpoint fails is rolled back."""
+    """Dependency: a database session for the request; uncommitted changes are rolled back if the endpoint fails."""
     with services.sessions() as session:
         yield session
 
@@ -84,16 +84,16 @@ Db = Annotated[Session, Depends(get_session)]
 
 
 def get_user(request: Request, services: Parts, db: Db) -> User:
-    """Who asks: who is logged in, or the local user where there are no accounts.
+    """Dependency: the logged-in user, or the local user on a server without accounts.
 
     Raises:
-        NotLoggedInError: Nobody is.
+        NotLoggedInError: Nobody is logged in.
     """
     if services.settings.accounts:
         user = logged_in(db, request.state.token)
     else:
         user = db.scalar(select(User).where(User.name == LOCAL_USER))
-    # The connection goes back: a request may wait long before it needs one again.
+    # Return the connection to the pool: the request may wait long before it needs one again.
     db.commit()
     if user is None:
         raise NotLoggedInError
@@ -105,7 +105,7 @@ Someone = Annotated[User, Depends(get_user)]
 
 
 def mine(table: type[Owned]) -> Callable[[User, Session, int], Owned]:
-    """Make the dependency that gives the row whose number is in the address: 404 unless it is the user's own."""
+    """Make a dependency that loads the row whose id is in the URL; 404 unless it belongs to the user."""
 
     def find(user: Someone, db: Db, number: Id) -> Owned:
         row = db.get(table, number)
@@ -117,11 +117,11 @@ def mine(table: type[Owned]) -> Callable[[User, Session, int], Owned]:
 
 
 def logged_in(db: Session, token: str) -> User | None:
-    """Who is logged in under a session token."""
+    """Return the user logged in under a session token."""
     login = db.get(LogIn, log_in_key(token))
     return db.get(User, login.user_id) if login is not None and login.until > now() else None
 
 
 def log_in_key(token: str) -> str:
-    """What the database keeps of a session token: a copy of it lets nobody in."""
+    """Hash a session token for storage, so that a leaked database lets nobody log in."""
     return hashlib.sha256(token.encode()).hexdigest()

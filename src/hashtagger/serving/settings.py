@@ -1,4 +1,4 @@
-"""What the server may be told, and the bounds on what it takes in."""
+"""The server's settings and limits."""
 
 import os
 import re
@@ -11,29 +11,29 @@ from hashtagger.errors import HashtaggerError
 from hashtagger.i18n import _
 
 ZONE = ZoneInfo("Asia/Seoul")
-"""The time zone of a post's day and month, and of all times that are shown."""
+"""Time zone of a post's day and month, and of all displayed times."""
 
 MOST_TAGS = 5
-"""Instagram takes no more hashtags in one post (30 until December 2025)."""
+"""Instagram's limit on hashtags in one post (it was 30 until December 2025)."""
 
 _TILES = re.compile(r"https?://[\w.:-]+(?=/)(?=.*\{z})(?=.*\{x})(?=.*\{y})[\w./{}?=&%~+-]+", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How one server runs.
+    """Settings of one server.
 
     Attributes:
-        data_dir: Folder of the photos, the database and the uploads on their way.
-        database_url: SQLAlchemy's address of the database; SQLite in ``data_dir`` by default.
-        accounts: Whether people sign up and log in; otherwise there is one local user.
-        tiles: Address of a server of OpenStreetMap tiles, with ``{z}``, ``{x}`` and ``{y}``, that a map may ask once
-            a person says so; ``""`` for none.
-        photo_bytes: Size of the largest photo to recommend for.
-        photo_pixels: Most pixels of such a photo.
-        upload_bytes: Size of the largest file that may be uploaded into a library.
-        upload_total: Bytes that one person's unfinished uploads may have together.
-        upload_files: Most files of one upload.
+        data_dir: Folder of the photos, the database and unfinished uploads.
+        database_url: SQLAlchemy URL of the database; by default SQLite in ``data_dir``.
+        accounts: Whether users sign up and log in; otherwise there is one local user.
+        tiles: URL template of an OpenStreetMap tile server, with ``{z}``, ``{x}`` and ``{y}``. The map contacts it
+            only after the user asks for streets; ``""`` for none.
+        photo_bytes: Maximum size of a photo to recommend for.
+        photo_pixels: Maximum number of pixels of such a photo.
+        upload_bytes: Maximum size of one file uploaded into a library.
+        upload_total: Maximum total size of one user's unfinished uploads.
+        upload_files: Maximum number of files in one upload.
     """
 
     data_dir: Path
@@ -48,15 +48,15 @@ class Settings:
 
     @property
     def tiles_host(self) -> str:
-        """Scheme and host of the tiles' address; ``""`` for none."""
+        """Scheme and host of the tile server; ``""`` for none."""
         return "/".join(self.tiles.split("/")[:3])
 
 
 def read_settings(*, accounts: bool = False) -> Settings:
-    """Settings from ``HASHTAGGER_DATA_DIR``, ``HASHTAGGER_DATABASE_URL`` and ``HASHTAGGER_TILES``, or the defaults.
+    """Read ``HASHTAGGER_DATA_DIR``, ``HASHTAGGER_DATABASE_URL`` and ``HASHTAGGER_TILES``; each has a default.
 
     Raises:
-        HashtaggerError: ``HASHTAGGER_TILES`` is not the address of a server of tiles.
+        HashtaggerError: ``HASHTAGGER_TILES`` is not the URL template of a tile server.
     """
     import platformdirs
 
@@ -71,7 +71,7 @@ def read_settings(*, accounts: bool = False) -> Settings:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether an address can only be reached from this machine."""
+    """Return whether a host is a loopback address, reachable from this machine only."""
     if host == "localhost":
         return True
     try:

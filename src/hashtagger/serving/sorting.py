@@ -1,6 +1,6 @@
-"""A library organized: the plan first; then, into a folder of this machine, the copies and the way back.
+"""Organizing a library: plan first, then copy into a folder on this machine, with undo.
 
-People who come from elsewhere have no folder here, and get a ZIP.
+On a server with accounts, users have no folder on this machine and download a ZIP instead.
 """
 
 import os
@@ -37,7 +37,7 @@ Own = Annotated[Sorting, Depends(mine(Sorting))]
 
 @router.get("")
 def show(request: Request, user: Someone, db: Db) -> Response:
-    """Show what was organized, and where to begin."""
+    """Show the form and the latest sortings."""
     sortings = db.scalars(select(Sorting).where(Sorting.user_id == user.id).order_by(Sorting.id.desc()).limit(20))
     return page(request, "sort.html", sortings=list(sortings))
 
@@ -51,10 +51,10 @@ def plan(
     destination: Annotated[str, Form(max_length=4000)] = "",
     min_count: Annotated[int, Form(ge=1, le=1_000_000)] = 2,
 ) -> Response:
-    """Begin to plan."""
+    """Start planning a sorting."""
     folder = "" if services.settings.accounts else str(_destination(services, destination))
     if not by or not set(by) <= {"date", "tag"}:
-        raise HTTPException(422, _("choose what folders there shall be: by month, by hashtag or both"))
+        raise HTTPException(422, _("choose folders by month, by hashtag or both"))
     if not folder:
         _forget_zips(services, db, user)
     db.add(
@@ -74,24 +74,24 @@ def plan(
 
 @router.get("/{number}")
 def progress(request: Request, sorting: Own) -> Response:
-    """Show how far one is."""
+    """Show the progress of a sorting."""
     return page(request, "sorting.html", sorting=sorting)
 
 
 @router.get("/{number}/hashtagger.zip")
 def download(services: Parts, db: Db, sorting: Own) -> Response:
-    """Give the files of a plan that goes into no folder, sorted, as a ZIP."""
+    """Download the sorted files of a plan without a destination folder as a ZIP."""
     tree = _tree_of(services, sorting)
     if sorting.destination or sorting.state != "planned" or not tree.is_dir():
         raise HTTPException(404)
-    # The connection goes back: sending may take hours.
+    # Return the connection to the pool: sending may take hours.
     db.close()
     return StreamingResponse(zipped(files_below(tree)), media_type="application/zip")
 
 
 @router.post("/{number}/dismiss")
 def dismiss(services: Parts, db: Db, sorting: Own) -> Response:
-    """Take one off the page, and what a ZIP would be made of; what it did to a folder stays."""
+    """Remove a sorting from the page, and the links for its ZIP; a sorted folder stays as it is."""
     if sorting.state not in UNDER_WAY:
         _forget(services, db, sorting)
         db.commit()
@@ -100,7 +100,7 @@ def dismiss(services: Parts, db: Db, sorting: Own) -> Response:
 
 @router.post("/{number}/{action}")
 def go_on(request: Request, services: Parts, db: Db, sorting: Own, action: str) -> Response:
-    """Carry a plan out, undo it, or try again."""
+    """Apply a plan, undo it or retry the step that failed."""
     if action not in _NEXT or not sorting.destination:
         raise HTTPException(404)
     before, after = _NEXT[action]
@@ -112,7 +112,7 @@ def go_on(request: Request, services: Parts, db: Db, sorting: Own, action: str) 
 
 
 def run_sorting(services: Services, number: int) -> None:
-    """Do what a sorting's state says, to its end; doing it again after a crash comes to the same."""
+    """Run the step that a sorting's state asks for; it can safely be run again after a crash."""
     with services.sessions() as db:
         sorting = db.get(Sorting, number)
         if sorting is None:
@@ -123,7 +123,7 @@ def run_sorting(services: Services, number: int) -> None:
                 undone = undo(root)
                 sorting.report = removed = {"removed": undone.removed}
                 sorting.problems = [asdict(one) for one in undone.problems]
-                # A folder has one way back: what else was sorted into it is undone too.
+                # A folder has one journal, so undoing it also undoes every other sorting into it.
                 same = (Sorting.user_id == sorting.user_id, Sorting.destination == sorting.destination)
                 db.execute(update(Sorting).where(*same, Sorting.state == "done").values(state="undone", report=removed))
                 sorting.state = "undone"
@@ -133,7 +133,7 @@ def run_sorting(services: Services, number: int) -> None:
                     LibrarySource(services, sorting.user_id),
                     root,
                     by=sorting.by,
-                    # What a ZIP is made of takes no room; a photo that is removed is gone from it too.
+                    # Symlinks for a ZIP take no space, and a photo removed from the library drops out of the ZIP.
                     mode="copy" if sorting.destination else "symlink",
                     min_count=sorting.min_count,
                     timezone=ZONE.key,
@@ -152,7 +152,7 @@ def run_sorting(services: Services, number: int) -> None:
 
 
 def _placements(report: Report) -> dict[str, object]:
-    """How many files each folder gets, and the first of them."""
+    """Return the number of files for each folder, and the paths of the first files."""
     folders: Counter[str] = Counter()
     first: list[str] = []
     for placement in report.placements():
@@ -165,10 +165,10 @@ def _placements(report: Report) -> dict[str, object]:
 
 
 class LibrarySource:
-    """A user's library as a source of posts, with its corrected tags.
+    """A user's library, with its corrected tags, as a source of posts.
 
     Args:
-        services: The server's parts.
+        services: The server's services.
         user: The user's id.
     """
 
@@ -178,7 +178,7 @@ class LibrarySource:
         self._user = user
 
     def posts(self) -> Iterator[SourcePost]:
-        """Yield every post once, oldest first."""
+        """Yield all posts, oldest first."""
         photos = self._services.photos(self._user)
         query = select(Post).where(Post.user_id == self._user).order_by(Post.taken_at, Post.id)
         with self._services.sessions() as db:
@@ -196,7 +196,7 @@ class LibrarySource:
 
 
 def _destination(services: Services, typed: str) -> Path:
-    """Read the folder to organize into: one of this machine that can be written, apart from our own."""
+    """Validate the destination folder: writable, on this machine, and neither inside nor around the data folder."""
     folder = local_path(typed)
     inside, there = services.settings.data_dir.resolve(), folder.resolve()
     if there == inside or inside in there.parents or there in inside.parents:
@@ -212,12 +212,12 @@ def _destination(services: Services, typed: str) -> Path:
 
 
 def _tree_of(services: Services, sorting: Sorting) -> Path:
-    """Where a ZIP's files lie, as links to the library's photos."""
+    """Folder of the symlinks to the library's photos that a ZIP is made from."""
     return services.photos(sorting.user_id).root / "zips" / str(sorting.id)
 
 
 def _forget_zips(services: Services, db: Session, user: User) -> None:
-    """Let a user's older plans of ZIPs go; the newest is the one that counts."""
+    """Delete a user's earlier ZIP plans; only the latest is kept."""
     old = select(Sorting).where(Sorting.user_id == user.id, Sorting.destination == "", Sorting.state.not_in(UNDER_WAY))
     for sorting in db.scalars(old).all():
         _forget(services, db, sorting)

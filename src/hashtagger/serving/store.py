@@ -1,4 +1,4 @@
-"""What the server remembers, as tables: people, posts, corrections, recommendations, and work under way."""
+"""The database: users, posts, corrections, recommendations, imports and sortings."""
 
 import secrets
 from datetime import datetime, timezone
@@ -30,17 +30,17 @@ from hashtagger.i18n import _
 from hashtagger.serving.settings import Settings
 
 LOCAL_USER = "/local"
-"""Name of the one user where there are no accounts; no account can have it, for its ``/``."""
+"""Name of the only user of a server without accounts; no account can have it, because names cannot contain ``/``."""
 
 
 class Moment(TypeDecorator[datetime]):
-    """An aware time, kept in UTC; SQLite would forget the zone."""
+    """An aware datetime, stored as naive UTC because SQLite does not store time zones."""
 
     impl = DateTime
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Drop the zone once in UTC."""
+        """Convert to UTC and drop the zone."""
         return value and value.astimezone(timezone.utc).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
@@ -49,21 +49,21 @@ class Moment(TypeDecorator[datetime]):
 
 
 def now() -> datetime:
-    """The time, in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(timezone.utc)
 
 
 def storable(text: str) -> str:
-    """Text that every database takes and every page can show: no NUL, no half of a surrogate pair."""
+    """Remove NULs and replace lone surrogates, which not every database can store nor any page show."""
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
-# SQLite would give a deleted row's id to the next one.
+# Without AUTOINCREMENT, SQLite may reuse the id of a deleted row.
 _IDS_ONCE = {"sqlite_autoincrement": True}
 
 
 class Table(DeclarativeBase):
-    """Base of the tables."""
+    """Base class of the tables."""
 
     __table_args__: Any = _IDS_ONCE
     metadata = MetaData(
@@ -82,7 +82,7 @@ def _owner() -> Mapped[int]:
 
 
 class User(Table):
-    """A person; without accounts the only one, who has no password."""
+    """A user; the only user of a server without accounts has no password."""
 
     __tablename__ = "user"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -92,7 +92,7 @@ class User(Table):
 
 
 class LogIn(Table):
-    """A browser that is logged in, found by its session token's hash."""
+    """A logged-in browser, found by the hash of its session token."""
 
     __tablename__ = "log_in"
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -101,7 +101,7 @@ class LogIn(Table):
 
 
 class Recommended(Table):
-    """A photo that was asked about, what was said, and which tags were taken."""
+    """A photo with its recommended tags, and the tags that the user chose."""
 
     __tablename__ = "recommended"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -116,7 +116,7 @@ class Recommended(Table):
 
 
 class Import(Table):
-    """Posts on their way into a library: first their files, where they are uploaded, then the posts."""
+    """An import of posts into a library; if uploaded, its files are received first."""
 
     __tablename__ = "import"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -169,7 +169,7 @@ class Media(Table):
 
 
 class PostTag(Table):
-    """A tag of a post: as typed, and as one of the tags that it means."""
+    """A tag of a post: as typed, and one of the canonical tags that it means."""
 
     __tablename__ = "post_tag"
     __table_args__ = (Index(None, "user_id", "tag"), _IDS_ONCE)
@@ -183,7 +183,7 @@ class PostTag(Table):
 
 
 class Correction(Table):
-    """Tags of a post that a person put right."""
+    """A user's correction of a post's tags."""
 
     __tablename__ = "correction"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -196,7 +196,7 @@ class Correction(Table):
 
 
 class Sorting(Table):
-    """A library organized into a folder: planned, carried out, perhaps undone."""
+    """A library organized into a folder or a ZIP: planned, applied, perhaps undone."""
 
     __tablename__ = "sorting"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -207,13 +207,13 @@ class Sorting(Table):
     min_count: Mapped[int]
     language: Mapped[str] = mapped_column(String(2))
     state: Mapped[str] = mapped_column(String(10))  # planning, planned, running, done, undoing, undone, failed
-    step: Mapped[str] = mapped_column(String(10), default="planning")  # what was begun last; it may have failed
+    step: Mapped[str] = mapped_column(String(10), default="planning")  # the last step started, to retry if it failed
     report: Mapped[dict[str, Any]] = mapped_column(default=dict)
     problems: Mapped[list[Any]] = mapped_column(default=list)
 
 
 class Leftover(Table):
-    """A folder below the data folder whose account or upload is deleted, until it is known to be gone too."""
+    """A folder in the data folder of a deleted account or upload, kept here until the folder is deleted too."""
 
     __tablename__ = "leftover"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -221,10 +221,10 @@ class Leftover(Table):
 
 
 def open_database(settings: Settings) -> sessionmaker[Session]:
-    """Connect, bring the tables up to date, and make sure of the local user and of the data folder.
+    """Migrate the database, connect to it, and make sure that the local user exists and the data folder is its own.
 
     Raises:
-        HashtaggerError: The database cannot be reached, is of a later version, or is not that of the data folder.
+        HashtaggerError: The database cannot be used, has a later schema, or belongs to another data folder.
     """
     from alembic.util import CommandError
     from sqlalchemy.exc import SQLAlchemyError
@@ -239,13 +239,13 @@ def open_database(settings: Settings) -> sessionmaker[Session]:
     except (SQLAlchemyError, CommandError, ImportError, OSError) as error:
         line = str(error).strip().splitlines()[0]
         raise HashtaggerError(f"HASHTAGGER_DATABASE_URL: {line}") from error
-    # The microsecond in which a database was begun tells it from every other.
+    # The time at which the local user was created, to the microsecond, identifies a database.
     _claim(settings.data_dir / "database-id", local.created_at.isoformat())
     return sessions
 
 
 def _claim(path: Path, database: str) -> None:
-    """Keep a data folder to its database: the ids of another would name other people's folders."""
+    """Tie a data folder to one database: with another one, ids would lead to the folders of other users."""
     known = path.read_text("ascii") if path.exists() else ""
     if not known:
         path.write_text(database, "ascii")
@@ -256,13 +256,13 @@ def _claim(path: Path, database: str) -> None:
 
 
 def migrate(url: str) -> None:
-    """Bring the tables up to date, all or none."""
+    """Migrate the tables to the latest schema in one transaction."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    # Not prepared as others are: with foreign keys on, SQLite deletes what refers to a table that is made anew.
+    # SQLite's foreign_keys stays off here: with it on, recreating a table would delete the rows that refer to it.
     engine = create_engine(url, poolclass=NullPool)
     with engine.begin() as connection:
         if engine.dialect.name == "sqlite":
@@ -284,9 +284,9 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def secret(settings: Settings) -> bytes:
-    """The server's own secret, made at its first start and readable by its user only."""
+    """Return the server's secret key, created on its first start with permissions for its user only."""
     path = settings.data_dir / "secret"
-    if not path.exists() or not path.stat().st_size:  # An earlier version, killed at its first start, left it empty.
+    if not path.exists() or not path.stat().st_size:  # an earlier version could leave it empty when killed
         new = path.with_name("secret.new")
         new.touch(0o600)
         new.write_bytes(secrets.token_bytes(32))

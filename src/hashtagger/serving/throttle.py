@@ -1,4 +1,4 @@
-"""Too many tries of late: a count by name and by address."""
+"""Rate limiting of attempts, such as log-ins by name and by address."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ _TRIES, _WINDOW = 8, 15 * 60.0
 
 
 class Throttle:
-    """Counts tries by key, and says when there were too many of late."""
+    """Counts attempts by key in a sliding window and refuses those above the limit."""
 
     def __init__(self, tries: int = _TRIES, window: float = _WINDOW) -> None:
         self._tries, self._window = tries, window
@@ -20,14 +20,14 @@ class Throttle:
         self._times: dict[str, deque[float]] = defaultdict(deque)
 
     def check(self, key: str, times: int = 1) -> None:
-        """Count a try.
+        """Count an attempt.
 
         Args:
-            key: Whose try it is.
-            times: How many times as many tries this key has as others.
+            key: What to count by.
+            times: Factor on the limit for this key.
 
         Raises:
-            HTTPException: 429, when the key had too many tries already.
+            HTTPException: 429, if the key has reached its limit.
         """
         moment = time.monotonic()
         with self._lock:
@@ -44,6 +44,6 @@ class Throttle:
             tries.append(moment)
 
     def forgive(self, key: str) -> None:
-        """Forget a key's tries, once one was right."""
+        """Reset a key's count after a successful attempt."""
         with self._lock:
             self._times.pop(key, None)

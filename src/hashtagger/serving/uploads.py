@@ -1,4 +1,4 @@
-"""Ways into the library: files from a browser, or a folder or archive of this machine."""
+"""Adding to the library: uploads from a browser, or a folder or archive on this machine."""
 
 import os
 import shutil
@@ -26,13 +26,13 @@ from hashtagger.serving.store import Import, Leftover, User, now, storable
 
 router = APIRouter(prefix="/library")
 _LONGEST = 1000
-_FADES = timedelta(days=1)
+_DONE_SHOWN = timedelta(days=1)
 Work = Annotated[Import, Depends(mine(Import))]
 
 
 @router.post("/imports")
 def add(services: Parts, user: Someone, db: Db, path: Annotated[str, Form(max_length=4000)]) -> Response:
-    """Take in a folder or an archive of this machine."""
+    """Import a folder or an archive on this machine."""
     if services.settings.accounts:
         raise HTTPException(404)
     source = local_path(path)
@@ -45,13 +45,13 @@ def add(services: Parts, user: Someone, db: Db, path: Annotated[str, Form(max_le
 
 @router.get("/imports")
 def progress(request: Request, user: Someone, db: Db) -> Response:
-    """Show how far imports are."""
+    """Show the progress of imports."""
     return page(request, "imports.html", imports=recent(db, user))
 
 
 @router.post("/imports/{number}/dismiss")
 def dismiss(request: Request, user: Someone, db: Db, work: Work) -> Response:
-    """Take an import that is over off the page, or give up an upload."""
+    """Remove a finished import from the page, or cancel an upload."""
     if work.state in ("done", "failed", "receiving"):
         if work.uploaded:
             db.add(Leftover(folder=f"uploads/{work.id}"))
@@ -64,7 +64,7 @@ def dismiss(request: Request, user: Someone, db: Db, work: Work) -> Response:
 
 @router.post("/uploads")
 def begin(services: Parts, user: Someone, db: Db, name: Annotated[str, Form(max_length=255)]) -> Response:
-    """Begin an upload of one archive or of many files."""
+    """Start an upload of one archive or of many files."""
     work = _add(db, user, name, None, "receiving")
     folder = services.settings.data_dir / "uploads" / str(work.id)
     shutil.rmtree(folder, ignore_errors=True)
@@ -84,14 +84,14 @@ async def receive(
     path: Annotated[str, Query(max_length=_LONGEST)],
     modified: Annotated[int, Query(ge=0, le=1 << 52, description="Milliseconds since 1970.")] = 0,
 ) -> None:
-    """Receive one file of an upload, streamed to the drive."""
+    """Receive one file of an upload, streamed to disk."""
     await to_thread.run_sync(_check, services, db, work)
-    # Names may have colons, but none is to look like a drive's.
+    # A name may contain a colon, but must not be taken for a Windows drive.
     inside = safe_name(path.replace(":", "-"))
     if inside is None:
         raise HTTPException(422, _("{path}: a path that leads out of its folder").format(path=path))
     target = Path(work.path, *inside.split("/"))
-    # Hidden, so that no import takes it for a photo.
+    # Hidden, so that no import picks up a partial file.
     partial = Path(work.path, f".{token_hex(8)}")
     size = 0
     try:
@@ -101,7 +101,7 @@ async def receive(
                 size += await file.write(chunk)
         if modified:
             os.utime(partial, (modified / 1000, modified / 1000))
-        partial.replace(_free(target))
+        partial.replace(_unused_path(target))
     except ClientDisconnect:
         return
     except (OSError, ValueError) as error:
@@ -119,7 +119,7 @@ def refused(
     path: Annotated[str, Form(max_length=_LONGEST)],
     cause: Annotated[str, Form(max_length=_LONGEST)],
 ) -> None:
-    """Remember a file that could not be uploaded, to be listed with those that could not be read."""
+    """Record a file that could not be uploaded; it is listed with the files that could not be read."""
     if work.state == "receiving" and len(work.problems) < PROBLEMS_KEPT:
         work.problems = [*work.problems, {"location": storable(path), "cause": storable(cause)}]
         db.commit()
@@ -127,7 +127,7 @@ def refused(
 
 @router.post("/uploads/{number}/done")
 def finish(request: Request, services: Parts, user: Someone, db: Db, work: Work) -> Response:
-    """Take in what was uploaded."""
+    """Finish an upload and queue its import."""
     if work.state == "receiving":
         work.state = "waiting"
         db.commit()
@@ -136,8 +136,8 @@ def finish(request: Request, services: Parts, user: Someone, db: Db, work: Work)
 
 
 def recent(db: Session, user: User) -> list[Import]:
-    """A user's imports, newest first; one that went well is shown for a day."""
-    shown = or_(Import.state != "done", Import.at > now() - _FADES)
+    """Return a user's imports, newest first; successful ones are shown for a day."""
+    shown = or_(Import.state != "done", Import.at > now() - _DONE_SHOWN)
     return list(db.scalars(select(Import).where(Import.user_id == user.id, shown).order_by(Import.id.desc()).limit(10)))
 
 
@@ -155,14 +155,14 @@ def _add(db: Session, user: User, name: str, path: Path | None, state: str) -> I
     return work
 
 
-def _free(path: Path) -> Path:
-    """A path, or the nearest free one beside it: each of two folders may have an IMG_0001.jpg."""
+def _unused_path(path: Path) -> Path:
+    """Return a path, numbered if it is taken: an upload may hold two files of the same name."""
     others = (path.with_stem(f"{path.stem} ({number})") for number in count(2))
     return next(other for other in others if not other.exists()) if path.exists() else path
 
 
 def _check(services: Services, db: Session, work: Import) -> None:
-    """Make sure that an upload may still receive."""
+    """Check that an upload may receive another file."""
     settings = services.settings
     if work.state != "receiving":
         raise HTTPException(404)

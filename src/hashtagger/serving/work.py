@@ -1,4 +1,4 @@
-"""One thread for what takes minutes, imports and sorting; what a server leaves undone the next goes on with."""
+"""The background thread for imports and sortings; work that a server leaves unfinished is resumed by the next."""
 
 import logging
 import shutil
@@ -17,10 +17,10 @@ _PATIENCE = 5.0  # seconds
 
 
 class Worker:
-    """Does what the tables say is to be done, oldest first.
+    """Runs the pending jobs in the database: imports before sortings, oldest first.
 
     Args:
-        services: The server's parts.
+        services: The server's services.
     """
 
     def __init__(self, services: Services) -> None:
@@ -29,17 +29,17 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
 
     def start(self) -> None:
-        """Begin, with what an earlier server left undone."""
+        """Clean up after an earlier server, then start the thread."""
         with self._services.sessions.begin() as db:
             for upload in db.scalars(select(Import).where(Import.state == "receiving")):
-                # The browser that sent it has lost its connection.
+                # The upload was cut off when that server stopped.
                 upload.state = "failed"
                 shutil.rmtree(upload.path, ignore_errors=True)
         self._sweep()
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the post under way; what takes longer is broken off, and the next server goes on with it."""
+        """Stop after the current post; a job that takes longer is abandoned, and the next server resumes it."""
         self._stop.set()
         self._services.wake.set()
         self._thread.join(_PATIENCE)
@@ -50,14 +50,18 @@ class Worker:
             try:
                 while not self._stop.is_set() and self._step():
                     pass
-            except Exception:  # the database is locked or away
+            except Exception:  # the database is locked or unreachable
                 _log.exception("work")
                 self._stop.wait(_PATIENCE)
             else:
                 self._services.wake.wait()
 
     def _step(self) -> bool:
-        """Do the oldest import, or else the oldest sorting, and tell whether there was any."""
+        """Run the oldest import or, if there is none, the oldest sorting.
+
+        Returns:
+            Whether there was a job.
+        """
         with self._services.sessions() as db:
             imports = select(Import).where(Import.state.in_(("running", "waiting"))).order_by(Import.id).limit(1)
             sortings = select(Sorting).where(Sorting.state.in_(UNDER_WAY)).order_by(Sorting.id).limit(1)
@@ -74,13 +78,13 @@ class Worker:
             _log.exception("work")
             with self._services.sessions.begin() as db:
                 table = type(job)
-                # Nothing is left to mark when the account was deleted meanwhile.
+                # An UPDATE statement, because the row is gone if the account was deleted meanwhile.
                 db.execute(update(table).where(table.id == job.id).values(state="failed"))
             self._sweep()
         return True
 
     def _sweep(self) -> None:
-        """Delete what is left of accounts and uploads that were deleted."""
+        """Delete the remaining files of deleted accounts and uploads."""
         with self._services.sessions.begin() as db:
             for leftover in db.scalars(select(Leftover)):
                 folder = self._services.settings.data_dir / leftover.folder

@@ -1,4 +1,4 @@
-"""A sorted library as one ZIP, made while it is sent."""
+"""Streaming a sorted library as one ZIP."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ _CHUNK = 1 << 20
 
 
 def files_below(root: Path) -> Iterator[tuple[Path, str]]:
-    """Each file of a sorted tree, and its path there; what is hidden is the organizer's own."""
+    """Yield each file of a sorted tree with its path in the tree, without the organizer's own hidden files."""
     for folder, below, names in os.walk(root):
         below[:] = sorted(name for name in below if not name.startswith("."))
         for name in sorted(names):
@@ -18,10 +18,10 @@ def files_below(root: Path) -> Iterator[tuple[Path, str]]:
 
 
 def zipped(files: Iterable[tuple[Path, str]]) -> Iterator[bytes]:
-    """Yield a ZIP of files piece by piece, uncompressed, since photos hardly get smaller.
+    """Yield a ZIP of files piece by piece, uncompressed, because photos hardly compress.
 
     Args:
-        files: Where each lies, and its path in the ZIP; one that is gone by now is left out.
+        files: Each file's path on disk and in the ZIP; files that no longer exist are skipped.
     """
     out = _Pieces()
     with ZipFile(out, "w") as archive:
@@ -38,7 +38,7 @@ def zipped(files: Iterable[tuple[Path, str]]) -> Iterator[bytes]:
 
 
 class _Pieces:
-    """A file that can only be written, and is emptied now and then."""
+    """A write-only buffer for :class:`ZipFile`, drained with :meth:`take`."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -48,10 +48,10 @@ class _Pieces:
         return len(data)
 
     def flush(self) -> None:
-        """Do nothing: what is written waits to be taken."""
+        """Do nothing; :class:`ZipFile` calls this."""
 
     def close(self) -> None:
-        """Do nothing: there is nothing open."""
+        """Do nothing; there is nothing to close."""
 
     def take(self) -> bytes:
         taken = b"".join(self._pieces)

@@ -1,4 +1,4 @@
-// Shared by all pages: requests with the session's token, and short messages.
+// Shared by all pages: requests with the CSRF token, and toast messages.
 "use strict";
 
 const csrf = document.querySelector("meta[name=csrf]").content;
@@ -30,7 +30,7 @@ function why(error) {
   return error instanceof TypeError ? toastBox.dataset.offline : error.message;
 }
 
-// The address brings back what is shown: after a reload, from another page, in the other language.
+// Put the view's URL into the address bar and the language switch, so that reload, Back and the switch restore it.
 function here(address) {
   history.replaceState(history.state, "", address);
   const language = document.querySelector("form.language");
@@ -44,7 +44,7 @@ async function copyText(text) {
     await navigator.clipboard.writeText(text);
     return;
   }
-  // Over plain HTTP from another machine browsers offer no clipboard but this.
+  // Over plain HTTP from another machine there is no navigator.clipboard.
   const area = document.createElement("textarea");
   area.value = text;
   document.body.append(area);
@@ -53,10 +53,10 @@ async function copyText(text) {
   area.remove();
 }
 
-// What the page before has done.
+// A message about the previous page's action.
 if (toastBox.textContent) toast(toastBox.textContent);
 
-// A form that is refused stays as it was filled in, and says why.
+// Submit forms by script: a form that is refused keeps its values and shows the error.
 document.addEventListener("submit", async event => {
   const form = event.target;
   if (form.method !== "post") return;
@@ -64,7 +64,7 @@ document.addEventListener("submit", async event => {
   if (form.getAttribute("aria-busy") === "true") return;
   form.setAttribute("aria-busy", "true");
   form.querySelector(".refused")?.remove();
-  // Until the page is left a second click sends nothing; who comes back may send again.
+  // A second click sends nothing; after coming back to the page the form can be sent again.
   addEventListener("pagehide", () => form.removeAttribute("aria-busy"), { once: true });
   try {
     location.assign((await send(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) })).url);

@@ -6,14 +6,14 @@ const correcting = document.querySelector(".correcting");
 
 const warn = event => event.preventDefault();
 
-// One upload at a time: once it is done, the page is loaded anew.
+// Only one upload runs at a time; the page is reloaded when it is done.
 function busy(sending) {
   for (const input of upload.querySelectorAll("input")) input.disabled = sending;
   if (sending) addEventListener("beforeunload", warn);
   else removeEventListener("beforeunload", warn);
 }
 
-// Each file with its path below what was chosen or dropped; archives come apart from photos beside them.
+// Upload files, each with its path relative to the selection; archives become one import, other files another.
 async function sendAll(found) {
   if (!found.length) {
     toast(upload.dataset.nothing, true);
@@ -26,7 +26,7 @@ async function sendAll(found) {
   location.assign("/library");
 }
 
-// Whether they came to be an import.
+// Upload files as one import; resolves to whether it succeeded.
 async function sendSome(found) {
   const files = found.map(one => one.file), name = found[0].path.split("/")[0];
   const status = document.getElementById("uploading");
@@ -48,7 +48,7 @@ async function sendSome(found) {
         });
         received++;
       } catch (error) {
-        // One bad file does not stop the others; it is listed with those that cannot be read.
+        // One bad file does not stop the others; it is listed with the files that cannot be read.
         if (!(error instanceof Refused) || !received && done === files.length - 1) throw error;
         const form = new FormData();
         form.append("path", path.slice(0, 1000));
@@ -71,10 +71,10 @@ async function sendSome(found) {
   }
 }
 
-// What is wrong with one file alone.
+// An error that concerns only one file.
 class Refused extends Error {}
 
-// fetch() tells nothing of what is sent so far.
+// XMLHttpRequest, because fetch() reports no upload progress.
 function put(url, file, progress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
@@ -94,7 +94,7 @@ function put(url, file, progress) {
   });
 }
 
-// All files of a folder that was dropped.
+// All files in a dropped folder and below.
 async function filesOf(entry) {
   if (entry.isFile) {
     return [{ file: await new Promise((resolve, reject) => entry.file(resolve, reject)), path: entry.fullPath.slice(1) }];
@@ -122,7 +122,7 @@ if (upload) {
     event.preventDefault();
     adding.classList.remove("over");
     if (upload.querySelector("input:disabled")) return;
-    // All are asked for at once: nothing is left of the event later.
+    // Read all items synchronously: the event's data is gone after the first await.
     const dropped = [...event.dataTransfer.items].filter(item => item.kind === "file").map(item => {
       const entry = item.webkitGetAsEntry(), file = item.getAsFile();
       return entry?.isDirectory ? filesOf(entry) : [{ file, path: file.name }];
@@ -135,7 +135,7 @@ if (upload) {
   });
 }
 
-// At the side there is room for all months and tags; on a phone they wait to be asked for.
+// A wide window has a sidebar with room for all months and tags; on a phone they stay collapsed.
 if (matchMedia("(min-width: 55rem)").matches) {
   for (const facet of document.querySelectorAll(".facet")) facet.open = true;
 }
@@ -148,18 +148,18 @@ if (correcting) {
     correcting.querySelector("output").textContent = selected.length;
     history.replaceState({ selected }, "");
   };
-  // Who comes back finds selected what was.
+  // Restore the selection when coming back to the page.
   for (const box of form.querySelectorAll("input[name=posts]")) box.checked = !!history.state?.selected?.includes(box.value);
   count();
   form.addEventListener("change", count);
-  // What was corrected is no longer selected.
+  // Clear the selection once it is corrected.
   form.addEventListener("submit", () => history.replaceState(null, ""));
   form.addEventListener("keydown", event => {
     if (event.key === "Enter" && event.target.type === "checkbox") event.preventDefault();
   });
 }
 
-// And as many posts as were shown.
+// After "Show more", put the number of shown posts into the URL and the correction form.
 document.addEventListener("htmx:afterRequest", event => {
   const { address } = event.detail.requestConfig.elt.dataset;
   if (!address || !event.detail.successful) return;
@@ -173,7 +173,7 @@ document.addEventListener("keydown", event => {
   if (link) document.getElementById(link)?.click();
 });
 
-// Once the last import is over, its posts are shown; who is in the middle of something is not disturbed.
+// When the last import has finished, reload to show its posts; if the user is busy on the page, show a link instead.
 document.addEventListener("htmx:beforeSwap", event => {
   const { target, serverResponse } = event.detail;
   if (!target.matches(".import[hx-trigger]")) return;

@@ -1,5 +1,5 @@
-// Where a landmark is, drawn by Leaflet on coastlines and borders that are packed in; it asks nobody else.
-// Streets come from a server of tiles, where this server names one, once a person presses the button that says so.
+// A landmark on a Leaflet map of bundled coastlines and borders, drawn without requests to other servers.
+// Streets come from a tile server, if one is configured, and only after the user presses the button for it.
 "use strict";
 
 const OUTLINES_ZOOM = [1, 6];
@@ -12,7 +12,7 @@ async function drawMap(box) {
     if (box.isConnected) show(box, world);
   } catch {
     prepared = null;
-    box.remove();  // Address, coordinates and links stay.
+    box.remove();  // the address, coordinates and links remain
   }
 }
 
@@ -30,12 +30,12 @@ function load(tag, attributes) {
     const element = Object.assign(document.createElement(tag), attributes);
     element.addEventListener("load", resolve);
     element.addEventListener("error", reject);
-    // Before the page's own style, which adapts Leaflet's.
+    // Before the page's own stylesheet, which overrides Leaflet's.
     document.head.prepend(element);
   });
 }
 
-// TopoJSON: lines in steps of a grid, each told once, out of which shapes are put together.
+// Decode TopoJSON: arcs are delta-encoded on a grid and shared; shapes refer to arcs by number, ~number if reversed.
 function outlines({ arcs, objects, transform: { scale, translate } }) {
   const lines = arcs.map(arc => {
     let x = 0, y = 0;
@@ -59,7 +59,7 @@ function show(box, { land, borders }) {
   const [minZoom, maxZoom] = OUTLINES_ZOOM;
   const map = L.map(box, {
     center: place, zoom: 4, minZoom, maxZoom, attributionControl: false, zoomControl: false,
-    // A finger or a wheel over the map goes on moving the page.
+    // Touch and wheel gestures over the map still scroll the page.
     dragging: !L.Browser.mobile, scrollWheelZoom: false,
   });
   L.control.zoom({ zoomInTitle: zoomIn, zoomOutTitle: zoomOut }).addTo(map);

@@ -1,4 +1,4 @@
-// Photos in, chips out; also the chips of the history.
+// Photo uploads and the chips of their tags, also on the history page.
 "use strict";
 
 const cards = document.getElementById("cards");
@@ -14,7 +14,7 @@ function take(files) {
     const preview = picture("preview", URL.createObjectURL(file), file.name);
     card.querySelector(".photo").append(preview);
     card.querySelector(".name").textContent = file.name;
-    // A format that this browser does not show is shown once the server has read it.
+    // If the browser cannot show this format, the server's JPEG replaces the preview later.
     preview.addEventListener("error", () => { preview.hidden = true; }, { once: true });
     cards.prepend(card);
     const looking = card.querySelector(".waiting"), again = card.querySelector(".again");
@@ -110,7 +110,7 @@ function save(result) {
   }).catch(error => toast(why(error), true));
 }
 
-// Who leaves at once loses nothing: neither what was chosen last, nor, without a warning, photos that wait for an answer.
+// On leaving the page, save pending choices, and warn if photos are still waiting for an answer.
 addEventListener("pagehide", () => [...document.querySelectorAll(".result")].filter(result => result.saving).forEach(save));
 addEventListener("beforeunload", event => { if (underWay || waiting.length) event.preventDefault(); });
 
@@ -123,7 +123,7 @@ function heat(chip, shown) {
 document.addEventListener("click", async event => {
   const chip = event.target.closest("button.chip[aria-pressed]");
   if (chip) toggle(chip);
-  // A finger does not hover: a tap beside a chip, or on one that is not toggled, shows; the next one elsewhere hides.
+  // Touch has no hover: a tap on ◎, or on a chip that does not toggle, shows the heat map; a tap elsewhere hides it.
   const hot = event.target.closest("[data-heat]:not([aria-pressed])");
   document.querySelectorAll(".heat").forEach(layer => {
     if (layer.closest(".card") !== (hot || chip)?.closest(".card")) layer.remove();

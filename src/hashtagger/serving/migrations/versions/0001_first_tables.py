@@ -8,7 +8,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Change the tables."""
+    """Create the tables."""
     op.create_table(
         "user",
         sa.Column("id", sa.Integer(), nullable=False),

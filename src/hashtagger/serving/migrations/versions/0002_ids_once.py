@@ -1,4 +1,4 @@
-"""Ids that SQLite gives once only, folders that are left to be deleted, and the step of a sorting that failed."""
+"""Ids that SQLite never reuses, the table of folders yet to be deleted, and the column for a sorting's last step."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ _NUMBERED = ("user", "import", "post", "recommended", "sorting", "correction", "
 
 
 def upgrade() -> None:
-    """Change the tables."""
+    """Add the table and the column, and make ids AUTOINCREMENT in SQLite."""
     op.create_table(
         "leftover",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -19,11 +19,11 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.add_column("sorting", sa.Column("step", sa.String(length=10), nullable=False, server_default="planning"))
-    _make_anew()
+    _recreate_tables()
 
 
-def _make_anew() -> None:
-    """SQLite takes this option with a new table only; its rows, ids and the highest of them are taken over."""
+def _recreate_tables() -> None:
+    """Recreate SQLite's tables, because AUTOINCREMENT needs a new table; rows, ids and the highest id are kept."""
     if op.get_bind().dialect.name == "sqlite":
         for name in _NUMBERED:
             with op.batch_alter_table(name, recreate="always", table_kwargs={"sqlite_autoincrement": True}):
