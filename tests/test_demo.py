@@ -10,7 +10,7 @@ def test_the_demo_tags_photos_and_sorts_posts(tmp_path):
     for words in ("flower.jpg", "china.jpg", "#여행", "해시태그/", "꽃/", "2023/", "index.html"):
         assert words in run.stdout
     months = {path.parent.name for path in (tmp_path / "demo-output" / "sorted" / "날짜" / "2023").rglob("*.jpg")}
-    # The post of half past midnight on 1 May in Seoul is of May, though it was still April in Greenwich.
+    # A post at 00:30 on 1 May in Seoul belongs to May, although it was still April in UTC.
     assert months == {"04", "05", "07"}
     flowers = {path.name[:1] for path in (tmp_path / "demo-output" / "sorted" / "해시태그" / "꽃").glob("*.jpg")}
     assert {"0", "1"} <= flowers

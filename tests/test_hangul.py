@@ -21,12 +21,12 @@ def test_keys_and_back(korean: str, keys: str) -> None:
     assert from_keys(keys) == korean
 
 
-def test_shift_that_changes_nothing_is_ignored() -> None:
+def test_shift_without_effect_is_ignored() -> None:
     assert from_keys("rKddKwL") == "강아지"
 
 
 @pytest.mark.parametrize("english", ["hello", "dog1", "travel", ""])
-def test_english_is_no_korean(english: str) -> None:
+def test_english_words_are_not_keystrokes_of_korean(english: str) -> None:
     assert from_keys(english) is None
 
 

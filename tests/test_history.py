@@ -39,7 +39,7 @@ def test_the_users_spelling_wins_once_it_is_a_habit() -> None:
         ("wedding", "신혼여행"),
     ],
 )
-def test_a_word_about_a_label_is_no_name_of_it(key: str, tag: str) -> None:
+def test_a_word_about_a_label_is_not_a_spelling_of_it(key: str, tag: str) -> None:
     history = History([[tag, "일상"]] * 5)
     assert [history.spelling(label) for label in VOCABULARY] == [label.tag for label in VOCABULARY]
     assert tag in history.companions(VOCABULARY[key], 10)
@@ -91,7 +91,7 @@ def test_a_prior_shifts_probabilities_by_its_strength() -> None:
 
 
 @pytest.mark.parametrize("strength", [-3, float("nan"), float("inf")])
-def test_a_strength_that_is_none_is_refused(strength: float) -> None:
+def test_an_invalid_strength_is_refused(strength: float) -> None:
     with pytest.raises(ValueError, match="strength"):
         History([], strength=strength)
 
@@ -111,7 +111,7 @@ def test_from_posts_orders_by_time() -> None:
     assert len(History.from_posts(posts)) == 2
 
 
-def test_history_of_one_tag_takes_it_whole():
+def test_a_single_tag_is_not_split_into_letters():
     assert History.of("산책").companions(DOG, 30) == History.of(["산책"]).companions(DOG, 30)
 
 
@@ -132,6 +132,6 @@ def test_a_string_is_a_post_of_one_tag() -> None:
     assert History(["#댕댕이"] * 3).spelling(DOG) == History([["#댕댕이"]] * 3).spelling(DOG) == "댕댕이"
 
 
-def test_one_string_is_no_list_of_posts() -> None:
+def test_one_string_is_not_a_list_of_posts() -> None:
     with pytest.raises(TypeError, match=r"give the tags of each post, \[\['댕댕이'\]\], not a string"):
         History("댕댕이")

@@ -75,10 +75,10 @@ def test_exif_orientation_is_applied(flower, orientation):
     assert np.array_equal(pixels(load_image(loaded)), pixels(flower))
 
 
-def test_odd_exif_costs_no_photo(flower):
+def test_malformed_exif_does_not_lose_the_photo(flower):
     exif = Image.Exif()
     exif[0x010F], exif[0x0112] = "maker", 8
-    # Of the first entry, the maker's name, the type; and the mark of TIFF, without which there is no orientation.
+    # Make's tag ID becomes Compression's, which has another type; without the TIFF magic there is no orientation.
     for place, byte, expected in ((17, 3, flower), (9, 0, flower.transpose(Image.Transpose.ROTATE_270))):
         odd = bytearray(exif.tobytes())
         odd[place] = byte
@@ -101,7 +101,7 @@ def test_modes_become_rgb(flower, mode):
     assert loaded.size == flower.size
 
 
-def test_transparency_is_laid_on_white(flower):
+def test_transparency_is_composited_on_white(flower):
     clear = flower.convert("RGBA")
     clear.putalpha(0)
     assert pixels(load_image(clear)).min() == 255
@@ -146,7 +146,7 @@ def test_heic_in_threads_at_once(flower, tmp_path):
         "from hashtagger.images import load_image\n"
         "with ThreadPoolExecutor(4) as pool: list(pool.map(load_image, [sys.argv[1]] * 8))\n"
     )
-    # Only a process that has read none yet can stumble.
+    # The race exists only in a process that has not read a HEIC file yet.
     subprocess.run([sys.executable, "-c", code, tmp_path / "phone.heic"], check=True)
 
 
@@ -217,9 +217,9 @@ def test_unreadable_file(tmp_path):
         load_image(path)
 
 
-def test_what_the_system_refuses_is_not_called_damaged():
+def test_an_operating_system_error_is_not_called_damage():
     name = "a" * 300 + ".jpg"
-    # Windows says that there is no such file.
+    # Windows reports a missing file instead.
     with pytest.raises(ImageError, match=rf"^{name}: (the name is too long|no such file or folder)$"):
         load_image(name)
 
@@ -298,7 +298,7 @@ def test_wrong_arrays_and_objects(bad, cause):
         load_image(bad)
 
 
-def test_floats_that_resizing_took_past_their_ends_are_cut_off(flower):
+def test_floats_that_overshoot_after_resizing_are_clipped(flower):
     edges = torch.zeros(3, 16, 16)
     edges[:, :, 8:] = 1
     resized = torch.nn.functional.interpolate(edges[None], size=(20, 20), mode="bicubic", antialias=True)[0]
@@ -315,7 +315,7 @@ def test_grey_and_rgba_arrays(flower):
     assert load_image(np.asarray(flower.convert("RGBA"))).size == flower.size
 
 
-def test_find_photos_passes_over_hidden_and_other_files(tmp_path):
+def test_find_photos_skips_hidden_and_other_files(tmp_path):
     for name in ["b.JPG", "a/c.webp", "a/note.txt", ".hidden.jpg", "._b.JPG", ".git/x.png", "d.heic"]:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)

@@ -40,12 +40,12 @@ def with_gps(path, sample, latitude, longitude, references=("N", "E")):
     return path
 
 
-def test_distances_are_those_of_the_globe():
+def test_distances_are_great_circle_distances():
     assert distance_km(SEOUL, SEOUL) == 0
-    # Great-circle distances as published.
+    # Published great-circle distances.
     assert distance_km(SEOUL, BUSAN) == pytest.approx(325, abs=2)
     assert distance_km(Position(48.8566, 2.3522), Position(40.7128, -74.0060)) == pytest.approx(5837, abs=10)
-    # Over the date line, and to the other side of the earth.
+    # Across the date line, and between antipodes.
     assert distance_km(Position(0, 179.5), Position(0, -179.5)) == pytest.approx(111.2, abs=0.1)
     assert distance_km(Position(0, 0), Position(0, 180)) == pytest.approx(20015, abs=1)
 
@@ -63,13 +63,13 @@ def test_a_landmark_of_many_places_is_near_each_of_them_and_nowhere_between():
     assert is_near(wall, jiayuguan)
     assert distance_to(wall, jiayuguan) == 0
     assert is_near(wall, Position(40.3540, 116.0070))
-    # Seoul is nearer to the place on the map than the wall's ends are.
+    # Seoul is nearer to the wall's main position than the ends of the wall are.
     assert not is_near(wall, SEOUL)
     assert not is_near(wall, beijing)
     assert distance_to(NOWHERE, SEOUL) is None
 
 
-def test_nearest_passes_over_what_has_no_place():
+def test_nearest_skips_labels_without_a_position():
     label, km = nearest(load_vocabulary("landmarks_seoul"), SEOUL)
     assert label.key == "seoulteukbyeolsicheong"
     assert km < 0.2
@@ -104,7 +104,7 @@ def test_gps_of_a_heic_that_is_the_first_photo(tmp_path, sample_photos):
     assert said == "37.5665, 126.9780\n"
 
 
-def test_gps_that_is_none(tmp_path, sample_photos):
+def test_invalid_gps_is_ignored(tmp_path, sample_photos):
     assert taken_at(sample_photos["palace"]) is None
     assert taken_at(with_gps(tmp_path / "zero.jpg", sample_photos["palace"], 0, 0)) is None
     assert taken_at(with_gps(tmp_path / "far.jpg", sample_photos["palace"], 95, 10)) is None

@@ -27,7 +27,7 @@ def test_a_tag_beside_one_label_is_proposed() -> None:
 def test_a_pet_account_gets_proposals_too(dogs: int) -> None:
     posts = [["강아지", "뭉치군", "일상"]] * dogs + [["카페", "일상"]] * (10 - dogs)
     proposed = {tag for proposal in propose(posts, Normalizer()) for tag, _ in proposal.tags}
-    # Where every post is of a dog, nothing tells its name from what is always there.
+    # If every post shows the dog, its name cannot be distinguished from tags that are always present.
     assert proposed == ({"뭉치군"} if dogs < 10 else {"뭉치군", "일상"})
 
 
@@ -102,7 +102,7 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("before", ['variants = { dog = ["콩이"] }', 'variants.dog = ["콩이"]'])
-def test_what_cannot_be_added_to_stays_and_is_said(tmp_path: Path, before: str) -> None:
+def test_a_file_that_cannot_be_added_to_is_unchanged_and_reported(tmp_path: Path, before: str) -> None:
     user = tmp_path / "mine.toml"
     user.write_text(before, encoding="utf-8")
     with pytest.raises(VocabularyError, match=r'mine\.toml: cannot add .*"dog" = \["콩이네"\]'):
@@ -135,17 +135,17 @@ def test_a_wrong_user_file_is_named(tmp_path: Path, content: str) -> None:
     ("content", "cause"),
     [
         ('[variants]\ndog = ["콩이"]\nexclude = ["카페투어"]', r"move exclude above \[variants\]$"),
-        ("variants = 1", "variants is no table of lists of tags$"),
+        ("variants = 1", "variants is not a table of lists of tags$"),
     ],
 )
-def test_what_to_change_in_a_user_file_is_told(tmp_path: Path, content: str, cause: str) -> None:
+def test_errors_in_a_user_file_say_what_to_change(tmp_path: Path, content: str, cause: str) -> None:
     user = tmp_path / "wrong.toml"
     user.write_text(content, encoding="utf-8")
     with pytest.raises(VocabularyError, match=cause):
         Normalizer(user=user)
 
 
-def test_a_label_whose_words_are_no_list_is_named(tmp_path: Path) -> None:
+def test_a_label_whose_words_are_not_a_list_is_named(tmp_path: Path) -> None:
     vocabulary = tmp_path / "fruit.toml"
     vocabulary.write_text(
         '[[labels]]\nkey = "apple"\ntag = "사과"\nname = "Apple"\nwords = "풋사과"\n', encoding="utf-8"
@@ -199,7 +199,7 @@ def test_a_key_is_written_so_that_it_can_be_read(tmp_path: Path) -> None:
     assert Normalizer(vocabulary, user).normalize("풋사과").canonical == ("red.apple",)
 
 
-def test_a_folder_that_is_missing_is_told_before_any_question(posts: Path, tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported_before_any_question(posts: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(command, [str(posts), "--user", str(tmp_path / "no" / "mine.toml")])
     assert isinstance(result.exception, VocabularyError)
     assert str(tmp_path / "no") in str(result.exception)
@@ -217,7 +217,7 @@ def test_what_was_confirmed_before_stopping_stays(tmp_path: Path) -> None:
     assert mine.normalize("나비네").canonical != ("cat",)
 
 
-def test_several_files_are_asked_of_together_until_q(tmp_path: Path) -> None:
+def test_proposals_from_several_files_are_asked_together_until_q(tmp_path: Path) -> None:
     more = [[tag.replace("콩이네", "나비네").replace("강아지", "고양이") for tag in tags] for tags in POSTS]
     user, paths = tmp_path / "mine.toml", [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
     for path, posts in zip(paths, (POSTS, more), strict=True):

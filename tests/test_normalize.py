@@ -1,4 +1,4 @@
-"""The normalizer on tags as people write them; the wider measure is benchmarks/normalize.py."""
+"""The normalizer on tags as people write them; benchmarks/normalize.py measures it on many more."""
 
 import time
 from pathlib import Path
@@ -77,7 +77,7 @@ LOOKALIKES = """
 
 
 @pytest.mark.parametrize("tag", LOOKALIKES.split())
-def test_what_only_looks_like_a_label_stays_unmapped(tag: str) -> None:
+def test_lookalikes_stay_unmapped(tag: str) -> None:
     found = normalize(tag)
     assert found.canonical == ()
     assert found.tag == tag
@@ -93,7 +93,7 @@ def test_a_trap_does_not_hide_the_word_it_resembles() -> None:
 
 
 def test_a_common_word_leaves_the_labels_beside_it_alone() -> None:
-    """Of each word above, what people write with the label's word in it."""
+    """For many lookalikes above, a real tag in which the label word does count."""
     for tag, key in (
         ("육아종합센터", "parenting"),
         ("생신고기파티", "birthday"),
@@ -130,13 +130,13 @@ def test_a_common_word_does_not_take_a_labels_last_syllable() -> None:
     assert normalize("카페인플루언서").canonical == ("cafe",)
 
 
-def test_what_no_word_covers_is_one_word() -> None:
+def test_a_run_of_unknown_characters_is_one_word() -> None:
     assert normalize("미선생일").canonical == ("birthday",)
     assert normalize("코코야생일축하해").canonical == ("birthday",)
     assert normalize("아기장난감").canonical == ("parenting",)
 
 
-def test_a_word_that_speaks_last_is_none_before() -> None:
+def test_an_end_word_counts_only_at_the_end() -> None:
     assert normalize("길냥이랑나랑").canonical == ("cat",)
     assert normalize("패션템추천").canonical == ("fashion",)
 
@@ -147,7 +147,7 @@ def test_a_book_among_known_words_is_reading() -> None:
     assert normalize("산책").canonical == ()
 
 
-def test_one_syllable_by_the_wrong_keyboard_is_a_tag_itself() -> None:
+def test_one_syllable_on_the_wrong_keyboard_must_be_a_canonical_tag() -> None:
     assert normalize("qha").canonical == ("spring",)
     assert normalize("cor").canonical == ()
 
@@ -161,17 +161,17 @@ def test_a_place_that_ends_in_exercise_hides_no_other_word() -> None:
 @pytest.mark.parametrize(
     ("tag", "key"), [("여행프로그램", "travel"), ("치킨100그램", "chicken"), ("장미모노그램", "flower")]
 )
-def test_what_ends_like_the_family_is_not_always_of_it(tag: str, key: str) -> None:
+def test_words_that_end_like_the_family_may_not_belong_to_it(tag: str, key: str) -> None:
     found = normalize(tag)
     assert (found.canonical, found.rule) == ((key,), "compound")
 
 
-def test_a_name_is_no_romanized_tag_in_a_compound() -> None:
+def test_a_name_is_not_a_romanized_tag_in_a_compound() -> None:
     assert normalize("naildesign_yuka").canonical == ("nail_art",)
     assert normalize("yuka").rule == "romanized"
 
 
-def test_a_syllable_of_ones_own_is_not_in_the_words_that_hold_it(tmp_path: Path) -> None:
+def test_a_users_single_syllable_does_not_match_inside_other_words(tmp_path: Path) -> None:
     vocabulary, user = tmp_path / "things.toml", tmp_path / "mine.toml"
     vocabulary.write_text('[[labels]]\nkey = "car"\ntag = "차"\nname = "Car"\n', encoding="utf-8")
     user.write_text('[variants]\ndog = ["차"]\n', encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Each notebook runs from a clean kernel, and what it shows names no machine."""
+"""Each notebook runs in a clean kernel, and its stored outputs contain no paths of a machine."""
 
 import json
 import re
@@ -37,7 +37,7 @@ def test_it_runs_from_a_clean_kernel(path, tmp_path, monkeypatch):
         find_weights()
     except WeightsError as error:
         pytest.skip(str(error))
-    # Kernels and Lightning write into the folder they run in, and their settings into the home folder.
+    # Kernels and Lightning write to the working directory, and their settings to the home directory.
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     notebook = nbformat.read(path, as_version=4)
     nbclient.NotebookClient(

@@ -1,4 +1,4 @@
-"""What a user installs: light imports, a wheel that works elsewhere, words in two languages."""
+"""The installed package: light imports, a wheel that works outside the checkout, messages in two languages."""
 
 import ast
 import inspect
@@ -30,7 +30,7 @@ HEAVY = {
 
 
 def modules_after(code: str) -> set[str]:
-    """Top-level modules that a fresh interpreter has after running the code."""
+    """Top-level modules loaded in a fresh interpreter after running the code."""
     code += "\nimport sys; print('\\n'.join({name.partition('.')[0] for name in sys.modules}))"
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(process.stdout.split())

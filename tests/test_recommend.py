@@ -64,7 +64,7 @@ def test_one_photo_gives_a_list_and_a_list_gives_lists(recommender, sample_photo
     for path, found in zip(paths, both, strict=True):
         alone = recommender.recommend(path, threshold=0)
         assert [r.key for r in alone] == [r.key for r in found]
-        # Batches of other sizes sum in another order.
+        # Summation order depends on the batch size.
         np.testing.assert_allclose([r.score for r in alone], [r.score for r in found], atol=1e-5)
     stacked = np.stack([np.asarray(Image.open(path)) for path in paths])
     for several in (tuple(paths), iter(paths), dict.fromkeys(paths), stacked):
@@ -99,7 +99,7 @@ def test_scores_are_probabilities_in_vocabulary_order(recommender, sample_photos
     np.testing.assert_allclose(scores.sum(1), 1, rtol=1e-5)
     assert recommender.vocabulary.keys[scores[0].argmax()] == "flower"
     np.testing.assert_array_equal(recommender.scores(paths[:2]), recommender.scores(paths[:2]))
-    # The same photo gets the same scores whatever it is batched with.
+    # A photo's scores do not depend on the rest of its batch.
     np.testing.assert_allclose(scores, np.tile(recommender.scores(paths[:2]), (17, 1)), atol=1e-5)
     np.testing.assert_allclose(scores[0], recommender.scores(paths[:1])[0], atol=1e-5)
     assert recommender.scores([]).shape == (0, 20)
@@ -191,8 +191,8 @@ def test_a_weights_file_alone_is_enough(tmp_path, sample_photos):
         assert not labels or {r.label for r in found} == {apple, pear}
 
 
-def test_what_the_network_sees(recommender, sample_photos):
-    """A photo, its enlargement and one with the sides cut off by the crop score alike."""
+def test_the_network_sees_the_central_square(recommender, sample_photos):
+    """A photo, its central square and an enlargement of it get similar scores."""
     palace = Image.open(sample_photos["palace"]).convert("RGB")
     left = (palace.width - palace.height) // 2
     square = palace.crop((left, 0, left + palace.height, palace.height))

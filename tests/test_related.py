@@ -88,7 +88,7 @@ def test_learning_weighs_authors_not_posts(normalizer: Normalizer) -> None:
     table = learn(authors + others + shop, normalizer, {})
     assert table.of("강아지") == ["산책"]
     assert not {"애견샵", "shop1"} & table.rows.keys()
-    # 일상 is beside everything, so that it says nothing of cats; where only they have it, it does.
+    # 일상 is used with everything, so it is not related to cats; if only cat posts have it, it is.
     assert table.of("고양이") == []
     assert learn([*others, *([f"c{i}"] for i in range(10))], normalizer, {}).of("고양이") == ["일상"]
 
@@ -109,7 +109,7 @@ def test_authors_are_told_by_their_rare_tags() -> None:
 
 def test_near_copies_are_one_authors_however_many() -> None:
     shop = [[*(f"s{tag}" for tag in range(12)), f"new{i}"] for i in range(30)]
-    # Ten tags that all of them write, and as many of one's own: two people.
+    # Ten tags that everyone writes and ten of their own: different people.
     people = [[*(f"p{tag}" for tag in range(10)), *(f"o{i}-{tag}" for tag in range(10))] for i in range(30)]
     short = [["강아지", "멍스타그램", "반려견"]] * 30
     groups = group_by_author([*shop, *people, *short])

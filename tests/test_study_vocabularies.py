@@ -75,7 +75,7 @@ def test_every_landmark_of_the_world_has_a_place():
         assert details["address"]
         assert set(details["country"]) == {"ko", "en"}
         assert label.variants
-    # A swapped or wrongly signed pair would put these elsewhere.
+    # These would fail if latitude and longitude were swapped or had the wrong sign.
     vocabulary = load_vocabulary("landmarks_world")
     assert vocabulary["cristo_redentor"].details["latitude"] < 0
     assert vocabulary["golden_gate"].details["longitude"] < -120

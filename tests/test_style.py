@@ -25,7 +25,7 @@ def test_the_font_has_every_glyph_of_every_tag():
     assert {character for character in text if ord(character) not in glyphs} == set()
 
 
-def test_text_is_drawn_without_boxes_or_remarks(tmp_path, caplog):
+def test_text_is_drawn_without_boxes_or_warnings(tmp_path, caplog):
     with warnings.catch_warnings(), caplog.at_level(logging.WARNING):
         warnings.simplefilter("error")  # matplotlib warns of a missing glyph
         with style.house_style():
@@ -48,7 +48,7 @@ def test_without_any_korean_font_nothing_is_drawn_and_the_remedy_is_named(monkey
         pass
 
 
-def test_settings_are_as_before_afterwards():
+def test_settings_are_restored_afterwards():
     before = dict(matplotlib.rcParams)
     with style.house_style():
         assert dict(matplotlib.rcParams) != before

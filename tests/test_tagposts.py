@@ -13,7 +13,7 @@ GOOD = '{"tags": ["강아지"], "date": "2023-04-20"}'
 @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
 @pytest.mark.parametrize("start", ["", "\ufeff"])
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
-def test_a_post_a_line(tmp_path, name, start, ending):
+def test_one_post_per_line(tmp_path, name, start, ending):
     data = (start + GOOD + ending * 2 + '{"tags": [], "query": "개"}').encode()
     (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
     assert list(read_tag_posts(tmp_path / name)) == [TagPost(("강아지",), "2023-04-20"), TagPost((), None, "개")]
@@ -26,9 +26,9 @@ def test_a_post_a_line(tmp_path, name, start, ending):
         b'{"tags": ["a"], "date": 20230101}', b'{"tags": ["a"], "query": ["a"]}', b'{"tags": ["\xff"]}', b"[" * 99999,
     ],
 )  # fmt: skip
-def test_line_that_is_no_post_is_named(tmp_path, line):
+def test_line_that_is_not_a_post_is_named(tmp_path, line):
     (tmp_path / "a.jsonl").write_bytes(GOOD.encode() + b"\n" + line + b"\n")
-    with pytest.raises(SourceError, match=r"a\.jsonl: line 2 is no post"):
+    with pytest.raises(SourceError, match=r"a\.jsonl: line 2 is not a post"):
         list(read_tag_posts(tmp_path / "a.jsonl"))
 
 

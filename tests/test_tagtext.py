@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hashtagger.normalize import normalize
 from hashtagger.tagtext import clean, extract_tags, parts
 
-# Plain random text seldom holds what hurts: jamo of all kinds, fillers, joiners, marks, emoji, hashes.
+# Plain random text rarely contains the hard cases: jamo of all kinds, fillers, joiners, marks, emoji, hashes.
 HARD = st.sampled_from("#＃﹟ㅋㅎㅠㅜㅡᄏ가강ᄀ\u1161\u11a8ㄱㅏ_ㅤ\u200d\ufe0f\u0301\u2800ﬁＡｶﾞ🐶🇰가がかﾞ\u3099é①ⓐ٣Ⅷİßǅ ̈.-")
 TEXT = st.one_of(st.text(), st.text(HARD), st.lists(st.one_of(st.text(max_size=3), HARD)).map("".join))
 

@@ -105,8 +105,8 @@ def test_a_changed_file_is_read_anew(tmp_path):
         ('labels = ["a"]', r"no \[\[labels\]\]"),
         ('[[labels]]\nkey = "a"\nname = "A"', "label 1 lacks tag"),
         ('[[labels]]\nkey = "red apple"\ntag = "x"\nname = "A"', "key 'red apple' of label 1 .*: no spaces"),
-        ('[[labels]]\nkey = "a"\ntag = "# "\nname = "A"', "tag '# ' of label 1 is no hashtag"),
-        ('[[labels]]\nkey = "a"\ntag = "x y"\nname = "A"', "tag 'x y' of label 1 is no hashtag"),
+        ('[[labels]]\nkey = "a"\ntag = "# "\nname = "A"', "tag '# ' of label 1 is not a hashtag"),
+        ('[[labels]]\nkey = "a"\ntag = "x y"\nname = "A"', "tag 'x y' of label 1 is not a hashtag"),
         (
             '[[labels]]\nkey = "a"\ntag = "x"\nname = "A"\n[[labels]]\nkey = "a"\ntag = "y"\nname = "B"',
             "key given twice: a",

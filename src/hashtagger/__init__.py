@@ -10,8 +10,8 @@ from hashtagger.recommend import Recommendation, Recommender, recommend
 from hashtagger.related import related
 from hashtagger.vocabulary import Label, Vocabulary, load_vocabulary
 
-# Functions share names with the modules that hold them. Importing them here, after their modules, binds the
-# names to the functions for good: a module that is loaded already does not take its name back.
+# Some functions share the name of their module (normalize, recommend, ...). Importing a submodule sets it as an
+# attribute of this package, but only the first time, so the functions imported above keep these names.
 
 __all__ = [
     "HashtaggerError",

@@ -1,4 +1,4 @@
-"""Array: a NumPy array of any shape and type, for type hints that do not import NumPy where they are read."""
+"""Array: type alias of a NumPy array of any shape and dtype. Type hints can use it without importing NumPy."""
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 

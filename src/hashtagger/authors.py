@@ -1,4 +1,4 @@
-"""Guess which posts were written by one person, without names: from the tags that they share."""
+"""Guess which posts were written by the same person from the tags they share, without any names."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -6,32 +6,35 @@ from itertools import chain
 
 from hashtagger.groups import merge
 
-_RARE = range(2, 21)  # posts that use a rare tag
-_SHARED = 4  # rare tags that two posts of one author share at least,
-_SHARE = 0.3  # and which part of the rare tags of the post with fewer
-_MANY = 10  # tags that each of two posts has at least, for them to be copies of one another,
-_COPIED = 0.8  # and which part of the longer post's tags they share
+# Two posts have the same author if they share at least _SHARED rare tags, and at least _SHARE of the rare tags of the
+# post that has fewer of them.
+_RARE = range(2, 21)  # a tag is rare if this many posts use it
+_SHARED = 4
+_SHARE = 0.3
+# Two posts are copies if each has at least _MANY tags and they share at least _COPIED of the longer post's tags.
+_MANY = 10
+_COPIED = 0.8
 
 
 def group_by_author(posts: Sequence[Sequence[str]]) -> list[int]:
-    """Number each post by its likely author.
+    """Group posts by their likely author.
 
-    Two posts are one author's if they share four rare tags and three in ten of the shorter post's rare tags, or if
-    they have ten tags or more each and share eight in ten, however common. Chains of such pairs are one author's too,
-    and so are reposts and adverts. Most posts stay alone.
+    Two posts have the same author if they share at least four rare tags and 30 % of the rare tags of the post that has
+    fewer of them, or if both have at least ten tags and they share 80 % of the longer post's tags, however common.
+    Grouping is transitive. Reposts and adverts also end up in one group; most posts are in a group of their own.
 
     Args:
-        posts: The tags of each post, normalized, so that equal tags are equal strings.
+        posts: The tags of each post, normalized so that equal tags are equal strings.
 
     Returns:
-        A number for each post; posts of one author have the same.
+        A group number for each post; posts with the same number have the same author.
     """
     sets = [set(post) for post in posts]
     uses = Counter(tag for tags in sets for tag in tags)
-    return merge(len(posts), chain(_of_rare_tags(sets, uses), _copies(sets, uses)))
+    return merge(len(posts), chain(_pairs_by_rare_tags(sets, uses), _copies(sets, uses)))
 
 
-def _of_rare_tags(posts: Sequence[set[str]], uses: Counter[str]) -> Iterator[tuple[int, int]]:
+def _pairs_by_rare_tags(posts: Sequence[set[str]], uses: Counter[str]) -> Iterator[tuple[int, int]]:
     rare = [{tag for tag in post if uses[tag] in _RARE} for post in posts]
     holders: dict[str, list[int]] = defaultdict(list)
     for number, tags in enumerate(rare):
@@ -50,7 +53,7 @@ def _copies(posts: Sequence[set[str]], uses: Counter[str]) -> Iterator[tuple[int
     for number, tags in enumerate(posts):
         if len(tags) < _MANY:
             continue
-        # Two posts that share so many tags share one of the rarest few of each.
+        # Copies have at least one of their rarest few tags in common, so only those tags are indexed.
         few = int(len(tags) * (1 - _COPIED)) + 1
         for tag in sorted(tags, key=lambda tag: (uses[tag], tag))[:few]:
             for other in holders[tag]:

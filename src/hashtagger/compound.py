@@ -1,20 +1,20 @@
-"""Reads words that are written together: 제주카페투어 is 제주, 카페 and 투어, and so speaks for a cafe."""
+"""Split tags written without spaces into known words: 제주카페투어 is 제주, 카페 and 투어, so it means a cafe."""
 
 from hashtagger.lexicon import ANYWHERE, END, SHY, UNKNOWN_COST, WEAK, WORD_COST, Keys, Lexicon
 
-_EDGE = 6  # letters of a Latin word that speaks for its label at either end of a tag, whatever the rest is
+_EDGE = 6  # a Latin word at least this long names its label at either end of a tag, whatever the rest of the tag is
 
 
 def read_compound(text: str, lexicon: Lexicon, *, wholly: bool = False) -> Keys:
-    """Divide a compound into the fewest known words, and ask those that speak for a label, the last first.
+    """Split a compound into the fewest known words and collect the labels they stand for, last word first.
 
     Args:
         text: A folded tag, or a part of one, in one script.
-        lexicon: The words that are known.
-        wholly: Read it only if known words cover all of it.
+        lexicon: The known words.
+        wholly: Return labels only if known words cover all of ``text``.
 
     Returns:
-        Keys of the labels that it speaks for, best first; none where no word does.
+        Keys of the labels, best first; empty if no word stands for a label.
     """
     if not _holds_label_word(text, lexicon):
         return ()
@@ -58,12 +58,12 @@ def _holds_label_word(text: str, lexicon: Lexicon) -> bool:
 
 
 def _divide(text: str, lexicon: Lexicon) -> list[tuple[int, int]]:
-    """Find the division of least cost: where each word starts and ends, the last word first."""
+    """Find the split with the lowest cost, as the (start, end) of each word, last word first."""
     words, lengths = lexicon.words, lexicon.lengths
     size = len(text)
     cost = [0] + [UNKNOWN_COST * (size + 1)] * size
-    came = [0] * (size + 1)
-    # A stretch of unknown characters is a word too: 미선생일 is 미선 and 생일, not 미, 선생 and 일.
+    previous = [0] * (size + 1)
+    # A run of unknown characters costs as much as a word, so 미선생일 is 미선 and 생일, not 미, 선생 and 일.
     unknown, since = cost[-1], 0
     for start in range(size):
         here = cost[start]
@@ -72,16 +72,16 @@ def _divide(text: str, lexicon: Lexicon) -> list[tuple[int, int]]:
             unknown, since = here + WORD_COST, start
         unknown += 1 if char.isdigit() else UNKNOWN_COST
         if unknown < cost[start + 1]:
-            cost[start + 1], came[start + 1] = unknown, since
+            cost[start + 1], previous[start + 1] = unknown, since
         for length in lengths.get(char, ()):
             end = start + length
             if end <= size:
                 word = words.get(text[start:end])
                 if word is not None and here + word.cost < cost[end] and (word.where != END or end == size):
-                    cost[end], came[end] = here + word.cost, start
+                    cost[end], previous[end] = here + word.cost, start
     division = []
     end = size
     while end:
-        division.append((came[end], end))
-        end = came[end]
+        division.append((previous[end], end))
+        end = previous[end]
     return division

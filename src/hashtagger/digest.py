@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 
 def digest_of(file: BinaryIO) -> str:
-    """Hash what is left to read of an open file."""
+    """Hash an open file from its current position to the end."""
     state = hashlib.sha256()
     while chunk := file.read(1 << 20):
         state.update(chunk)
@@ -17,7 +17,7 @@ def digest_at(path: Path) -> str:
     """Hash a file.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
     """
     with path.open("rb") as file:
         return digest_of(file)

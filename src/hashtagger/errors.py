@@ -1,4 +1,4 @@
-"""What a user can get wrong. Each message is one line that names the input and the cause."""
+"""Errors that a user can cause. Each message is one line that names the input and the cause."""
 
 import errno
 
@@ -10,45 +10,45 @@ class HashtaggerError(Exception):
 
 
 class ImageError(HashtaggerError, ValueError):
-    """Something that is not a photo, or not a readable one."""
+    """Input that is not a photo, or a photo that cannot be read."""
 
 
 class VocabularyError(HashtaggerError, ValueError):
-    """An unknown vocabulary or label, or a vocabulary file that does not say what it must."""
+    """An unknown vocabulary or label, or an invalid vocabulary file."""
 
 
 class UnknownLabelError(VocabularyError, KeyError):
     """A label that a vocabulary does not have."""
 
-    __str__ = Exception.__str__  # that of KeyError puts the message in quotes
+    __str__ = Exception.__str__  # KeyError.__str__ would put the message in quotes
 
 
 class ModelError(HashtaggerError, ValueError):
-    """A network that does not exist, or cannot do what is asked of it."""
+    """A network that does not exist or does not support the requested operation."""
 
 
 class WeightsError(HashtaggerError, ValueError):
-    """A weights file that is missing, damaged, or made for another network."""
+    """A weights file that is missing, damaged, or belongs to another network."""
 
 
 class SourceError(HashtaggerError, ValueError):
-    """A folder or archive that holds no posts we can read."""
+    """A folder or archive that contains no readable posts."""
 
 
 class CollectError(HashtaggerError):
-    """Something that Instagram refuses to hand out, for now or for good."""
+    """A request that Instagram refuses, temporarily or permanently."""
 
 
 class OrganizeError(HashtaggerError, ValueError):
-    """A destination that cannot be written to as asked."""
+    """A destination that cannot be written to as requested."""
 
 
 class TrainingError(HashtaggerError, ValueError):
-    """Photos, a recipe or a folder of a run that training or evaluation cannot use."""
+    """Photos, a recipe or a run folder that training or evaluation cannot use."""
 
 
 class TaggingError(HashtaggerError, ValueError):
-    """Inputs, an output or an unfinished run that ``hashtagger tag`` cannot use."""
+    """Inputs, an output file or an unfinished run that ``hashtagger tag`` cannot use."""
 
 
 class MissingExtraError(HashtaggerError, ImportError):
@@ -56,7 +56,7 @@ class MissingExtraError(HashtaggerError, ImportError):
 
 
 def cause_of(error: BaseException) -> str:
-    """Why something went wrong, in the user's language where it is one of the usual causes."""
+    """Describe the cause of an error, in the user's language if it is one of the usual causes."""
     usual = {
         errno.ENOENT: _("no such file or folder"),
         errno.EISDIR: _("is a folder"),

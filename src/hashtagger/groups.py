@@ -1,10 +1,10 @@
-"""Things in groups, from the pairs that belong together."""
+"""Group items from pairs that belong together (union-find)."""
 
 from collections.abc import Iterable
 
 
 def merge(count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
-    """Give each of ``count`` positions its group's smallest position, pairs being in one group."""
+    """Group positions 0 to ``count - 1`` by pairs, and return for each the smallest position in its group."""
     group = list(range(count))
 
     def root(i: int) -> int:

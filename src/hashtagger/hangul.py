@@ -1,4 +1,4 @@
-"""Hangul below the syllable: jamo, the two-set (두벌식) keyboard, drawled syllables and romanization."""
+"""Hangul below the level of syllables: jamo, the two-set (두벌식) keyboard, drawled syllables and romanization."""
 
 import re
 
@@ -22,7 +22,7 @@ _COMBINED = zip(
 _KEYS |= {jamo: _KEYS[first] + _KEYS[second] for jamo, first, second in _COMBINED}
 _KEY_TABLE = str.maketrans(_KEYS)
 _JAMO = {keys: jamo for jamo, keys in _KEYS.items()}
-# Shift changes nothing on these keys, so a capital is the same jamo.
+# Shift has no effect on these keys, so the capital types the same jamo.
 _JAMO |= {key.upper(): jamo for key, jamo in _JAMO.items() if len(key) == 1 and key.upper() not in _JAMO}
 
 _VOWEL_KEYS = "[hjklyuiopbnmOPHJKLYUIBNM]"
@@ -32,23 +32,23 @@ _TYPED = re.compile(
     "((?:rt|s[wg]|f[raqtxvg]|qt|[rRsefaqtTdwczxvgSFADCZXVG])(?!" + _VOWEL_KEYS + "))?"
 )
 _TYPED_WHOLLY = re.compile(f"(?:{_TYPED.pattern})+")
-_DRAWN = re.compile("[가-힣][아-잏]")
+_DRAWLED = re.compile("[가-힣][아-잏]")
 
 
 def split_syllable(syllable: str) -> tuple[str, str, str]:
-    """Take a syllable (가..힣) apart into its initial, vowel and final, the last perhaps empty."""
+    """Split a syllable (가..힣) into its initial, vowel and final; the final may be empty."""
     rest, final = divmod(ord(syllable) - 0xAC00, 28)
     initial, vowel = divmod(rest, 21)
     return _INITIALS[initial], _VOWELS[vowel], _FINALS[final]
 
 
 def join_syllable(initial: str, vowel: str, final: str = "") -> str:
-    """Put a syllable together; the reverse of :func:`split_syllable`."""
+    """Join jamo into a syllable; the inverse of :func:`split_syllable`."""
     return chr(0xAC00 + (_INITIALS.index(initial) * 21 + _VOWELS.index(vowel)) * 28 + _FINALS.index(final))
 
 
 class _Spelled(dict[int, str]):
-    """Character to jamo, worked out once a character."""
+    """Cache of each character's jamo, filled on first use."""
 
     def __missing__(self, code: int) -> str:
         text = "".join(split_syllable(chr(code))) if 0xAC00 <= code <= 0xD7A3 else chr(code)
@@ -60,19 +60,19 @@ _SPELLED = _Spelled()
 
 
 def spell(text: str) -> str:
-    """Write text as compatibility jamo: ``"봄"`` is ``"ㅂㅗㅁ"``; other characters stay as they are."""
+    """Spell out text as compatibility jamo: ``"봄"`` is ``"ㅂㅗㅁ"``. Other characters are unchanged."""
     return text.translate(_SPELLED)
 
 
 def to_keys(text: str) -> str:
-    """Name the two-set keys that type a Korean text: ``"강아지"`` is ``"rkddkwl"``."""
+    """Return the two-set keystrokes that type a Korean text: ``"강아지"`` is ``"rkddkwl"``."""
     return spell(text).translate(_KEY_TABLE)
 
 
 def from_keys(keys: str) -> str | None:
-    """Read Latin letters as two-set keystrokes; None unless whole syllables come out.
+    """Read Latin letters as two-set keystrokes; None unless the result is all whole syllables.
 
-    ``"rkddkwl"`` is ``"강아지"``. Capitals are shifted keys where shift matters.
+    ``"rkddkwl"`` is ``"강아지"``. Capitals are shifted keys where Shift matters.
     """
     if not _TYPED_WHOLLY.fullmatch(keys):
         return None
@@ -89,16 +89,17 @@ def _typed_syllable(match: re.Match[str]) -> str:
 
 
 def join_jamo(text: str) -> str:
-    """Join letters typed apart: ``"ㄱㅕㄹㅎㅗㄴ"`` is ``"결혼"``; unless whole syllables come out, nothing changes.
+    """Join separately typed jamo: ``"ㄱㅕㄹㅎㅗㄴ"`` is ``"결혼"``.
 
-    Latin letters count as the jamo of their keys: ``"강dkwl"`` is ``"강아지"``.
+    Latin letters count as the jamo of their keys: ``"강dkwl"`` is ``"강아지"``. The text is returned unchanged
+    unless the result is all whole syllables.
     """
     return from_keys(to_keys(text)) or text
 
 
 def undrawl(text: str) -> str:
     """Shorten drawled syllables: ``"가앙아지"`` is ``"강아지"``, ``"여르음"`` is ``"여름"``."""
-    if not _DRAWN.search(text):
+    if not _DRAWLED.search(text):
         return text
     out: list[str] = []
     for char in text:
@@ -187,10 +188,10 @@ _ROMAN_FINAL = {
 
 
 def romanization_pattern(word: str) -> str:
-    """Write a regular expression of the ways people romanize a Korean word, letter by letter.
+    """Build a regular expression that matches the usual romanizations of a Korean word.
 
-    ``"강아지"`` matches gangaji, kangaji, gang-a-jee; Revised Romanization, McCune-Reischauer and the
-    habits of those who know neither.
+    For ``"강아지"`` it matches gangaji, kangaji and gang-a-jee: Revised Romanization, McCune-Reischauer, and the ad hoc
+    spellings of people who know neither.
     """
     parts = []
     for syllable in word:

@@ -1,4 +1,4 @@
-"""History: what a user wrote before, and what that says of their next post."""
+"""History: a user's tagging habits, learned from their past posts."""
 
 import math
 from collections import Counter, defaultdict
@@ -15,27 +15,27 @@ from hashtagger.vocabulary import Label, Vocabulary
 
 Past: TypeAlias = Union["History", Iterable[Post], Iterable[Sequence[str]], Iterable[str]]
 
-_NAMES = ("exact", "variant")  # rules that take a tag for a name of the label, not for a word about it
-_LEAST = 2  # uses that make a spelling a habit
-# Weights of companions, chosen with benchmarks/personal.py:
-_OLDER = 0.85  # weight of a post, relative to the next newer one
-_IMAGINED = 3.0  # posts of everyone else, imagined beside the user's own
-_ECHO = 0.05  # share of its weight that a tag of the user's lends to its related tags
-_ECHOED = 10  # how many related tags it lends to
-_BESIDE = 0.4  # chance of the best related tag beside a label; it falls to 0 behind the last one kept
-_UNSEEN = 2.0  # posts imagined of each label, so that what was never posted stays possible
+_NAMES = ("exact", "variant")  # rules under which a tag is a name of the label, not a word related to it
+_LEAST = 2  # uses after which a spelling counts as a habit
+# Weights for ranking companions, tuned with benchmarks/personal.py:
+_OLDER = 0.85  # weight of a post relative to the next newer one
+_IMAGINED = 3.0  # pseudo-posts that stand for everyone else's related tags
+_ECHO = 0.05  # share of its weight that one of the user's tags passes on to its related tags
+_ECHOED = 10  # how many related tags receive it
+_BESIDE = 0.4  # probability of a label's best related tag; falls linearly to 0 after the last one kept
+_UNSEEN = 2.0  # pseudo-posts added to each label, so that labels never posted stay possible
 
 
 class History:
     """A user's habits, learned from the tags of their posts.
 
     Args:
-        posts: The tags of each post, as typed, oldest first. Among them, a string is a post of that one tag: a flat
-            list of tags is many posts here, and one post to :meth:`of`.
-        normalizer: Tells which labels tags mean: one with your own words, ``Normalizer(user="mine.toml")``; by
-            default that of the twenty hashtags.
-        strength: How strongly :meth:`adjust` believes the user's past, 0 (not at all) or more; by default it takes
-            the shares of their labels at their word.
+        posts: The tags of each post, as typed, oldest first. A plain string counts as a post with one tag, so a flat
+            list of tags is many posts here (but a single post to :meth:`of`).
+        normalizer: Maps tags to labels. Defaults to the normalizer of the twenty hashtags; pass
+            ``Normalizer(user="mine.toml")`` to include the user's own words.
+        strength: How strongly :meth:`adjust` weighs the user's past: 0 ignores it, 1 takes the share of each label
+            among the user's posts at face value.
 
     Raises:
         TypeError: ``posts`` is a string.
@@ -63,18 +63,18 @@ class History:
     def from_posts(
         cls, posts: "Iterable[Post]", normalizer: Normalizer | None = None, *, strength: float = 1.0
     ) -> "History":
-        """Learn from posts in any order."""
+        """Create a history from posts in any order."""
         ordered = sorted(posts, key=lambda post: post.taken_at)
         return cls([post.tags for post in ordered], normalizer, strength=strength)
 
     @classmethod
     def of(cls, past: Past, normalizer: Normalizer | None = None) -> "History":
-        """Take what a user wrote before in any of its forms; for many photos, make the History once.
+        """Create a history from any supported form of past posts. For many photos, create it once and reuse it.
 
         Args:
-            past: A History, posts, the tags of each post (oldest first), or a single tag. A flat list of tags is what
-                the user wrote as a whole: one post, where the constructor takes each tag for a post.
-            normalizer: As for a new History; one that is given as such keeps its own.
+            past: A History, posts, the tags of each post (oldest first), or a single tag. A flat list of tags counts
+                as one post, whereas the constructor treats each tag as a post.
+            normalizer: As in the constructor; ignored if ``past`` is a History, which keeps its own.
         """
         if isinstance(past, History):
             return past
@@ -91,8 +91,8 @@ class History:
     def _add(self, tags: Sequence[str]) -> None:
         suffixes = tuple(read_language()["suffixes"])
         names: set[str] = set()
-        keys: set[str] = set()  # of the labels that the post is of
-        best: set[str] = set()  # and those meant first, for a word that means several
+        keys: set[str] = set()  # every label that a tag of the post can mean
+        best: set[str] = set()  # only the first label of each tag
         for part in parts([tags] if isinstance(tags, str) else tags):
             name = fold(part)
             if not name:
@@ -102,7 +102,7 @@ class History:
             best.update(found.canonical[:1])
             if found.canonical and found.rule in _NAMES and not part.endswith(suffixes):
                 own = self._normalizer.vocabulary[found.canonical[0]].tag
-                # What holds the label's tag and more (봄나들이) is a word about it.
+                # A tag that contains the label's tag and more (봄나들이) is about the label, not a spelling of it.
                 if part == own or own not in part:
                     self._spellings[found.canonical[0]][part] += 1
             if not is_spam(name):
@@ -113,7 +113,7 @@ class History:
             self._labels.update(best)
 
     def spelling(self, label: Label) -> str:
-        """Name the user's own tag for a label (``"댕댕이"``), in NFC, without ``#``; by default the label's."""
+        """Return the user's own tag for a label (``"댕댕이"``), in NFC, without ``#``; else the label's tag."""
         uses = self._spellings.get(label.key)
         if not uses:
             return label.tag
@@ -121,15 +121,15 @@ class History:
         return tag if count >= _LEAST and count > uses[label.tag] else label.tag
 
     def companions(self, label: Label, k: int = 10) -> list[str]:
-        """Rank the tags of the user's next post with a label: their own beside it, then everyone's related tags.
+        """Rank the tags that the user is likely to write beside a label.
 
-        Newer posts of the label weigh more. Everyone's related tags count like three more posts, and tags related to
-        the user's own gain a little. Posts without the label say nothing of it: a user with no post of it gets its
-        related tags.
+        These are the tags of the user's posts with that label, newer posts weighing more, combined with everyone's
+        related tags, which count as three more posts. Tags related to the user's own gain a little. Posts without the
+        label are ignored, so a user with no post of it gets the label's related tags.
 
         Args:
-            label: What the next post is of; its own tag is left out.
-            k: At most this many.
+            label: The subject of the next post; its own tag is left out.
+            k: Return at most this many.
         """
         if (label, k) not in self._companions:
             self._companions[label, k] = self._rank(label)[:k]
@@ -145,14 +145,14 @@ class History:
             weight *= _OLDER
         shown = dict(self._shown)
 
-        def lend(tag: str, share: float, count: int) -> None:
+        def pass_on(tag: str, share: float, count: int) -> None:
             for place, other in enumerate(bundled().of(tag, count)):
                 scores[fold(other)] += share * (1 - place / count)
                 shown.setdefault(fold(other), other)
 
         for name, score in list(scores.items()):
-            lend(name, _ECHO * score, _ECHOED)
-        lend(label.tag, _IMAGINED * _BESIDE, KEPT)
+            pass_on(name, _ECHO * score, _ECHOED)
+        pass_on(label.tag, _IMAGINED * _BESIDE, KEPT)
         for tag in (label.tag, self.spelling(label)):
             scores.pop(fold(tag), None)
         return [shown[name] for name in sorted(scores, key=lambda name: (-scores[name], name))]
@@ -160,12 +160,12 @@ class History:
     def adjust(self, scores: Array, vocabulary: Vocabulary) -> Array:
         """Shift a model's probabilities towards what the user posts.
 
-        Bayes' rule with another prior: a probability is multiplied by how much more often than evenly the user
-        posts the label, to the power of ``strength``, and all are scaled to the sum they had. Without history, or
-        with a strength of 0, nothing changes.
+        This is Bayes' rule with the user's label frequencies as the prior instead of a uniform one: each probability
+        is multiplied by the label's frequency relative to the mean, to the power of ``strength``, then all are rescaled
+        to their previous sum. Without history, or with a strength of 0, nothing changes.
 
         Args:
-            scores: Probabilities in 0..1, the vocabulary's labels along the last axis.
+            scores: Probabilities in 0..1, with the vocabulary's labels along the last axis.
             vocabulary: The labels.
         """
         import numpy as np

@@ -1,4 +1,4 @@
-"""Korean or English, by the user's locale: GNU gettext over `locale/*/LC_MESSAGES/hashtagger.mo`."""
+"""Translate messages to Korean, by the user's locale, with GNU gettext from `locale/*/LC_MESSAGES/hashtagger.mo`."""
 
 import gettext as _gettext
 import locale
@@ -23,18 +23,18 @@ _spoken: ContextVar[str | None] = ContextVar("spoken", default=None)
 
 
 def _(message: str) -> str:
-    """Translate an English message into the user's language; an unknown one comes back as it is."""
+    """Translate an English message into the user's language; an unknown message is returned unchanged."""
     return _catalogue(language()).gettext(message)
 
 
 def language() -> str:
-    """Tell which language messages come out in: ``"ko"`` or ``"en"``."""
+    """Return the language of messages: ``"ko"`` or ``"en"``."""
     return _spoken.get() or ("ko" if "ko" in Path(_gettext.find(DOMAIN, LOCALE_DIR) or "").parts[-3:] else "en")
 
 
 @contextmanager
 def speaking(language: str) -> Iterator[None]:
-    """Let messages of this context come out in ``"ko"`` or ``"en"`` for a while, whatever the locale."""
+    """Use ``"ko"`` or ``"en"`` for messages within this context, whatever the locale."""
     token = _spoken.set(language)
     try:
         yield
@@ -48,7 +48,7 @@ def _catalogue(language: str) -> _gettext.NullTranslations:
 
 
 def use_for_click() -> None:
-    """Let click's own words ("Usage", "Options", ...) come from our catalogue too."""
-    # Of "en:ko" gettext would take Korean, as our English catalogue is empty.
+    """Translate click's own words ("Usage", "Options", ...) with our catalogue too."""
+    # Given LANGUAGE="en:ko", gettext would pick Korean because our English catalogue is empty.
     os.environ["LANGUAGE"] = language()
     _gettext.textdomain(DOMAIN)

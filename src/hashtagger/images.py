@@ -1,4 +1,4 @@
-"""One way in for a photo: whatever it comes as, it leaves as an upright RGB image."""
+"""Load photos from any supported input as upright RGB images."""
 
 import errno
 import functools
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 else:
-    Image = Tensor = Any  # so that ImageLike can be read without importing them
+    Image = Tensor = Any  # so that ImageLike can be defined at run time without importing Pillow and torch
 
 T = TypeVar("T")
 ImageLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image | Array | Tensor
@@ -27,25 +27,25 @@ ImageLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview |
 SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .webp .gif .bmp .tif .tiff .mpo .avif .heic .heif".split()  # noqa: SIM905
 )
-"""File name endings (lower case) of the photos that are looked for in folders."""
+"""File name suffixes (lower case) that :func:`find_photos` looks for."""
 
 MAX_PIXELS = 178_956_970
-"""Photos of more pixels are refused (half a gigabyte as RGB): Pillow's own bound for decompression bombs."""
+"""Photos with more pixels are refused: Pillow's limit against decompression bombs (half a gigabyte as RGB)."""
 
-_OVERSHOT = 0.1  # how far bicubic resizing may take floats outside 0..1
+_OVERSHOOT = 0.1  # how far outside 0..1 floats may lie, as bicubic resizing overshoots
 _ORIENTATION = 0x0112  # the EXIF tag
 
 
 def load_image(image: ImageLike, *, shorter_side: int | None = None) -> "Image":
-    """Turn anything that holds a photo into an upright RGB image.
+    """Load a photo from any supported input as an upright RGB image.
 
-    EXIF orientation is applied; transparency is laid on white; of an animation or a multi-picture file
-    the first picture counts; 16-bit samples are scaled to 8.
+    EXIF orientation is applied, transparency is composited on white, 16-bit samples are scaled to 8 bits, and only the
+    first picture of an animation or multi-picture file is used.
 
     Args:
         image: A path, bytes, a binary file object, a PIL image, an ndarray (h, w), (h, w, 1), (h, w, 3) or
-            (h, w, 4) of uint8 or of float in 0..1, or a tensor (1 or 3 or 4, h, w) of the same types; floats that
-            resizing took outside by up to a tenth are clipped.
+            (h, w, 4) of uint8 or of float in 0..1, or a tensor (1 or 3 or 4, h, w) of the same types. Floats
+            that lie outside 0..1 by up to 0.1, as after bicubic resizing, are clipped.
         shorter_side: A hint that no more than this many pixels are needed; a large JPEG is then decoded
             at a half, a quarter or an eighth of its size (never below twice the hint).
 
@@ -53,8 +53,8 @@ def load_image(image: ImageLike, *, shorter_side: int | None = None) -> "Image":
         A PIL image in mode RGB that shares nothing with the input.
 
     Raises:
-        ImageError: It cannot be read, or is empty, truncated, not a photo, of the wrong shape or type, or of more
-            than :data:`MAX_PIXELS`.
+        ImageError: The input cannot be read, is empty, truncated, not a photo, of the wrong shape or type, or has more
+            than :data:`MAX_PIXELS` pixels.
     """
     from PIL import Image
 
@@ -87,7 +87,7 @@ def load_image(image: ImageLike, *, shorter_side: int | None = None) -> "Image":
 
 
 def is_one(photos: object) -> "TypeGuard[ImageLike]":
-    """Tell one photo from several; an array of four dimensions is several."""
+    """Whether ``photos`` is a single photo, not several; a four-dimensional array is several."""
     return (
         isinstance(photos, str | os.PathLike | bytes | bytearray | memoryview)
         or hasattr(photos, "read")
@@ -97,31 +97,31 @@ def is_one(photos: object) -> "TypeGuard[ImageLike]":
 
 
 def as_photos(photos: "ImageLike | Iterable[T]") -> "Iterable[T]":
-    """Take one photo for a list of it, and leave several as they are."""
+    """Wrap a single photo in a list; return several unchanged."""
     return [photos] if is_one(photos) else photos  # type: ignore[list-item, return-value]
 
 
 def matches(place: str) -> list[str]:
-    """List what a glob matches, sorted; a name that exists or holds no wildcard stays as it is."""
+    """Expand a glob pattern, sorted; a name that exists or contains no wildcard is returned as is."""
     if os.path.exists(place) or not glob.has_magic(place):  # noqa: PTH110  (Path raises at too long a name)
         return [place]
     return sorted(glob.glob(place, recursive=True))  # noqa: PTH207  (Path.glob takes no absolute pattern)
 
 
 def find_photos(folder: Path) -> list[Path]:
-    """List the photos below a folder, sorted by path; hidden files and folders are passed over.
+    """List the photos below a folder, sorted by path; hidden files and folders are skipped.
 
-    Links to folders are not followed, as they may lead round in circles; a warning is logged of them.
+    Symbolic links to folders are not followed, because they may form a cycle; a warning names them.
 
     Raises:
         ImageError: A folder cannot be listed.
     """
 
-    def refuse(error: OSError) -> None:
+    def fail(error: OSError) -> None:
         raise ImageError(f"{error.filename}: {cause_of(error)}") from error
 
     found, links = [], []
-    for root, folders, files in os.walk(folder, onerror=refuse):
+    for root, folders, files in os.walk(folder, onerror=fail):
         folders[:] = [name for name in folders if not name.startswith(".")]
         links += [str(path) for name in folders if (path := Path(root, name)).is_symlink()]
         found += [
@@ -155,7 +155,7 @@ def _decode(file: Path | Any, name: str, shorter_side: int | None) -> "Image":
         raise _too_large(name) from error
     except UnidentifiedImageError as error:
         raise ImageError(f"{name}: {_why_unidentified(file)}") from error
-    # Decoders meet damaged files with whatever goes wrong inside them: EINVAL is an offset that makes no sense.
+    # Decoders raise almost anything on damaged files; EINVAL comes from an invalid offset.
     except Exception as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise ImageError(f"{name}: {cause_of(error)}") from error
@@ -175,13 +175,13 @@ def _why_unidentified(file: Path | Any) -> str:
     if not head:
         return _("empty")
     if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1"):
-        return _("a HEIC photo; reading it takes: pip install '.[heic]' in a clone of hashtagger")
+        return _("a HEIC photo; reading it requires: pip install '.[heic]' in a clone of hashtagger")
     return _("not a photo")
 
 
 @functools.cache
 def register_heic() -> None:
-    """Let Pillow read HEIC, where the extra for it is installed; safe to call from several threads at once."""
+    """Let Pillow read HEIC if the ``heic`` extra is installed; safe to call from several threads at once."""
     try:
         import pillow_heif
     except ImportError:
@@ -215,12 +215,12 @@ def _to_rgb(image: "Image", name: str) -> "Image":
         white.paste(layer, mask=layer.getchannel("A"))
         return white
     rgb = upright.convert("RGB") if upright is image or upright.mode != "RGB" else upright
-    rgb.info.clear()  # What they say of the orientation would turn the photo again where it is loaded once more.
+    rgb.info.clear()  # The EXIF here would rotate the photo again if this image were passed to load_image.
     return rgb
 
 
 def _upright(image: "Image") -> "Image":
-    """Turn a photo as its EXIF says; Pillow's ``exif_transpose`` writes the EXIF anew too, and odd entries stop it."""
+    """Apply EXIF orientation; Pillow's ``exif_transpose`` also rewrites the EXIF, which fails on malformed entries."""
     from PIL.Image import Transpose
 
     turns = {
@@ -235,14 +235,14 @@ def _upright(image: "Image") -> "Image":
     image.load()
     try:
         turn = turns[image.getexif()[_ORIENTATION]]
-    # EXIF is damaged in as many ways as photos are; the photo itself is whole.
+    # Damaged EXIF can raise anything, but the photo itself is intact.
     except Exception:
         return image
     return image.transpose(turn)
 
 
 def _to_8_bit(image: "Image") -> "Image":
-    """Scale 16-bit, 32-bit and float samples: by their type's range where it is known, else by their own."""
+    """Scale 16-bit, 32-bit and float samples to 8 bits, by the range of their type if known, else by their maximum."""
     import numpy as np
     from PIL import Image
 
@@ -263,11 +263,11 @@ def _from_tensor(tensor: "Tensor") -> "Image":
         raise ImageError(
             _("{name}: expected shape (channels, height, width) with 1, 3 or 4 channels").format(name=name)
         )
-    # NumPy has no bfloat16.
+    # To float32 first, because NumPy has no bfloat16.
     samples = tensor.float() if tensor.is_floating_point() else tensor
     try:
         array = samples.detach().cpu().permute(1, 2, 0).numpy()
-    # A sparse tensor, one without data, or others that hold no plain numbers.
+    # Sparse tensors, tensors without data (meta), and others that NumPy cannot hold.
     except (TypeError, ValueError, RuntimeError) as error:
         raise ImageError(f"{name}: {_one_line(error)}") from error
     return _from_array(array, name)
@@ -283,8 +283,8 @@ def _from_array(array: Array, name: str) -> "Image":
         raise ImageError(_("{name}: expected shape (height, width) or (height, width, 1, 3 or 4)").format(name=name))
     _check_size((array.shape[1], array.shape[0]), name)
     if array.dtype.kind == "f":
-        # Written so that NaN fails it too.
-        if not (array.min() >= -_OVERSHOT and array.max() <= 1 + _OVERSHOT):
+        # Negated so that NaN is rejected too.
+        if not (array.min() >= -_OVERSHOOT and array.max() <= 1 + _OVERSHOOT):
             raise ImageError(_("{name}: floats must lie in 0..1").format(name=name))
         array = (array.clip(0, 1) * 255).round().astype(np.uint8)
     elif array.dtype != np.uint8:

@@ -1,4 +1,4 @@
-"""What is installed and shipped, which runtime computes here and why, and what that costs."""
+"""Describe the installation: versions, device, bundled vocabularies, and the runtime chosen for each and why."""
 
 import os
 import platform
@@ -16,12 +16,12 @@ _RUNTIMES = ("torch", "onnxruntime")
 
 
 def describe() -> dict[str, Any]:
-    """Describe what decides how photos are scored here; torch is imported only where there may be a GPU.
+    """Describe everything that determines how photos are scored here. Imports torch only if there may be a GPU.
 
     Returns:
         ``version``, ``python``, ``system``, ``cpu`` (``name``, ``cores``), ``device``, ``bfloat16`` (whether the device
-        computes in it), ``runtimes`` (the version of each, None if it is not installed), and ``vocabularies``, a dict
-        for each that comes with hashtagger.
+        computes in it), ``runtimes`` (the version of each, None if not installed), and ``vocabularies`` (a dict for
+        each bundled vocabulary).
     """
     device = find_device()
     return {

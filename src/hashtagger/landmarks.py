@@ -1,4 +1,4 @@
-"""Where landmarks are: coordinates, distances, links to maps, and where a photo says that it was taken."""
+"""Locations of landmarks and photos: coordinates, distances, map links, and the GPS position in EXIF."""
 
 import html
 import math
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 NEAR_KM = 5.0
-"""How far from a landmark photos of it are taken, unless its label has a ``radius_km``."""
+"""Photos of a landmark are taken within this distance of it, unless its label has a ``radius_km``."""
 
 _EARTH_KM = 6371.0088
 _GPS = 0x8825
@@ -35,7 +35,7 @@ class Position(NamedTuple):
 
 
 def position_of(label: Label) -> Position | None:
-    """Where a landmark is; None if its vocabulary does not know."""
+    """Position of a landmark; None if its vocabulary gives none."""
     latitude, longitude = label.details.get("latitude"), label.details.get("longitude")
     if not isinstance(latitude, int | float) or not isinstance(longitude, int | float):
         return None
@@ -43,7 +43,7 @@ def position_of(label: Label) -> Position | None:
 
 
 def distance_km(a: Position, b: Position) -> float:
-    """Distance over the ground in kilometres, on a sphere of the earth's mean radius (haversine formula)."""
+    """Great-circle distance in kilometres, on a sphere of the earth's mean radius (haversine formula)."""
     lat_a, lat_b = math.radians(a.latitude), math.radians(b.latitude)
     across = math.radians(b.longitude - a.longitude)
     half = math.sin((lat_b - lat_a) / 2) ** 2 + math.cos(lat_a) * math.cos(lat_b) * math.sin(across / 2) ** 2
@@ -51,9 +51,9 @@ def distance_km(a: Position, b: Position) -> float:
 
 
 def distance_to(label: Label, position: Position) -> float | None:
-    """Distance in kilometres from a position to a landmark; None if the vocabulary does not know its place.
+    """Distance in kilometres from a position to a landmark; None if the vocabulary gives no position for it.
 
-    Of a landmark of many places (``elsewhere``: pairs of latitude and longitude) the nearest one counts.
+    If the landmark has several places (``elsewhere``: pairs of latitude and longitude), the nearest one counts.
     """
     own = position_of(label)
     if own is None:
@@ -63,19 +63,19 @@ def distance_to(label: Label, position: Position) -> float | None:
 
 
 def is_near(label: Label, position: Position) -> bool | None:
-    """Whether a photo taken at a position may show a landmark; None if the vocabulary does not know its place."""
+    """Whether a photo taken at a position may show a landmark; None if the vocabulary gives no position for it."""
     distance = distance_to(label, position)
     return None if distance is None else distance <= float(label.details.get("radius_km", NEAR_KM))
 
 
 def nearest(vocabulary: Vocabulary, position: Position) -> tuple[Label, float] | None:
-    """The landmark nearest to a position, and its distance in kilometres; None if no label has a place."""
+    """The landmark nearest to a position, and its distance in kilometres; None if no label has a position."""
     known = [(label, km) for label in vocabulary if (km := distance_to(label, position)) is not None]
     return min(known, key=lambda pair: pair[1], default=None)
 
 
 def map_links(label: Label) -> dict[str, str]:
-    """Links to a landmark on OpenStreetMap, Google Maps and Naver Map: to its place, or a search for its name."""
+    """Links to a landmark on OpenStreetMap, Google Maps and Naver Map, by its position if known, else by its name."""
     name, position = quote(label.tag), position_of(label)
     if position is None:
         osm, query = f"search?query={name}", name
@@ -91,7 +91,7 @@ def map_links(label: Label) -> dict[str, str]:
 
 
 def taken_at(photo: "str | os.PathLike[str]") -> Position | None:
-    """Where a photo was taken, by its EXIF; None where it does not say, or names a place that cannot be.
+    """Position at which a photo was taken, from its EXIF; None if it is missing or invalid.
 
     Raises:
         ImageError: The file is not a photo.
@@ -114,20 +114,20 @@ def _gps(image: "Image") -> Position | None:
             * sum(float(part) / 60**power for power, part in enumerate(gps[number]))
             for reference, number in (_LATITUDE, _LONGITUDE)
         )
-    # Nothing there, or EXIF that is damaged, in as many ways as photos are.
+    # No GPS entry, or damaged EXIF, which can raise anything.
     except Exception:
         return None
-    # Written so that NaN, which Pillow makes of 0/0, fails it too. Cameras without a fix write 0, 0.
+    # Negated so that NaN, Pillow's value for 0/0, is rejected too. Cameras without a GPS fix write 0, 0.
     if not (abs(latitude) <= 90 and abs(longitude) <= 180) or (latitude, longitude) == (0, 0):
         return None
     return Position(latitude, longitude)
 
 
 def write_map(labels: Sequence[Label], taken: Position | None, path: Path) -> None:
-    """Mark landmarks, and where the photo was taken, on a map: a page for the browser that needs no API key.
+    """Write an HTML map that marks landmarks and where the photo was taken; it needs no API key.
 
     Args:
-        labels: Landmarks; those without a place are left out.
+        labels: Landmarks; those without a position are left out.
         taken: Where the photo was taken, marked in another colour.
         path: HTML file to write.
 
@@ -138,7 +138,7 @@ def write_map(labels: Sequence[Label], taken: Position | None, path: Path) -> No
     try:
         import folium
     except ImportError as error:
-        raise MissingExtraError(_("maps take folium: pip install '.[map]' in a clone of hashtagger")) from error
+        raise MissingExtraError(_("maps require folium: pip install '.[map]' in a clone of hashtagger")) from error
     marks = [(label.tag, position, "red") for label in labels if (position := position_of(label)) is not None]
     if taken is not None:
         marks.append((_("the photo's GPS"), taken, "blue"))

@@ -1,4 +1,4 @@
-"""Proposes, from a user's own posts, tags that look like variants of a label; the user confirms them."""
+"""Propose tags from a user's own posts that look like variants of a label, for the user to confirm."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from hashtagger.related import is_spam
 from hashtagger.tagtext import parts
 
 _LEAST_USES = 3
-_LEAST_SHARE = 0.8  # of a tag's posts that are of one label, for it to look like a variant
+_LEAST_SHARE = 0.8  # share of a tag's posts that must have the same label
 
 
 class Proposal(NamedTuple):
@@ -18,7 +18,7 @@ class Proposal(NamedTuple):
 
     Attributes:
         key: The label's key.
-        tags: The tags, the most used first, with how many posts hold each.
+        tags: The tags, most used first, each with the number of posts that contain it.
     """
 
     key: str
@@ -26,17 +26,18 @@ class Proposal(NamedTuple):
 
 
 def propose(posts: Iterable[Sequence[str]], normalizer: Normalizer) -> list[Proposal]:
-    """Find tags that mean nothing to the normalizer, but that a user writes where one label is meant.
+    """Find tags that the normalizer does not know, but that the user mostly writes in posts with one label.
 
-    A tag is proposed when three posts or more hold it and at least 80 % of those are of one label by their other
-    tags. Where most posts are of that label anyway, more is asked: halfway between its share of all posts and 100 %.
+    A tag is proposed if at least three posts contain it and at least 80 % of those have the same label, judging by
+    their other tags. For a label that most posts have anyway the threshold is higher: halfway between the label's share
+    of all posts and 100 %.
 
     Args:
         posts: The tags of each post, as typed.
-        normalizer: Tells what is known already.
+        normalizer: Decides which tags are already known.
 
     Returns:
-        A proposal for each label that has one, the most used first.
+        A proposal for each label with such tags, ordered by the label's most used one.
     """
     uses: Counter[str] = Counter()
     of_label: Counter[tuple[str, str]] = Counter()
@@ -61,7 +62,7 @@ def propose(posts: Iterable[Sequence[str]], normalizer: Normalizer) -> list[Prop
         if count < _LEAST_USES:
             break
         share, key = max(((of_label[name, key] / count, key) for key in posts_of), default=(0.0, ""))
-        # What is beside everything is beside this label too; it must be more at home here than posts are at large.
+        # A tag used everywhere also appears with this label, so its share must exceed the label's overall share.
         if share >= max(_LEAST_SHARE, (1 + posts_of[key] / total) / 2):
             groups.setdefault(key, []).append((shown[name], count))
     return [Proposal(key, tuple(tags)) for key, tags in groups.items()]

@@ -1,4 +1,4 @@
-"""What the normalizer knows, as tables for looking up: from a vocabulary, the language file and the user's own."""
+"""Lookup tables of the normalizer, built from a vocabulary, the language file and the user's own tags."""
 
 import json
 import os
@@ -23,38 +23,39 @@ ANYWHERE, END, SHY, WEAK = "anywhere", "end", "shy", "weak"
 
 
 class Word(NamedTuple):
-    """A word that compounds are made of: what it costs to use, the labels it speaks for, and where it may."""
+    """A word that occurs in compounds: the cost of using it, the labels it stands for, and where it may do so."""
 
     cost: int
     keys: Keys
     where: str
 
 
-UNKNOWN_COST = 10  # of each character that no word covers; a run of them also costs as much as a word
+UNKNOWN_COST = 10  # for each character that no word covers; each run of them also costs WORD_COST
 _SHORT_COST, WORD_COST, _LABEL_COST = 6, 2, 3
 
 
 def fold(tag: str) -> str:
-    """Clean a tag and leave out its underscores: two tags that fold alike are one."""
+    """Clean a tag and remove its underscores; two tags that fold to the same text are the same tag."""
     return clean(tag).replace("_", "")
 
 
 class Lexicon:
-    """Tables of one vocabulary.
+    """Lookup tables for one vocabulary.
 
     Attributes:
-        exact: Whole folded tags and the keys they stand for; ``()`` where the user excluded them.
-        words: Words of compounds; those without keys win over label words they overlap, unless more is left unknown.
-        label_words: Those of them that speak for a label.
-        lengths: For each first character, the lengths of the words that start with it.
-        label_lengths: The same of the label words.
-        stems: What stands for a label only before a suffix.
-        suffixes: What people hang behind tags (스타그램, 그램 ...).
-        no_family: Words that end like a suffix, and so are of no family (프로그램, 홀로그램 ...).
-        lookalikes: Whole tags that mean themselves, whatever is read in them or they seem to misspell.
-        endings: Particles and fond endings.
-        tags: Folded canonical tags and their keys.
-        lone: Single syllables of one's own (차) that stand for a label as a whole tag and before a suffix only.
+        exact: Maps whole folded tags to the keys they stand for; ``()`` for tags that the user excluded.
+        words: Words that occur in compounds. Words without keys win over label words that they overlap, unless that
+            leaves more characters unknown.
+        label_words: The subset of ``words`` that stand for a label.
+        lengths: Maps a first character to the lengths of the words that start with it.
+        label_lengths: The same for ``label_words``.
+        stems: Words that stand for a label before a suffix.
+        suffixes: Suffixes that people append to tags (스타그램, 그램 ...).
+        no_family: Words that end in a suffix only by chance (프로그램, 홀로그램 ...).
+        lookalikes: Whole tags that stand for no label, although they contain a label word or resemble one.
+        endings: Particles and affectionate endings.
+        tags: Maps folded canonical tags to their keys.
+        lone: Single-syllable tags (차) that stand for a label only as a whole tag or before a suffix.
     """
 
     def __init__(self, vocabulary: Vocabulary, user: "str | os.PathLike[str] | None" = None) -> None:
@@ -72,7 +73,7 @@ class Lexicon:
             self.words[word] = Word(WORD_COST if len(word) > 1 else _SHORT_COST, (), ANYWHERE)
         for label in vocabulary:
             self._add_label(label)
-        # A canonical tag is its own, whatever other label lists it.
+        # A canonical tag stands for its own label only, even if another label lists it as a variant.
         self.exact.update(self.tags)
         if user is not None:
             self._add_user(Path(user), vocabulary, frozenset(language["neutral"]))
@@ -86,7 +87,7 @@ class Lexicon:
         for tag in (label.tag, *label.variants, *words):
             _add(self.exact, fold(tag), label.key)
         for where, listed in (
-            # A syllable (차) is in too many other words (차트) to speak for its label unless the vocabulary says so.
+            # A single syllable (차) occurs in too many other words (차트), so it counts only if listed in ``words``.
             (ANYWHERE, words if len(label.tag) == 1 else (label.tag, *words)),
             (END, _strings(label, "ends")),
             (SHY, _strings(label, "shy")),
@@ -106,17 +107,17 @@ class Lexicon:
             try:
                 key = vocabulary[name].key
             except VocabularyError as error:
-                if name == "exclude":  # what stands below a table's head is of the table
+                if name == "exclude":  # in TOML, keys below a table header belong to that table
                     raise VocabularyError(_("{path}: move exclude above [variants]").format(path=path)) from error
                 raise VocabularyError(f"{path}: {error}") from error
             for tag in map(fold, tags):
                 self.exact[tag] = self.stems[tag] = (key,)
                 if len(tag) == 1:
                     self.lone.add(tag)
-                # A dog named 콩 or 초코 is not in 콩국수 or 초코케이크.
+                # A dog named 콩 or 초코 must not be found in 콩국수 or 초코케이크.
                 if len(tag) == 1 or tag in neutral:
                     continue
-                # A name of one's own (봄이) is no chance word, nor is what begins with it.
+                # The user's own name (봄이) takes precedence over neutral words and traps that begin with it.
                 for word in [word for word, known in self.words.items() if word.startswith(tag) and not known.keys]:
                     del self.words[word]
                 self.words[tag] = Word(_LABEL_COST, (key,), ANYWHERE)
@@ -127,11 +128,11 @@ class Lexicon:
 
 
 def add_user_variants(path: Path, variants: Mapping[str, Sequence[str]]) -> None:
-    """Add variants by key to a user's file, which is made where there is none; all that is in it stays as it is.
+    """Add variants by key to a user's TOML file, creating it if missing and preserving its text otherwise.
 
     Raises:
-        VocabularyError: There is a file, but not one of a user's own tags, or written so that nothing can be added.
-        OSError: It cannot be written; what was there stays.
+        VocabularyError: The file is not a valid file of a user's own tags, or its layout does not allow additions.
+        OSError: The file cannot be written; it is left unchanged.
     """
     known, excluded = _read_user(path) if path.exists() else ({}, [])
     text = path.read_text(encoding="utf-8-sig") if path.exists() else ""
@@ -158,8 +159,8 @@ def add_user_variants(path: Path, variants: Mapping[str, Sequence[str]]) -> None
 
 
 def _with_variants(text: str, key: str, tags: Sequence[str]) -> str:
-    """Add tags at the head of a key's list in the TOML text of a user's file, or a list where there is none."""
-    # JSON's strings and lists of them are also TOML's.
+    """Insert tags at the start of a key's list in the TOML text of a user's file, adding the list if missing."""
+    # JSON strings, and lists of them, are valid TOML.
     line = f"\n{_json(key)} = {_json(tags)}"
     table = re.search(r"^[ \t]*\[[ \t]*variants[ \t]*\].*$", text, re.MULTILINE)
     if table is None:
@@ -189,13 +190,13 @@ def _add(table: dict[str, Keys], word: str, key: str) -> None:
 def _strings(label: Label, name: str) -> list[str]:
     values: Any = label.details.get(name, [])
     if not isinstance(values, list):
-        raise VocabularyError(_("{name} is no list of tags").format(name=f"{label.key}.{name}"))
+        raise VocabularyError(_("{name} is not a list of tags").format(name=f"{label.key}.{name}"))
     return [unicodedata.normalize("NFC", str(value)) for value in values]
 
 
 @lru_cache(maxsize=1)
 def read_language() -> Mapping[str, list[str]]:
-    """Read the words and suffixes of Korean tags, and the tags that only fish for attention."""
+    """Load the language file: words and suffixes of Korean tags, and spam tags."""
     return read_toml(_LANGUAGE, VocabularyError)
 
 
@@ -203,17 +204,17 @@ def _read_user(path: Path) -> tuple[dict[str, list[str]], list[str]]:
     table = read_toml(path, VocabularyError)
     for name in table.keys() - {"variants", "exclude"}:
         raise VocabularyError(
-            _("{path}: {name} means nothing here; there may be a table [variants] and a list exclude").format(
+            _("{path}: unknown entry {name}; allowed are a table [variants] and a list exclude").format(
                 path=path, name=name
             )
         )
     try:
         variants, excluded = table.get("variants", {}), table.get("exclude", [])
         if not isinstance(variants, dict):
-            raise TypeError(_("variants is no table of lists of tags"))
+            raise TypeError(_("variants is not a table of lists of tags"))
         for name, tags in (*variants.items(), ("exclude", excluded)):
             if not isinstance(tags, list) or not all(isinstance(tag, str) and fold(tag) for tag in tags):
-                raise TypeError(_("{name} is no list of tags").format(name=name))
+                raise TypeError(_("{name} is not a list of tags").format(name=name))
         return variants, excluded
     except TypeError as error:
         raise VocabularyError(

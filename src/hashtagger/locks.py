@@ -1,4 +1,4 @@
-"""One process at a time in a folder."""
+"""A lock that allows one process at a time in a folder."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from hashtagger.i18n import _
 
 @contextmanager
 def only_one(folder: Path, lock: Path, error: type[HashtaggerError]) -> Iterator[None]:
-    """Keep a second process from working in a folder; a killed one lets go by itself.
+    """Hold an exclusive lock on a folder; the operating system releases it if the process is killed.
 
-    SQLite locks files on every system, and network drives.
+    The lock is an SQLite transaction, because SQLite can lock files on every system and on network drives.
 
     Args:
-        folder: Named where another process is at work in it.
-        lock: A file for this alone; made if missing, and left there, empty.
-        error: What is raised then.
+        folder: The folder that the error message names.
+        lock: The lock file, used for nothing else; created if missing, and left behind empty.
+        error: Raised if another process holds the lock.
     """
     with closing(sqlite3.connect(lock, isolation_level=None, timeout=0)) as db:
         try:

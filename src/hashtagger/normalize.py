@@ -1,4 +1,4 @@
-"""Normalizer: which of a vocabulary's labels a tag means, and the rule that says so."""
+"""Map hashtags, in any spelling, to the labels of a vocabulary, and name the rule that matched."""
 
 import os
 import re
@@ -29,10 +29,10 @@ class Normalized(NamedTuple):
 
     Attributes:
         original: The tag as given.
-        tag: The canonical tag of the best label; where none is known, the cleaned tag, the first of glued ones.
-        canonical: Keys of the labels meant, best first; empty where none is known.
-        rule: Name of the rule that decided, one of :data:`RULES`.
-        score: Rank of the rule in 0..1, set by hand, not a probability; 0 where nothing is known.
+        tag: The canonical tag of the best label. Without a label, the cleaned tag (of glued tags, the first).
+        canonical: Keys of the labels meant, best first; may be empty.
+        rule: Name of the rule that matched, one of :data:`RULES`.
+        score: Rank of the rule in 0..1, set by hand, not a probability; 0 without a label.
     """
 
     original: str
@@ -55,22 +55,22 @@ RULES = {
     "excluded": 0.0,
     "unknown": 0.0,
 }
-"""Every rule and its rank, set by hand, from what is certain to what is guessed."""
+"""All rules with their ranks, set by hand, from certain to guessed."""
 
 _Verdict = tuple[Keys, str]
 _NOTHING: _Verdict = ((), "unknown")
 
 
 class Normalizer:
-    """Tells which labels of a vocabulary tags mean.
+    """Maps tags to the labels of a vocabulary.
 
     Args:
         vocabulary: Name, TOML file or Vocabulary.
-        user: TOML file of your own: a table ``variants`` of lists of tags by key, and a list ``exclude`` of tags
-            that mean none of the labels.
+        user: TOML file with your own tags: a table ``variants`` that maps keys to lists of tags, and a list ``exclude``
+            of tags that mean none of the labels.
 
     Raises:
-        VocabularyError: No such vocabulary, or a file that cannot be read or names an unknown key.
+        VocabularyError: There is no such vocabulary, or a file cannot be read or names an unknown key.
     """
 
     def __init__(
@@ -84,15 +84,15 @@ class Normalizer:
         self._misspelt_suffixes = self._lexicon.suffixes.union(*map(_misspellings, ("스타그램", "stagram", "stargram")))
         self._suffix_lengths = sorted(set(map(len, self._misspelt_suffixes)), reverse=True)
         self._suffix_ends = frozenset(suffix[-1] for suffix in self._misspelt_suffixes)
-        # A syllable alone (봄, 꽃) romanizes to too many other words.
+        # A single syllable (봄, 꽃) is left out: its romanizations match too many other words.
         self._romanized_tags = [tag for tag in self._lexicon.tags if len(tag) > 1 and _HANGUL.fullmatch(tag)]
         self._romanized = re.compile("|".join(f"({hangul.romanization_pattern(tag)})" for tag in self._romanized_tags))
         words = (word for word, entry in self._lexicon.words.items() if entry.keys and entry.where == ANYWHERE)
         self._typos = TypoIndex(filter(self._is_distinct, words))
         latin = (word for word in self._lexicon.exact if word.isascii() and len(word) >= 7)
         self._latin_typos = TypoIndex(word for word in latin if not self._is_mostly_neutral(word))
-        # Shift is often forgotten, or lost where a tag is put in small letters: qjwrhc is 벚꽃, without its ㄲ.
-        # What takes fewer keys is too often another word: elaka is 띠맘, and Swedish.
+        # Shift is often forgotten, or lost when a tag is lowercased: qjwrhc is 벚꽃 typed without the Shift of ㄲ.
+        # Shorter sequences too often spell other words: elaka is 띠맘, but also a Swedish word.
         keystrokes = ((hangul.to_keys(word), word) for word in self._lexicon.exact)
         self._unshifted = {
             typed.lower(): self._lexicon.exact[word]
@@ -102,7 +102,7 @@ class Normalizer:
         self._cache: dict[str, Normalized] = {}
 
     def normalize(self, tag: str) -> Normalized:
-        """Tell what one tag means, with or without its ``#``; any text is answered."""
+        """Map one tag, with or without ``#``, to its labels; any text is accepted."""
         found = self._cache.get(tag)
         if found is None:
             found = self._normalize(tag)
@@ -112,18 +112,18 @@ class Normalizer:
         return found
 
     def normalize_many(self, tags: Iterable[str]) -> list[Normalized]:
-        """Tell what each tag means, in the order given."""
+        """Normalize several tags, in order."""
         seen = self._cache.get
         return [seen(tag) or self.normalize(tag) for tag in tags]
 
     def _is_distinct(self, word: str) -> bool:
-        """Tell whether a Korean word is so long and so particular that its misspellings are no other words."""
+        """Whether a Korean word is long and specific enough that its misspellings are not other words."""
         if word in self._lexicon.tags:
             return len(word) > 1
         return bool(_HANGUL.fullmatch(word)) and len(hangul.spell(word)) >= 7 and not self._is_mostly_neutral(word)
 
     def _is_mostly_neutral(self, word: str) -> bool:
-        """Tell whether half of a word or more is a common word (네일맛집, instabook)."""
+        """Whether a neutral word makes up at least half of a word (네일맛집, instabook)."""
         known = self._lexicon.words
         shortest = max(2, (len(word) + 1) // 2)
         parts = (word[i:j] for i in range(len(word)) for j in range(i + shortest, len(word) + 1))
@@ -145,20 +145,20 @@ class Normalizer:
         if keys is not None:
             if len(keys) == 1:
                 return keys, "exact" if text in self._lexicon.tags else "variant"
-            # What speaks for two labels (신혼여행) is a name of neither.
+            # A tag that stands for two labels (신혼여행) is not a name of either.
             return keys, "compound" if keys else "excluded"
         if self._means_itself(text):
             return _NOTHING
         family = self._family(text)
         if family is not None:
             return (family, "family") if family else _NOTHING
-        keys = (self._of_parts(cleaned) if text != cleaned else ()) or self._compound(text) or self._inflected(text)
+        keys = (self._by_parts(cleaned) if text != cleaned else ()) or self._compound(text) or self._inflected(text)
         if keys:
             return keys, "compound"
         return self._judge_latin(text, typed) if text.isascii() else self._judge_other(text)
 
     def _named(self, text: str) -> Keys:
-        """Read a tag that names a label, whole or before a suffix; compounds are left out."""
+        """Look up a tag that names a label, as a whole or before a suffix, but not as a compound."""
         return self._lexicon.exact.get(text) or self._family(text) or ()
 
     def _means_itself(self, text: str) -> bool:
@@ -174,23 +174,23 @@ class Normalizer:
         if keys:
             return keys, "romanized"
         near = self._latin_typos.nearest(text) if len(text) >= 7 else None
-        # Few misspell a word's first letter, but many words differ by it: leading, reading.
+        # People rarely misspell the first letter, but many words differ only in it: leading, reading.
         return (self._lexicon.exact[near], "typo") if near and near[0] == text[0] else _NOTHING
 
     def _mistyped(self, typed: str) -> Keys:
-        """Read Latin letters as the keys of a Korean word, typed while the keyboard was set to English."""
+        """Read Latin letters as the keystrokes of a Korean word, typed with the keyboard set to English."""
         lexicon = self._lexicon
         small = typed.lower()
-        # With caps lock on, shift gives small letters: the case typed may be the reverse of the case meant.
+        # With Caps Lock on, Shift types lowercase letters, so the intended case may be the reverse.
         for keystrokes in (typed,) if typed == small else (typed, typed.swapcase(), small):
             korean = hangul.from_keys(keystrokes)
             if korean is None:
                 continue
             keys = self._named(korean)
-            # One syllable takes three keys, as many English words do: then only canonical tags count.
+            # Many English words of three letters also type a single syllable: accept canonical tags only.
             if keys and (len(korean) > 1 or (korean in lexicon.tags and korean not in lexicon.lone)):
                 return keys
-            # English words hold label words too, in odd company: citrus is 챳견, corso is 책내.
+            # English words can contain label words too, but beside nonsense: citrus is 챳견, corso is 책내.
             if len(korean) > 2 and not self._means_itself(korean):
                 keys = read_compound(korean, lexicon, wholly=True)
                 if keys:
@@ -208,7 +208,7 @@ class Normalizer:
         if keys:
             return keys, "keyboard"
         end_once = text.rstrip(text[-1:]) + text[-1:]
-        all_once = text[: (text + text).find(text, 1)]  # 꽃꽃꽃 begins anew after its first 꽃
+        all_once = text[: (text + text).find(text, 1)]  # the shortest repeated unit: 꽃 for 꽃꽃꽃
         for shorter in (hangul.undrawl(text), end_once, all_once):
             keys = exact.get(shorter, ())
             if keys and shorter not in self._lexicon.lone:
@@ -227,11 +227,11 @@ class Normalizer:
         return self._lexicon.exact[near] if near else ()
 
     def _family(self, text: str) -> Keys | None:
-        """Read a tag of the -스타그램 family by its stem; () where its stem is a word of none; else None."""
+        """Look up a tag with a suffix like -스타그램 by its stem: () if that is no label, None if nothing is found."""
         lexicon = self._lexicon
         if text[-1:] not in self._suffix_ends or text.endswith(lexicon.no_family) or _WEIGHT.search(text):
             return None
-        ended = False
+        suffixed = False
         for suffixes in (lexicon.suffixes, self._misspelt_suffixes):
             for length in self._suffix_lengths:
                 if length >= len(text) or text[-length:] not in suffixes:
@@ -242,18 +242,18 @@ class Normalizer:
                     return keys
                 if self._means_itself(stem):
                     return ()
-                if ended:
-                    continue  # a longer suffix ends it: 그램 must not leave 부동산스타
+                if suffixed:
+                    continue  # a longer suffix matched already: removing 그램 must not leave 부동산스타
                 keys = self._compound(stem)
                 if not keys and length > 2:
                     keys = self._romanization(stem) if stem.isascii() else self._typo(stem)
                 if keys:
                     return keys
-                ended = ended or length > 2
+                suffixed = suffixed or length > 2
         return None
 
     def _inflected(self, text: str) -> Keys:
-        """Read a known tag with a particle or a fond ending: 멍멍쓰, 댕댕이들."""
+        """Look up a known tag with a particle or an affectionate ending: 멍멍쓰, 댕댕이들."""
         for length in (1, 2):
             if len(text) >= length + 2 and text[-length:] in self._lexicon.endings:
                 keys = self._lexicon.exact.get(text[:-length])
@@ -261,8 +261,8 @@ class Normalizer:
                     return keys
         return ()
 
-    def _of_parts(self, cleaned: str) -> Keys:
-        """Read a tag that underscores divide, part by part, the last first."""
+    def _by_parts(self, cleaned: str) -> Keys:
+        """Collect the labels of the parts of a tag that underscores separate, last part first."""
         found: list[str] = []
         for part in reversed(cleaned.split("_")):
             if len(part) > 1:
@@ -283,7 +283,7 @@ _JAMO = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎㅏㅐㅑㅒ�
 
 @lru_cache(maxsize=4)
 def _misspellings(word: str) -> frozenset[str]:
-    """Write what a word becomes by one slip: in Latin letters, or in jamo where whole syllables come out."""
+    """All forms one edit away from a word, by Latin letter or by jamo; forms with partial syllables are dropped."""
     letters = hangul.spell(word)
     forms = set()
     for i in range(len(letters) + 1):
@@ -297,10 +297,10 @@ def _misspellings(word: str) -> frozenset[str]:
 
 @once
 def default_normalizer() -> Normalizer:
-    """The normalizer of the twenty hashtags, made once."""
+    """The normalizer of the twenty hashtags, created on first use."""
     return Normalizer()
 
 
 def normalize(tag: str) -> Normalized:
-    """Tell which of the twenty hashtags a tag means; see :class:`Normalizer`."""
+    """Map a tag to the twenty hashtags; see :class:`Normalizer`."""
     return default_normalizer().normalize(tag)

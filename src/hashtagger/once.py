@@ -1,4 +1,4 @@
-"""Share what is costly to make, among threads too that ask for it at the same time."""
+"""A thread-safe cache for objects that are expensive to create."""
 
 from collections.abc import Callable
 from functools import lru_cache, wraps
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def once(make: Callable[P, T]) -> Callable[P, T]:
-    """Cache a function's last four results; threads wait for each other, so that none makes what another is making."""
+    """Cache a function's last four results; a lock keeps concurrent threads from computing the same one twice."""
     kept, lock = lru_cache(maxsize=4)(make), RLock()
 
     @wraps(make)

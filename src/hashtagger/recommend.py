@@ -1,4 +1,4 @@
-"""Recommender: a photo in, hashtags with calibrated scores out."""
+"""Recommend hashtags, with calibrated scores, for photos."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from torch import nn
 
 _BATCH = 32
-"""Photos that the network sees at a time."""
+"""Photos per forward pass."""
 _RELATED = 10
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """One hashtag for a photo; ``str()`` of it is the tag with its ``#``.
+    """One hashtag recommended for a photo; ``str()`` gives the tag with ``#``.
 
     Attributes:
         tag: The hashtag without ``#``.
-        score: Calibrated probability in 0..1 that it is right.
+        score: Calibrated probability in 0..1 that the tag is right.
         label: The vocabulary's entry.
-        related: Up to ten tags that people use beside it, best first.
+        related: Up to ten tags that people often use with it, best first.
     """
 
     tag: str
@@ -43,7 +43,7 @@ class Recommendation:
     related: list[str] = field(default_factory=list, repr=False, hash=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Convert it to JSON's types, as ``hashtagger recommend --json`` prints it.
+        """Convert to JSON-serializable types, as printed by ``hashtagger recommend --json``.
 
         Returns:
             ``tag``, ``key``, ``score`` (rounded to four places) and ``related``.
@@ -65,27 +65,27 @@ class Recommendation:
 class Recommender:
     """A network with its vocabulary, loaded once and used for many photos.
 
-    Pickling keeps the arguments alone: another process loads the network anew.
+    Pickling stores only the constructor arguments; unpickling loads the network again.
 
     Args:
-        vocabulary: Name of a vocabulary, or a vocabulary file; by default the one of the weights file, or
-            without a file ``"hashtags_ko"``.
-        weights: A weights file (``.safetensors`` or ``.onnx``), which is enough alone; by default the bundled one of
-            the vocabulary.
-        device: ``"auto"`` (CUDA, then Apple's MPS, then the CPU; for ONNX the CPU), or a torch device name.
-        runtime: ``"torch"``, ``"onnx"`` (the CPU only), or ``"auto"``: the fastest that is installed and keeps
+        vocabulary: A Vocabulary, its name or its file. Defaults to the vocabulary that the weights file names, or to
+            ``"hashtags_ko"`` if no weights are given.
+        weights: A weights file (``.safetensors`` or ``.onnx``), which is sufficient on its own. Defaults to the bundled
+            weights of the vocabulary.
+        device: A torch device name, or ``"auto"``: CUDA, then Apple's MPS, then the CPU (always the CPU for ONNX).
+        runtime: ``"torch"``, ``"onnx"`` (CPU only), or ``"auto"``: the fastest installed runtime that preserves
             accuracy, see :func:`hashtagger.models.runtimes.choose`.
 
     Attributes:
         vocabulary: The labels, in the order of the scores.
-        config: What the weights file says of itself.
-        choice: The runtime that computes, its file, and why it was chosen.
-        device: Where it computes.
+        config: The config stored in the weights file.
+        choice: The runtime in use, its file, and why it was chosen.
+        device: The device in use.
 
     Raises:
         VocabularyError: There is no such vocabulary.
-        WeightsError: There are no weights for it, or they are damaged or of labels that it lacks.
-        HashtaggerError: The device or the runtime does not exist here.
+        WeightsError: There are no weights for it, or they are damaged or have labels that it lacks.
+        HashtaggerError: The device or the runtime is not available.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Recommender:
 
     @cached_property
     def model(self) -> "nn.Module":
-        """The network itself, for looking inside: in float32, whichever runtime computes the scores.
+        """The network as a float32 torch module for inspection, whichever runtime computes the scores.
 
         Raises:
             WeightsError: The weights are an ONNX file, which torch cannot load.
@@ -130,21 +130,21 @@ class Recommender:
 
     @property
     def image_size(self) -> int:
-        """The side, in pixels, of the square that the network sees."""
+        """Side length, in pixels, of the network's square input."""
         return self.config.image_size
 
     def scores(self, images: ImageLike | Iterable[ImageLike]) -> Array:
         """Score every label for every photo.
 
         Args:
-            images: Photos, each anything that :func:`hashtagger.images.load_image` takes; a single one counts as a
-                list of one.
+            images: Photos, each in any form that :func:`hashtagger.images.load_image` accepts; a single photo counts as
+                a list of one.
 
         Returns:
-            float32 (photos, labels) in the vocabulary's order: calibrated probabilities, rows sum to 1.
+            float32 (photos, labels): calibrated probabilities in the vocabulary's order. Each row sums to 1.
 
         Raises:
-            ImageError: One of them is not a readable photo; the message names its path or its number, from 1.
+            ImageError: A photo cannot be read; the message names its path, or its number counted from 1.
         """
         import numpy as np
 
@@ -153,26 +153,26 @@ class Recommender:
         return np.concatenate(rows) if rows else np.empty((0, len(self.vocabulary)), np.float32)
 
     def prepare(self, image: ImageLike) -> Array:
-        """Turn a photo into the pixels that the network sees. Several threads may call this at once.
+        """Convert a photo to the network's input. This method is thread-safe.
 
         Returns:
             float32 (3, :attr:`image_size`, :attr:`image_size`), normalized.
 
         Raises:
-            ImageError: It is not a readable photo.
+            ImageError: The photo cannot be read.
         """
         from hashtagger.models.preprocess import preprocess
 
         return preprocess(load_image(image, shorter_side=self.image_size), self.config)
 
     def score_pixels(self, pixels: Array) -> Array:
-        """Score every label for photos that went through :meth:`prepare`.
+        """Score every label for photos prepared by :meth:`prepare`.
 
         Args:
             pixels: float32 (photos, 3, :attr:`image_size`, :attr:`image_size`).
 
         Returns:
-            float32 (photos, labels), as :meth:`scores`.
+            float32 (photos, labels), as from :meth:`scores`.
         """
         import numpy as np
 
@@ -181,13 +181,13 @@ class Recommender:
         return powers / powers.sum(axis=1, keepdims=True)
 
     def score_readable(self, prepared: Iterable[Array | ImageError]) -> Iterator[Array | ImageError]:
-        """Score a batch of photos, some of which may have been unreadable.
+        """Score a batch of photos, some of which may be unreadable.
 
         Args:
-            prepared: What :meth:`prepare` made of each photo, or the ImageError that it raised.
+            prepared: For each photo, the result of :meth:`prepare` or the ImageError that it raised.
 
         Yields:
-            For each photo, in order: float32 (labels,), a row of :meth:`scores`, or its ImageError.
+            For each photo, in order: its scores, float32 (labels,), or its ImageError.
         """
         import numpy as np
 
@@ -226,12 +226,12 @@ class Recommender:
         """Recommend hashtags for a photo, or for each of several.
 
         Args:
-            image: One photo, or several: a list, an iterator, an array (n, height, width, 3).
-            top_k: At most this many tags, best first.
-            threshold: Probability in 0..1 below which a tag is left out; by default the one that the weights
-                were calibrated with. If no tag reaches it, the list is empty.
-            history: What the user wrote before, which shifts scores and spelling towards their own: a
-                :class:`~hashtagger.history.History`, their posts, or their tags.
+            image: One photo, or several: a list, an iterator, or an array (n, height, width, 3).
+            top_k: Maximum number of tags, best first.
+            threshold: Tags with a probability below this (0..1) are left out; defaults to the threshold stored in the
+                weights file. If no tag reaches it, the list is empty.
+            history: The user's past tags, which shift the scores and the spelling of tags towards their habits: a
+                :class:`~hashtagger.history.History`, posts, or tags.
 
         Raises:
             ImageError: A photo cannot be read.
@@ -268,19 +268,19 @@ class Recommender:
         threshold: float | None = None,
         history: Past | None = None,
     ) -> Iterator[tuple[Any, list[Recommendation] | ImageError]]:
-        """Recommend for a stream of photos; one that cannot be read yields its ImageError, and the rest go on.
+        """Recommend hashtags for a stream of photos; an unreadable photo yields its ImageError instead of raising it.
 
         Args:
-            images: Photos, as :meth:`scores` takes them.
-            top_k: At most this many tags for each photo, best first.
+            images: Photos, as in :meth:`scores`.
+            top_k: Maximum number of tags for each photo, best first.
             threshold: As in :meth:`recommend`.
             history: As in :meth:`recommend`.
 
         Returns:
-            An iterator over each input with its recommendations, in order.
+            An iterator of (input, recommendations or ImageError) pairs, in order.
 
         Raises:
-            ValueError: As :meth:`recommend`.
+            ValueError: As in :meth:`recommend`.
         """
         return self._each(as_photos(images), self._chooser(top_k, threshold, history))
 
@@ -292,7 +292,7 @@ class Recommender:
                 yield image, scores if isinstance(scores, ImageError) else choose(scores)
 
     def heatmap(self, image: ImageLike, key: str) -> Array:
-        """Show how much each place of a photo looks like a label; see :func:`hashtagger.explain.heatmap.heat_map`.
+        """Show how much each part of a photo looks like a label; see :func:`hashtagger.explain.heatmap.heat_map`.
 
         Args:
             image: One photo.
@@ -304,7 +304,7 @@ class Recommender:
         Raises:
             ImageError: The photo cannot be read.
             VocabularyError: There is no such label.
-            MissingExtraError: The network is no DRN and grad-cam is not installed.
+            MissingExtraError: The network is not a DRN and grad-cam is not installed.
         """
         from hashtagger.explain.heatmap import heat_map
 
@@ -327,7 +327,7 @@ class Recommender:
     def _chooser(
         self, top_k: int, threshold: float | None, history: Past | None
     ) -> Callable[[Array], list[Recommendation]]:
-        """Check the options of :meth:`recommend`, and return what turns a photo's scores into recommendations."""
+        """Check the options of :meth:`recommend`, and return a function from a photo's scores to recommendations."""
         if top_k < 1:
             raise ValueError(f"top_k must be 1 or more, not {top_k}")
         if threshold is not None and not 0 <= threshold <= 1:
@@ -388,7 +388,7 @@ def recommend(
 ) -> list[Recommendation] | list[list[Recommendation]]:
     """Recommend hashtags for a photo, or for each of several, with the bundled weights.
 
-    The first call loads the network, later ones use it again. See :meth:`Recommender.recommend` for the arguments.
+    The first call loads the network, and later calls reuse it. See :meth:`Recommender.recommend` for the arguments.
 
     Returns:
         ``list[Recommendation]`` for one photo, a list of such lists for several.

@@ -1,4 +1,4 @@
-"""Related tags: what people write beside a tag, learned from posts."""
+"""Related tags: the tags that people use together with a tag, learned from posts."""
 
 import gzip
 import json
@@ -23,29 +23,29 @@ from hashtagger.typos import one_slip
 BUNDLED = Path(__file__).parent / "data" / "related_ko.txt.gz"
 
 KEPT = 20  # related tags kept for each tag
-_LEAST = 6.0  # authors who use a tag, for it to have related tags
-_PRIOR = 2.0  # authors imagined who use a tag beside nothing, so that a rare tag proves little
+_LEAST = 6.0  # minimum number of authors who use a tag, for it to be in the table
+_PRIOR = 2.0  # pseudo-authors who use a tag with no other; they damp the scores of rare tags
 
 
 @lru_cache(maxsize=1)
 def _spam() -> tuple[re.Pattern[str], frozenset[str]]:
     language = read_language()
-    # Only pieces are a group, so that what is no spam (전문의) is passed over with the piece in it (문의).
+    # Harmless words (전문의) come first and outside the group, so the match consumes the spam piece in them (문의).
     no_spam, pieces = ("|".join(map(re.escape, language[name])) for name in ("no_spam", "spam"))
     return re.compile(f"{no_spam}|({pieces})"), frozenset(language["spam_tags"])
 
 
 def is_spam(tag: str) -> bool:
-    """Tell whether a tag only fishes for followers, likes or customers (맞팔, likeforlikes, 협찬)."""
+    """Whether a tag only serves to attract followers, likes or customers (맞팔, likeforlikes, 협찬)."""
     name = fold(tag)
     pieces, whole = _spam()
     return name in whole or any(match[1] for match in pieces.finditer(name))
 
 
 class Spellings:
-    """Tells two spellings of one tag from two tags of one meaning.
+    """Distinguishes spellings of the same tag from different tags with the same meaning.
 
-    멍스타그램 and 멍스타, or dog and dogs, are spellings of one; 댕댕이 and 멍멍이 are two.
+    멍스타그램 and 멍스타, or dog and dogs, are spellings of the same tag; 댕댕이 and 멍멍이 are different tags.
     """
 
     def __init__(self, normalizer: Normalizer) -> None:
@@ -53,7 +53,7 @@ class Spellings:
         self._suffixes = sorted(read_language()["suffixes"], key=len, reverse=True)
 
     def same(self, a: str, b: str) -> bool:
-        """Tell whether two tags are one but for spelling."""
+        """Whether two tags are spellings of the same tag."""
         a, b = fold(a), fold(b)
         if a == b or self._stem(a) == self._stem(b):
             return True
@@ -61,7 +61,7 @@ class Spellings:
         return bool(keys) and keys == self._keys(b) and one_slip(spell(a), spell(b))
 
     def distinct(self, tags: Iterable[str], k: int, beside: Sequence[str] = ()) -> list[str]:
-        """Take the first ``k`` tags of which no two, and none of ``beside``, are spellings of one."""
+        """Take the first ``k`` tags, skipping spellings of tags in ``beside`` and of tags already taken."""
         chosen: list[str] = []
         for tag in tags:
             if len(chosen) == k:
@@ -78,11 +78,11 @@ class Spellings:
 
 
 class RelatedTable:
-    """Related tags of many tags.
+    """A table of related tags.
 
     Attributes:
-        card: What it was built from, and when.
-        rows: For each folded tag, its related tags, best first, with a space between.
+        card: What the table was built from, and when.
+        rows: Maps each folded tag to its related tags, best first, separated by spaces.
     """
 
     def __init__(self, card: Mapping[str, Any], rows: Mapping[str, str]) -> None:
@@ -90,7 +90,7 @@ class RelatedTable:
         self.rows = rows
 
     def of(self, tag: str, k: int = 10) -> list[str]:
-        """Name up to ``k`` related tags of exactly this tag, best first; none where it is not in the table.
+        """Return up to ``k`` related tags of exactly this tag, best first; empty if it is not in the table.
 
         Raises:
             ValueError: ``k`` is below 0.
@@ -100,7 +100,7 @@ class RelatedTable:
         return self.rows.get(fold(tag), "").split()[:k]
 
     def save(self, path: Path) -> None:
-        """Write the table; the same table always makes the same bytes."""
+        """Write the table; the output is deterministic."""
         lines = [json.dumps(self.card, ensure_ascii=False), *(f"{tag}\t{row}" for tag, row in self.rows.items())]
         path.write_bytes(gzip.compress("\n".join(lines).encode(), mtime=0))
 
@@ -109,7 +109,7 @@ class RelatedTable:
         """Read a table that :meth:`save` wrote.
 
         Raises:
-            VocabularyError: It is none, or cannot be read.
+            VocabularyError: The file is not such a table, or cannot be read.
         """
         try:
             head, *lines = gzip.decompress(Path(path).read_bytes()).decode().split("\n")
@@ -121,17 +121,16 @@ class RelatedTable:
 
 
 def learn(posts: Sequence[Sequence[str]], normalizer: Normalizer, card: Mapping[str, Any]) -> RelatedTable:
-    """Learn which tags go together.
+    """Learn which tags are used together.
 
-    Every author counts as much as any other, however many posts they wrote, so that no shop makes its tags
-    everyone's. A tag is related as far as its share among the authors who use the other exceeds its share among
-    the rest: what is beside everything (일상, daily) falls behind, what is rare proves little, and spam
-    is left out.
+    All authors have the same weight, however many posts they wrote, so that a shop with many posts does not dominate.
+    The score of tag B for tag A is B's share among the authors who use A, less B's share among the rest. Tags used with
+    everything (일상, daily) therefore score low; scores of rare tags are damped, and spam is left out.
 
     Args:
         posts: The tags of each post, with or without ``#``, as typed.
-        normalizer: Tells spellings of one tag apart from two tags.
-        card: What to write down of where the posts come from.
+        normalizer: Helps to recognize spellings of the same tag.
+        card: Metadata to store with the table: the source of the posts.
     """
     shown: dict[str, Counter[str]] = defaultdict(Counter)
     folded: list[list[str]] = []
@@ -180,7 +179,7 @@ def _excess(together: Mapping[str, float], uses: Mapping[str, float], name: str,
 
 
 def write_card(table: RelatedTable, path: Path) -> None:
-    """Write down, beside a saved table, from what it was learned and how."""
+    """Write a Markdown card beside a saved table that describes how it was built."""
     card = table.card
     path.with_name(path.name.split(".")[0] + ".md").write_text(
         f"""# {path.name}: related tags
@@ -198,19 +197,19 @@ def write_card(table: RelatedTable, path: Path) -> None:
 
 @once
 def bundled() -> RelatedTable:
-    """Load the table that comes with hashtagger, once."""
+    """Return the bundled table, loaded on first use."""
     return RelatedTable.load()
 
 
 def related(tag: str, k: int = 10) -> list[str]:
-    """Name the tags that people write beside a tag, best first, without spam and spellings of it.
+    """Return the tags that people use together with a tag, best first, without spam and other spellings of it.
 
-    A tag that was too rare to learn from is answered as the label it means (``"댕댕이랑"`` as ``"강아지"``); one that
-    means none has no related tags.
+    A tag that is not in the table gets the related tags of the label it means, if any: ``"댕댕이랑"`` gets those of
+    ``"강아지"``.
 
     Args:
         tag: Any tag, with or without ``#``.
-        k: At most this many; the table keeps 20.
+        k: Return at most this many; the table keeps 20.
 
     Raises:
         ValueError: ``k`` is below 0.

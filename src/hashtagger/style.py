@@ -1,7 +1,7 @@
-"""The house style of pictures: colours that colour-blind people tell apart, Korean text without boxes.
+"""The house style of figures: colours that are safe for colour-blind readers, and a font that has Korean glyphs.
 
-Draw inside :func:`house_style` (a context manager, also a decorator), saving included: matplotlib makes
-some of its text only when a figure is saved.
+Draw and save figures inside :func:`house_style` (a context manager and decorator): matplotlib lays out some text only
+when a figure is saved.
 """
 
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HEAT = "inferno"
-"""Colour map of heat: perceptually even, so that twice as hot looks twice as hot, in grey too."""
+"""Colour map of heat maps: perceptually uniform, also in greyscale."""
 ACCENT = "#d55e00"
-"""The one colour for what a picture points at."""
+"""The colour of whatever a figure highlights."""
 
 _SETTINGS = Path(__file__).with_suffix(".mplstyle")
 _PACKAGE = "koreanize_matplotlib"
@@ -43,20 +43,20 @@ _KNOWN = (
 
 @lru_cache(maxsize=1)
 def korean_font() -> str:
-    """Name a font family that matplotlib can draw Korean with.
+    """Return a font family with which matplotlib can draw Korean.
 
-    It is NanumGothic where the package that carries it is installed, so that pictures look alike everywhere,
-    else the first well-known one of the system.
+    It is NanumGothic if the package that ships it is installed, so that figures look the same everywhere, else the
+    first well-known Korean font of the system.
 
     Raises:
-        MissingExtraError: There is none, and Korean would come out as boxes.
+        MissingExtraError: There is no Korean font, so Korean would be drawn as boxes.
     """
     from matplotlib.font_manager import fontManager
 
-    carrier = find_spec(_PACKAGE)
-    if carrier is not None and carrier.origin is not None:
+    package = find_spec(_PACKAGE)
+    if package is not None and package.origin is not None:
         # Importing the package would change the settings of the caller's own figures.
-        fontManager.addfont(Path(carrier.origin).parent / "fonts" / "NanumGothic.ttf")
+        fontManager.addfont(Path(package.origin).parent / "fonts" / "NanumGothic.ttf")
         return "NanumGothic"
     installed = {font.name for font in fontManager.ttflist}
     for name in _KNOWN:
@@ -69,7 +69,7 @@ def korean_font() -> str:
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Draw in the house style; matplotlib's settings are as before afterwards.
+    """Apply the house style within the context, then restore matplotlib's settings.
 
     Raises:
         MissingExtraError: matplotlib or a Korean font is missing.
@@ -78,7 +78,7 @@ def house_style() -> Iterator[None]:
         import matplotlib.style
     except ImportError as error:
         raise MissingExtraError(
-            _("pictures take matplotlib: pip install '.[explain]' in a clone of hashtagger")
+            _("figures require matplotlib: pip install '.[explain]' in a clone of hashtagger")
         ) from error
     with matplotlib.style.context([_SETTINGS, {"font.family": [korean_font(), "DejaVu Sans"]}]):
         yield
@@ -88,15 +88,15 @@ def panels(columns: int, rows: int = 1, width: float = 4.5, height: float = 4.0)
     """Make a figure of equal panels.
 
     Args:
-        columns: Panels beside each other.
-        rows: Panels above each other.
+        columns: Number of columns.
+        rows: Number of rows.
         width: Width of one panel, in inches.
         height: Height of one panel, in inches.
 
     Returns:
         The figure, and its axes row by row.
     """
-    # Not through pyplot, which would choose a screen and keep every figure alive.
+    # Not through pyplot, which would select a GUI backend and keep every figure alive.
     from matplotlib.figure import Figure
 
     figure = Figure((width * columns, height * rows), layout="constrained")

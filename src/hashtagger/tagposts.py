@@ -1,4 +1,4 @@
-"""Posts of which only the tags matter: from a JSON Lines file, or from anything that holds posts."""
+"""Read only the tags of posts, from JSON Lines files or from any source of posts."""
 
 import gzip
 import json
@@ -13,7 +13,7 @@ from hashtagger.posts import open_source
 
 
 class TagPost(NamedTuple):
-    """One post's tags as typed, the day it was posted (YYYY-MM-DD) and what was searched for, where known."""
+    """One post: its tags as typed and, if known, its date (YYYY-MM-DD) and the search query that found it."""
 
     tags: tuple[str, ...]
     date: str | None = None
@@ -21,13 +21,14 @@ class TagPost(NamedTuple):
 
 
 def read_tag_posts(*paths: Path) -> Iterator[TagPost]:
-    """Read posts from ``.jsonl`` and ``.jsonl.gz`` files (an object with ``tags`` a line), and from a source of posts.
+    """Read posts from JSON Lines files (one object with ``tags`` per line) and from a source of posts.
 
     Args:
-        paths: Such files; all other paths are read as one source (:func:`hashtagger.posts.open_source`).
+        paths: ``.jsonl`` and ``.jsonl.gz`` files; other paths are opened as one source, by
+            :func:`hashtagger.posts.open_source`.
 
     Raises:
-        SourceError: One cannot be read, or a line holds no post.
+        SourceError: A path cannot be read, or a line is not a post.
     """
     tables = [path for path in paths if path.name.endswith((".jsonl", ".jsonl.gz"))]
     for path in tables:
@@ -38,11 +39,11 @@ def read_tag_posts(*paths: Path) -> Iterator[TagPost]:
 
 
 def _read_table(path: Path) -> Iterator[TagPost]:
-    at = 0
+    number = 0
     try:
-        # Decoded a line at a time, so that the line that cannot be is known.
+        # Decode line by line, so that the error can name the line that is not UTF-8.
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
-            for at, line in enumerate(lines, start=1):  # noqa: B007 (a message names the line)
+            for number, line in enumerate(lines, start=1):  # noqa: B007 (used in the error message)
                 if line.strip():
                     yield _tag_post(json.loads(line.decode("utf-8-sig")))
     except OSError as error:
@@ -50,7 +51,9 @@ def _read_table(path: Path) -> Iterator[TagPost]:
     except (EOFError, zlib.error) as error:
         raise SourceError(f"{path}: " + _("damaged: {error}").format(error=error)) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise SourceError(_("{path}: line {number} is no post with tags").format(path=path, number=at)) from error
+        raise SourceError(
+            _("{path}: line {number} is not a post with tags").format(path=path, number=number)
+        ) from error
 
 
 def _tag_post(entry: Any) -> TagPost:

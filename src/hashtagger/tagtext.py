@@ -1,4 +1,4 @@
-"""Tags as text: cleaning one for comparing, and finding those of a caption."""
+"""Tags as text: clean them for comparison, and extract them from captions."""
 
 import re
 import unicodedata
@@ -7,18 +7,18 @@ from collections.abc import Iterable, Iterator
 _PLAIN = re.compile("[#＃]?([가-힣a-z0-9]+)")
 _HASHES = "#＃﹟♯"
 _SPLIT = re.compile(f"[{_HASHES}]")
-# Fillers look blank, but are letters to Unicode, and NFKC would turn one into another.
+# Hangul fillers look blank but count as letters in Unicode, and NFKC maps some of them to others.
 _BLANK = dict.fromkeys(map(ord, "\u115f\u1160\u3164\uffa0\u2800\u00ad\u034f"))
-# Of characters that are neither letters nor digits. Emoji may be Cn, unassigned, where Python is older than they are.
+# Categories of invisible characters. Cn (unassigned) is not among them: it may be an emoji newer than this Python.
 _UNSEEN = frozenset(("Cc", "Cf", "Cs", "Me", "Mn", "Zl", "Zp", "Zs"))
 _NOT_JAMO = re.compile("[^ㄱ-ㆎ]+")
-# Not behind other lone letters: ㄱㅗㅇㅑㅇㅇㅣ is a word typed apart, not laughter.
+# Only after other text, not after single jamo: ㄱㅗㅇㅑㅇㅇㅣ is a word typed in jamo, not laughter.
 _LAUGH = re.compile("^([^ㄱ-ㆎ]*[^ㄱ-ㆎ_])[ㅋㅎㅠㅜㅡ_]+$")
 _UNDERSCORES = re.compile("__+")
 
 
 class _Kept(dict[int, str | None]):
-    """What cleaning leaves of a character: letters, digits, their marks and underscores; nothing else."""
+    """Translation table that keeps letters, digits, their combining marks and underscores, and deletes the rest."""
 
     def __missing__(self, code: int) -> str | None:
         category = unicodedata.category(chr(code))
@@ -29,7 +29,7 @@ class _Kept(dict[int, str | None]):
         return kept
 
 
-# Letters that are drawn to look like others, which Unicode does not hold to be the same.
+# Ornamental letters that NFKC does not map to plain ones.
 _DRAWN = dict(zip(map(ord, "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ"), "abcdefghijklmnoprstuvwyz", strict=True))
 _DRAWN |= {first + i: chr(ord("a") + i) for first in (0x1F150, 0x1F170) for i in range(26)}
 _KEPT = _Kept({**_BLANK, **_DRAWN})
@@ -37,19 +37,19 @@ _KEPT = _Kept({**_BLANK, **_DRAWN})
 
 def _clean_once(text: str) -> str:
     text = unicodedata.normalize("NFC", text.translate(_BLANK))
-    # NFKC breaks ㅋㅋ and the like into pieces that no longer compare equal, so those stay out of it.
+    # NFKC maps compatibility jamo (ㅋㅋ) to conjoining jamo, which no longer compare equal, so they are exempt.
     text = _NOT_JAMO.sub(lambda run: unicodedata.normalize("NFKC", run[0]), text).lower()
     text = unicodedata.normalize("NFC", text.translate(_KEPT))
     return _LAUGH.sub(r"\1", _UNDERSCORES.sub("_", text).strip("_"))
 
 
 def clean(tag: str) -> str:
-    """Bring one tag to the form in which tags are compared.
+    """Convert one tag to the canonical form in which tags are compared. Idempotent.
 
-    NFC, lower case, full-width and ornamental letters made plain; without ``#``, emoji, invisible characters,
-    spaces, punctuation, outer underscores and a tail of laughing or crying. A tag of nothing else (``"🐶"``) stays
-    as it is but for ``#``; one of nothing that can be seen is empty. Glued tags (``"#a#b"``) stay glued with one
-    ``#`` between. Idempotent.
+    The result is NFC, in lower case, with full-width and ornamental letters made plain, and without ``#``, emoji,
+    invisible characters, spaces, punctuation, outer underscores and trailing laughter or crying (``ㅋㅋ``, ``ㅠㅠ``).
+    If that leaves nothing, only ``#`` is removed (``"🐶"`` stays); if nothing visible remains, the result is empty.
+    Glued tags (``"#a#b"``) are joined by a single ``#``.
     """
     plain = _PLAIN.fullmatch(tag) or _PLAIN.fullmatch(tag := unicodedata.normalize("NFC", tag))
     if plain:
@@ -57,7 +57,7 @@ def clean(tag: str) -> str:
     parts = []
     for part in _SPLIT.split(tag):
         cleaned = part
-        # A pass can bring out what the next one removes: a mark that lost its letter, a laugh behind an emoji.
+        # Repeat until stable, which makes cleaning idempotent: one pass can expose what the next one removes.
         while (once := _clean_once(cleaned)) != cleaned:
             cleaned = once
         if cleaned:
@@ -69,14 +69,14 @@ def clean(tag: str) -> str:
 
 
 def parts(tags: Iterable[str]) -> Iterator[str]:
-    """Clean tags (:func:`clean`) and take glued ones apart."""
+    """Clean tags (:func:`clean`) and split glued ones."""
     return (part for tag in tags for part in clean(tag).split("#"))
 
 
 _CAPTION_TAG = re.compile(
-    # A keycap is an emoji, though it begins like a tag.
+    # A keycap emoji (#️⃣) starts with #, but is not a tag.
     "[#＃](?!\ufe0f?\u20e3)"
-    # What ends a tag on Instagram: space, another hash, and punctuation; not emoji, joiners or letters of any script.
+    # On Instagram, spaces, another # and punctuation end a tag; emoji, joiners and letters of any script do not.
     "([^\\s#＃!-/:-@\\[-\\^`{-~\u00a1-\u00a9\u00ab-\u00b4\u00b6-\u00b9\u00bb-\u00bf"
     "\u2000-\u200a\u2010-\u203b\u203d-\u2048\u204a-\u205f\u3000-\u3004\u3008-\u3020\u3030"
     "\u318f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff3e\uff40\uff5b-\uff65]+)"
@@ -85,9 +85,9 @@ _INVISIBLE_TAIL = "\u200b\u200c\u200d\u2060\u2061\u2062\u2063\u2064\ufeff\u2800\
 
 
 def extract_tags(caption: str) -> list[str]:
-    """Find the tags of a caption as Instagram links them, in order, in NFC, without ``#``.
+    """Extract the tags of a caption as Instagram links them, in order, in NFC, without ``#``.
 
-    A tag ends at a space, at punctuation or at the next ``#``; emoji are part of it; digits alone are none.
+    A tag ends at a space, at punctuation or at the next ``#``. It may contain emoji, but not only digits.
     """
     found = (
         unicodedata.normalize("NFC", match).strip(_INVISIBLE_TAIL)
@@ -97,5 +97,5 @@ def extract_tags(caption: str) -> list[str]:
 
 
 def caption_tags(caption: str, keywords: Iterable[str] = ()) -> tuple[str, ...]:
-    """Collect a post's tags: keywords first, then the hashtags of its caption, each once, in order, as typed."""
+    """Combine a post's keywords and the hashtags of its caption, in this order, as typed, without duplicates."""
     return tuple(dict.fromkeys([*keywords, *extract_tags(caption)]))

@@ -1,4 +1,4 @@
-"""Read TOML files, and find those that come with hashtagger."""
+"""Read TOML files, and find the bundled ones."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ def read_toml(path: Path, error: type[HashtaggerError]) -> dict[str, Any]:
 
     Args:
         path: The file.
-        error: Raised if it cannot be read or is not TOML, with one line that names it.
+        error: Raised, with a one-line message that names the file, if it cannot be read or is not TOML.
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -29,7 +29,7 @@ def read_toml(path: Path, error: type[HashtaggerError]) -> dict[str, Any]:
 
 
 def bundled(folder: Path) -> list[str]:
-    """Names of the TOML files of a folder."""
+    """Names of the TOML files in a folder, without ``.toml``."""
     return sorted(path.stem for path in folder.glob("*.toml"))
 
 
@@ -37,9 +37,9 @@ def find_toml(given: "str | os.PathLike[str]", folder: Path, error: type[Hashtag
     """Find a TOML file by its path, or by its name in a folder.
 
     Args:
-        given: A path that ends in ``.toml``, which comes back as it is, or one of :func:`bundled`.
-        folder: Holds the files that have names.
-        error: Raised if there is no file of that name.
+        given: A path that ends in ``.toml``, which is returned as is, or one of the names that :func:`bundled` lists.
+        folder: The folder with the named files.
+        error: Raised if there is no file with that name.
         unknown: The error's message, with the fields ``{name}`` and ``{known}``.
     """
     path = Path(given)

@@ -1,4 +1,4 @@
-"""Finds the known word that a misspelt one is one slip away from, without comparing it with all of them."""
+"""Find known words within one edit of a misspelt one, without comparing it to all of them."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ from hashtagger.hangul import spell
 
 
 def one_slip(a: str, b: str) -> bool:
-    """Tell whether two strings are one insertion, deletion, substitution or swap of neighbours apart, or equal."""
+    """Whether two strings differ by at most one insertion, deletion, substitution or transposition."""
     if len(a) > len(b):
         a, b = b, a
     start = 0
@@ -20,14 +20,14 @@ def one_slip(a: str, b: str) -> bool:
 
 
 class TypoIndex:
-    """Known words by what is left of them when a letter is missing.
+    """An index of known words by their forms with one letter deleted.
 
-    Symmetric deletion (Garbe 2012, SymSpell): two words one edit apart share a form that takes at most one
-    deletion from either, so that looking one up costs its own deletions, however many words are known.
-    Korean is compared letter by letter (jamo), so 강아치 is one edit from 강아지.
+    Symmetric deletion (Garbe 2012, SymSpell): two words one edit apart share a form that takes at most one deletion
+    from either, so a lookup costs one probe per letter of the text, however many words are known. Korean is compared
+    by jamo, so 강아치 is one edit from 강아지.
 
     Args:
-        words: The words that may be meant; where two are equally near, either may be named.
+        words: The known words. If two are equally near, either may be returned.
     """
 
     def __init__(self, words: Iterable[str]) -> None:
@@ -40,7 +40,7 @@ class TypoIndex:
                 self._forms.setdefault(form, []).append((letters, word))
 
     def nearest(self, text: str) -> str | None:
-        """Name the known word that a text misspells; None where there is none."""
+        """Return a known word within one edit of a text; None if there is none."""
         letters = spell(text)
         if len(letters) > self._longest:
             return None

@@ -1,4 +1,4 @@
-"""Vocabulary and Label: the closed list of labels that a model can give, read from a TOML file."""
+"""Vocabulary and Label: the closed list of labels that a model can predict, read from a TOML file."""
 
 import os
 import re
@@ -24,11 +24,11 @@ class Label:
     """One entry of a vocabulary.
 
     Attributes:
-        key: ASCII name, also that of its class folder: ``"dog"``.
+        key: ASCII name, also used for the class folder: ``"dog"``.
         tag: Canonical hashtag in NFC, without ``#``: ``"강아지"``.
         name: English name: ``"Dog"``.
         variants: Other spellings, words and forms of the tag, in NFC, without ``#``.
-        details: Whatever else the file says of it (address, coordinates, description), in TOML's types.
+        details: All other fields of the entry (address, coordinates, description), as TOML types.
     """
 
     key: str
@@ -42,9 +42,8 @@ class Label:
 class Vocabulary:
     """An ordered list of labels; a model's output ``i`` is ``labels[i]``.
 
-    Iterating gives the labels, and ``vocabulary["dog"]`` the label with that key or tag (``"강아지"``, ``"#강아지"``);
-    ``"dog" in vocabulary`` tells whether there is one. A label that is not there is an
-    :class:`~hashtagger.errors.UnknownLabelError`, which is a KeyError.
+    Iterating yields the labels. ``vocabulary["dog"]`` returns the label with that key or tag (``"강아지"`` or
+    ``"#강아지"``), or raises :class:`~hashtagger.errors.UnknownLabelError`, a KeyError. ``in`` accepts the same.
     """
 
     name: str
@@ -85,12 +84,12 @@ class Vocabulary:
 
     def _find(self, key: str) -> Label | None:
         tag = _as_tag(key)
-        # Keys first: a tag of one label may be the key of another.
+        # Keys take precedence: the tag of one label may be the key of another.
         by_tag = (label for label in self.labels if label.tag == tag)
         return next((label for label in self.labels if label.key == key), None) or next(by_tag, None)
 
     def index(self, key: str) -> int:
-        """Position of a label, given by its key or tag, among the model's outputs.
+        """Index, among the model's outputs, of the label with a key or tag.
 
         Raises:
             UnknownLabelError: There is no such label.
@@ -99,22 +98,22 @@ class Vocabulary:
 
 
 def available() -> list[str]:
-    """Names of the vocabularies that come with hashtagger."""
+    """Names of the bundled vocabularies."""
     return bundled(_BUNDLED)
 
 
 def load_vocabulary(vocabulary: "str | os.PathLike[str] | Vocabulary" = "hashtags_ko") -> Vocabulary:
-    """Load a vocabulary by its name, or from a TOML file of your own.
+    """Load a bundled vocabulary by name, or your own from a TOML file.
 
-    A file has a ``title`` and, for each label, a ``[[labels]]`` table with ``key`` (no spaces), ``tag`` (one word,
-    with or without ``#``), ``name`` and, if there are any, ``variants``; anything else becomes :attr:`Label.details`.
+    The file has a ``title`` and, for each label, a ``[[labels]]`` table with ``key`` (no spaces), ``tag`` (one word,
+    with or without ``#``), ``name`` and optionally ``variants``; all other fields become :attr:`Label.details`.
 
     Args:
-        vocabulary: ``"hashtags_ko"`` or another of :func:`available`, or a path that ends in ``.toml``.
-            A Vocabulary comes back as it is.
+        vocabulary: A name listed by :func:`available`, such as ``"hashtags_ko"``, or a path that ends in ``.toml``.
+            A Vocabulary is returned as is.
 
     Raises:
-        VocabularyError: There is no such vocabulary, or the file lacks something or contradicts itself.
+        VocabularyError: There is no such vocabulary, or the file is incomplete or inconsistent.
     """
     if isinstance(vocabulary, Vocabulary):
         return vocabulary
@@ -158,12 +157,12 @@ def _label(path: Path, number: int, entry: Mapping[str, Any]) -> Label:
         )
     if not _TAG.fullmatch(tag):
         raise VocabularyError(
-            _("{path}: tag {tag!r} of label {number} is no hashtag: give one word").format(
+            _("{path}: tag {tag!r} of label {number} is not a hashtag: give one word").format(
                 path=path, tag=entry["tag"], number=number
             )
         )
     if not isinstance(entry.get("variants", []), list):
-        raise VocabularyError(_("{path}: variants of label {number} are no list").format(path=path, number=number))
+        raise VocabularyError(_("{path}: variants of label {number} are not a list").format(path=path, number=number))
     details = {name: value for name, value in entry.items() if name not in (*_REQUIRED, "variants")}
     return Label(
         key=key,

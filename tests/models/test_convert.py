@@ -14,7 +14,7 @@ from hashtagger.recommend import Recommender
 
 @pytest.fixture(scope="module")
 def official():
-    """A network as the DRN authors publish it: plain keys, 1000 outputs."""
+    """A network like the DRN authors' checkpoints: plain keys, 1000 outputs."""
     torch.manual_seed(0)
     return create_model("drn_c_26", num_classes=1000).eval()
 
@@ -30,7 +30,7 @@ def test_official_checkpoint(official, tmp_path):
 
 
 def test_the_original_studys_checkpoint(official, tmp_path, sample_photos):
-    """`DataParallel` keys within a training checkpoint, no batch counts, 1000 outputs of which 20 count."""
+    """A training checkpoint with `DataParallel` keys, no num_batches_tracked, and 1000 outputs of which 20 are used."""
     state = {f"module.{k}": v for k, v in official.state_dict().items() if not k.endswith("num_batches_tracked")}
     torch.save({"epoch": 10, "best_prec1": 73.0, "state_dict": state}, tmp_path / "old.pth")
     config = convert(tmp_path / "old.pth", tmp_path / "new.safetensors")
@@ -70,7 +70,7 @@ def test_code_in_a_checkpoint_is_refused(tmp_path):
 
 
 def test_unusable_files(official, tmp_path):
-    # Of the right shapes, but with a single number on the disk for each tensor.
+    # The right shapes, but each tensor is a single number on disk, expanded with strides of 0.
     whole = {key: torch.zeros(()).expand(tensor.shape) for key, tensor in official.state_dict().items()}
 
     def fails(content, match):

@@ -11,20 +11,20 @@ import hashtagger.models.drn  # registers the networks with timm
 from hashtagger.errors import ModelError
 from hashtagger.models import build_model, create_model
 
-# Over a hundred layers the order of summation alone, which depends on the number of threads, moves float32 logits
-# by up to 2.4e-4 (and the reference, made by two threads, is 1.1e-4 from the exact ones): with two threads all
-# twelve agree to 2.1e-6.
+# Over a hundred layers, the order of summation, which depends on the number of threads, alone changes float32 logits by
+# up to 2.4e-4 (and the reference, computed with two threads, is off by 1.1e-4). With two threads all twelve networks
+# agree to 2.1e-6.
 TOLERANCE = {"drn_d_105": 5e-4, "drn_d_107": 5e-4}
 GOLDEN = json.loads(Path(__file__).with_name("drn_golden.json").read_text())["models"]
 
 
 def narrow(name):
-    """Few channels, where their number does not matter; more with each level, as in the real networks."""
+    """Arguments for a network with few channels, which increase from level to level as in the real ones."""
     return {"channels": tuple(range(4, 12 if name.startswith("drn_a") else 20, 2))}
 
 
 def fill(model: torch.nn.Module) -> None:
-    """The weights that the golden numbers were made with: sines, by tensor and position."""
+    """The weights that the golden numbers were computed with: sines of tensor and position."""
     state = {}
     for j, (key, tensor) in enumerate(model.state_dict().items()):
         if key.endswith("num_batches_tracked"):
@@ -136,7 +136,7 @@ def test_intermediates_are_those_of_features_only(name):
         for wrong in ({"indices": [last + 1]}, {"indices": last + 2}, {"output_fmt": "NHWC"}):
             with pytest.raises((IndexError, ValueError)):
                 model.forward_intermediates(x, **wrong)
-        # timm's own user of both methods.
+        # timm's feature getter uses both methods.
         getter = timm.create_model(name, features_only=True, feature_cls="getter", out_indices=(0, 2), **narrow(name))
         getter.eval().model.load_state_dict(model.state_dict(), strict=False)
         torch.testing.assert_close(getter(x), [expected[0], expected[2]])
@@ -162,8 +162,8 @@ def test_pruned_to_a_level_it_ends_there(name):
 
 @pytest.mark.parametrize(("name", "last"), [("drn_c_26", 6), ("drn_c_58", 6), ("drn_d_24", 6), ("drn_a_50", 3)])
 def test_output_stride_16_keeps_every_second_place(name, last):
-    """Down to the level whose convolutions have no dilation to halve, it is the same network on a coarser grid."""
-    # In float64, as convolutions of coarser maps may round otherwise, and a deep network sums that up.
+    """Up to the level whose convolutions have no dilation to halve, it is the same network on a coarser grid."""
+    # In float64, because convolutions of coarser maps may round differently and deep networks accumulate that.
     dense = timm.create_model(name, features_only=True, **narrow(name)).eval().double()
     strided = timm.create_model(name, features_only=True, output_stride=16, **narrow(name)).eval().double()
     strided.load_state_dict(dense.state_dict())
@@ -176,11 +176,11 @@ def test_output_stride_16_keeps_every_second_place(name, last):
     assert classifying.forward_class_map(x.float()).shape == (1, 5, 6, 4)
 
 
-def test_what_cannot_be_made_is_refused_in_one_line():
-    with pytest.raises(ModelError, match="drn_d_24 cannot be made so: No pretrained weights"):
+def test_invalid_networks_are_refused_in_one_line():
+    with pytest.raises(ModelError, match="drn_d_24 cannot be created: No pretrained weights"):
         create_model("drn_d_24", pretrained=True)
     for create in (create_model, build_model):
-        with pytest.raises(ModelError, match="drn_c_26 cannot be made so: output_stride 32 is neither 8 nor 16"):
+        with pytest.raises(ModelError, match="drn_c_26 cannot be created: output_stride 32 is neither 8 nor 16"):
             create("drn_c_26", output_stride=32)
 
 
@@ -206,7 +206,7 @@ def test_grad_checkpointing_changes_no_gradient():
 def test_levels_7_and_8_of_c_add_nothing():
     model = timm.create_model("drn_c_58", **narrow("drn_c_58"))
     assert not any(block.residual for level in (model.layer7, model.layer8) for block in level)
-    # In the authors' checkpoints, so in ours, though it takes no part.
+    # Unused, but present in the authors' checkpoints and therefore in ours.
     assert "layer7.0.downsample.0.weight" in model.state_dict()
     assert all(block.residual for block in model.layer6)
 
@@ -229,7 +229,7 @@ def test_official_checkpoints_are_known():
 
 @pytest.mark.parametrize("name", ["drn_a_50", "drn_c_26", "drn_d_22"])
 def test_pretrained_files_load_through_timm(name, tmp_path):
-    """A checkpoint as published, from before PyTorch counted batches, with and without its classifier."""
+    """A checkpoint as published, from before num_batches_tracked, with and without its classifier."""
     torch.manual_seed(0)
     published = timm.create_model(name, **narrow(name))
     state = {k: v for k, v in published.state_dict().items() if not k.endswith("num_batches_tracked")}

@@ -27,7 +27,7 @@ def test_a_part_of_a_vocabulary_in_the_order_of_the_outputs():
 
 
 @pytest.mark.parametrize("name", ["", "never_heard_of", "hashtags_ko", "gone.toml"])
-def test_without_the_vocabulary_the_file_speaks_for_itself(name):
+def test_without_the_vocabulary_labels_come_from_the_file(name):
     own = labels_of(config(name, "ab", FRUIT.labels[:2]), "x")
     assert (own.name, own.keys, own.tags) == (name, ["a", "b"], ["사과", "배"])
     assert labels_of(config(name, "ab"), "x").tags == ["a", "b"]

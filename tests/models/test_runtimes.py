@@ -43,7 +43,7 @@ CONFIG = ModelConfig(
 
 
 def trained_looking(seed=0):
-    """A narrow DRN whose batch norms have seen something, so that folding them matters."""
+    """A narrow DRN whose batch norms have nontrivial statistics, so that folding them matters."""
     torch.manual_seed(seed)
     network = create_model("drn_c_26", num_classes=3, **NARROW)
     for module in network.modules():
@@ -65,7 +65,7 @@ def logits_of(network, pixels):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A network as .safetensors, .onnx and .int8.onnx side by side, and the network itself."""
+    """A folder with a network as .safetensors, .onnx and .int8.onnx, and the network itself."""
     folder = tmp_path_factory.mktemp("weights")
     network = trained_looking()
     save_weights(folder / "x.safetensors", network, CONFIG, dtype=torch.float32)
@@ -89,7 +89,7 @@ def test_float_runtimes_give_the_networks_logits(files, photos):
     assert found.shape == expected.shape
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-4)
-    # Where the CPU has bfloat16, torch rounds to eight bits at every layer.
+    # On CPUs with bfloat16, torch rounds to eight bits at every layer.
     np.testing.assert_allclose(torch_runtime(network, "cpu")(pixels), expected, atol=0.05 * np.abs(expected).max())
 
 
@@ -100,12 +100,12 @@ def test_int8_is_near_and_small(files):
     found = onnx_runtime(folder / "x.int8.onnx")(pixels)
     assert np.abs(found - expected).max() < 0.25 * np.abs(expected).max()
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.99
-    # Each photo by itself gives what it gives among others.
+    # A photo's logits do not depend on the rest of its batch.
     np.testing.assert_allclose(onnx_runtime(folder / "x.int8.onnx")(pixels[:1]), found[:1], atol=1e-5)
 
 
 def test_ranges_of_networks_whose_tensors_are_not_all_of_photos():
-    """As a transformer's: shapes, photos folded into rows, and one value for all."""
+    """As in transformers: shapes, photos folded into rows, and one value for all photos."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -211,7 +211,7 @@ def test_an_onnx_file_alone_is_enough(files, tmp_path, sample_photos):
     photos = list(sample_photos.values())
     np.testing.assert_allclose(mine.scores(photos), theirs.scores(photos), atol=0.02)
     assert [r.tag for r in mine.recommend(photos[0], top_k=3, threshold=0)]
-    with pytest.raises(WeightsError, match=r"alone\.onnx: an ONNX file only recommends"):
+    with pytest.raises(WeightsError, match=r"alone\.onnx: an ONNX file is for recommending only"):
         mine.heatmap(photos[0], "a")
     with pytest.raises(WeightsError, match=r"alone\.onnx: the torch runtime takes a \.safetensors file"):
         Recommender(weights=alone, runtime="torch")
@@ -240,15 +240,15 @@ def test_auto_takes_int8_of_these_very_weights_where_it_agrees(files, tmp_path):
     assert choose(weights, "cpu") == Choice("torch", weights, "there is no x.int8.onnx")
     int8.write_bytes((folder / "x.int8.onnx").read_bytes())
     assert choose(weights, "cpu") == Choice("onnx", int8, "int8 is the fastest here and agrees on 99.0% of photos")
-    # A file that the user named is used itself, and other devices are faster.
-    named = "the weights were named; runtime onnx takes the ONNX file beside them"
+    # A file that the user named is never replaced, and other devices are faster than int8.
+    named = "a weights file was given; runtime onnx uses the ONNX file beside it"
     assert choose(weights, "cpu", bundled=False) == Choice("torch", weights, named)
     assert choose(weights, "cpu", "torch", bundled=False) == Choice("torch", weights, "as asked")
     assert choose(weights, "cuda") == Choice("torch", weights, "the device is cuda")
     write_int8(int8, {"agreement": 0.9, "made_from": fingerprint(weights)})
     assert choose(weights, "cpu") == Choice("torch", weights, "x.int8.onnx agrees on 90.0% of photos only")
     write_int8(int8, {"made_from": fingerprint(weights)})
-    unmeasured = "how x.int8.onnx agrees was not measured: export it with --check"
+    unmeasured = "the agreement of x.int8.onnx was not measured: export it with --check"
     assert choose(weights, "cpu") == Choice("torch", weights, unmeasured)
     write_int8(int8, {"agreement": 0.99, "made_from": fingerprint(weights)})
     assert choose(weights, "cpu").runtime == "onnx"
@@ -292,7 +292,7 @@ def test_wrong_runtimes_are_one_line(files, tmp_path):
         choose(weights, "cuda", "onnx")
     alone = tmp_path / "y.safetensors"
     alone.write_bytes(weights.read_bytes())
-    # An int8 file of other weights would give another network's answers.
+    # An int8 file made from other weights would give another network's results.
     write_int8(shutil.copy(files[0] / "x.int8.onnx", tmp_path / "y.int8.onnx"), {"made_from": "another"})
     with pytest.raises(WeightsError, match=r"y\.safetensors: no y\.onnx beside it; make it: hashtagger export"):
         choose(alone, "cpu", "onnx")
@@ -304,7 +304,7 @@ def test_wrong_runtimes_are_one_line(files, tmp_path):
 def test_truncated_onnx(files, tmp_path, keep):
     path = tmp_path / "x.onnx"
     path.write_bytes((files[0] / "x.onnx").read_bytes()[:keep])
-    with pytest.raises(WeightsError, match=r"x\.onnx: (truncated, or not an ONNX file|says nothing of its labels)"):
+    with pytest.raises(WeightsError, match=r"x\.onnx: (truncated, or not an ONNX file|does not name its labels)"):
         Recommender(weights=path)
 
 
@@ -320,7 +320,7 @@ def test_wrong_onnx_files(files, tmp_path):
     model = onnx.load(files[0] / "x.onnx")
     model.ClearField("metadata_props")
     onnx.save(model, foreign)
-    with pytest.raises(WeightsError, match=r"foreign\.onnx: says nothing of its labels"):
+    with pytest.raises(WeightsError, match=r"foreign\.onnx: does not name its labels"):
         Recommender(weights=foreign)
     model.ClearField("graph")
     onnx.helper.set_model_props(model, {METADATA_KEY: CONFIG.to_json()})

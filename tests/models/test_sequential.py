@@ -76,7 +76,7 @@ def test_options_of_the_studys_tries():
 
 def test_options_that_it_does_not_have_are_one_line():
     for wrong in ({"colour": 1}, {"activation": "none_such"}):
-        with pytest.raises(ModelError, match="sequential_cnn cannot be made so") as raised:
+        with pytest.raises(ModelError, match="sequential_cnn cannot be created") as raised:
             create_model("sequential_cnn", **wrong)
         assert "\n" not in str(raised.value)
 
@@ -85,5 +85,5 @@ def test_each_network_has_a_normalization_of_its_own():
     assert normalization("sequential_cnn") == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     assert normalization("drn_c_26") == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     for wrong, nearest in (("resnet5000", "resnet50"), ("seqential_cnn", "sequential_cnn"), ("?", "drn_c_26")):
-        with pytest.raises(ModelError, match=rf"no network '{re.escape(wrong)}'; alike: .*\b{nearest}\b"):
+        with pytest.raises(ModelError, match=rf"no network '{re.escape(wrong)}'; similar: .*\b{nearest}\b"):
             normalization(wrong)

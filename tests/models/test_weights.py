@@ -119,7 +119,7 @@ def test_a_file_that_cannot_be_written_whole_leaves_the_old_one_alone(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["null", "[1]", '{"keys": 5}', "{}"])
-def test_what_is_no_config_is_a_value_error(text):
+def test_an_invalid_config_is_a_value_error(text):
     with pytest.raises(ValueError, match="\\w"):
         ModelConfig.from_json(text)
 
@@ -162,7 +162,7 @@ def test_wrong_files(saved, tmp_path):
     from safetensors.torch import save_file
 
     save_file({"x": torch.zeros(1)}, tmp_path / "foreign.safetensors")
-    with pytest.raises(WeightsError, match="says nothing of its network"):
+    with pytest.raises(WeightsError, match="does not name its network"):
         load_weights(tmp_path / "foreign.safetensors")
     save_weights(path, model, ModelConfig("no_such_net", "", ("a", "b", "c"), 64))
     with pytest.raises(ModelError, match="no network 'no_such_net'"):

@@ -1,4 +1,4 @@
-"""Networks by name: timm's and ours, which are registered with timm at the first use."""
+"""Create networks by name: timm's, and ours, which are registered with timm on first use."""
 
 import difflib
 from contextlib import suppress
@@ -14,14 +14,14 @@ __all__ = ["build_model", "create_model", "normalization"]
 
 
 def create_model(architecture: str, **kwargs: Any) -> "nn.Module":
-    """Create a network by its name: timm's, or one of ours (``drn_*``, ``sequential_cnn``).
+    """Create a network by name: one of timm's or of ours (``drn_*``, ``sequential_cnn``).
 
     Args:
         architecture: ``"drn_c_26"``, ``"resnet50"``, ...
-        **kwargs: What ``timm.create_model`` takes: ``num_classes``, ``pretrained``, ...
+        **kwargs: Arguments of ``timm.create_model``: ``num_classes``, ``pretrained``, ...
 
     Raises:
-        ModelError: There is no network of that name, it does not take these arguments, or it has no pretrained weights.
+        ModelError: There is no network of that name, it rejects the arguments, or it has no pretrained weights.
     """
     import timm
 
@@ -32,7 +32,7 @@ def create_model(architecture: str, **kwargs: Any) -> "nn.Module":
         alike = difflib.get_close_matches(architecture, timm.list_models(), 8, 0.5)
         known = alike or [*timm.list_models("drn_*"), "sequential_cnn"]
         raise ModelError(
-            _("no network {name!r}; alike: {known} (any name of timm.list_models() works)").format(
+            _("no network {name!r}; similar: {known} (any name of timm.list_models() works)").format(
                 name=architecture, known=", ".join(known)
             )
         )
@@ -41,28 +41,28 @@ def create_model(architecture: str, **kwargs: Any) -> "nn.Module":
     except (TypeError, KeyError, ValueError, RuntimeError, OSError) as error:
         cause = " ".join(str(error).split())
         raise ModelError(
-            _("network {name} cannot be made so: {cause}").format(name=architecture, cause=cause)
+            _("network {name} cannot be created: {cause}").format(name=architecture, cause=cause)
         ) from error
     return model
 
 
 def build_model(architecture: str, **kwargs: Any) -> "nn.Module":
-    """Create a network as :func:`create_model` does, but a DRN without importing timm (nor timm's ``*_cfg``).
+    """Like :func:`create_model`, but create a DRN without importing timm (and without timm's ``*_cfg`` attributes).
 
     Raises:
-        ModelError: There is no network of that name, or it does not take these arguments.
+        ModelError: There is no network of that name, or it rejects the arguments.
     """
     from hashtagger.models.dilated import DRN, VARIANTS
 
     if architecture in VARIANTS:
-        # What only timm takes, or nobody, is left to create_model.
+        # On arguments that DRN rejects, fall through to create_model, which handles timm's or raises ModelError.
         with suppress(TypeError, ValueError):
             return DRN(**{**VARIANTS[architecture], **kwargs})
     return create_model(architecture, **kwargs)
 
 
 def normalization(architecture: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Tell the mean and standard deviation, per channel of RGB in 0..1, with which a network's authors normalize.
+    """Return a network's input normalization: mean and standard deviation of each RGB channel, in 0..1.
 
     Raises:
         ModelError: There is no network of that name.

@@ -1,4 +1,4 @@
-"""Turn checkpoints of other people's making into weights files of ours."""
+"""Convert third-party checkpoints to our weights files."""
 
 import os
 import pickle
@@ -21,22 +21,22 @@ _STUDY_IMAGE_SIZE = 300
 
 
 def convert(old: "str | os.PathLike[str]", new: "str | os.PathLike[str]") -> ModelConfig:
-    """Convert a DRN checkpoint to a weights file, its tensors unchanged (float32).
+    """Convert a DRN checkpoint to a weights file, keeping its tensors unchanged (float32).
 
-    Two kinds are told apart by their keys. The original study's is a ``DataParallel`` state dict (``module.``
-    prefix) whose first twenty outputs are the hashtags, with mean and std 0.5. The DRN authors' ImageNet
-    checkpoints have plain keys and 1000 outputs, which belong to no vocabulary of ours. A ``.pth`` file is read
-    by ``torch.load(weights_only=True)``, which runs no code of the file.
+    Two kinds are supported, distinguished by their keys. The original study's checkpoint is a ``DataParallel`` state
+    dict (``module.`` prefix) whose first twenty outputs are the hashtags, with mean and std 0.5. The DRN authors'
+    ImageNet checkpoints have plain keys and 1000 outputs, which match none of our vocabularies. A ``.pth`` file is
+    loaded with ``torch.load(weights_only=True)``, which executes no code from the file.
 
     Args:
         old: A ``.pth`` or ``.safetensors`` file.
         new: The file to write, ending in ``.safetensors``.
 
     Returns:
-        What the new file says of itself.
+        The config stored in the new file.
 
     Raises:
-        WeightsError: The file is missing, damaged, holds code, or belongs to a network other than the DRNs.
+        WeightsError: The file is missing, damaged, contains code, or belongs to a network that is not a DRN.
     """
     import torch
 
@@ -48,7 +48,7 @@ def convert(old: "str | os.PathLike[str]", new: "str | os.PathLike[str]") -> Mod
     state = read_state(old)
     of_the_study = all(key.startswith(_PARALLEL_PREFIX) for key in state)
     state = {key.removeprefix(_PARALLEL_PREFIX): tensor for key, tensor in state.items()}
-    # Checkpoints from before PyTorch 0.4 do not count batches.
+    # Checkpoints from before PyTorch 0.4 lack num_batches_tracked.
     counts = (key.replace("running_mean", "num_batches_tracked") for key in state if key.endswith("running_mean"))
     state |= {key: torch.tensor(0) for key in counts if key not in state}
     architecture = recognize(state, str(old))
@@ -84,10 +84,10 @@ def convert(old: "str | os.PathLike[str]", new: "str | os.PathLike[str]") -> Mod
 
 
 def read_state(path: Path) -> "dict[str, Tensor]":
-    """Read a state dict from a ``.pth`` or ``.safetensors`` file without running code of the file.
+    """Read a state dict from a ``.pth`` or ``.safetensors`` file without executing code from it.
 
     Raises:
-        WeightsError: The file is missing or damaged, or holds anything but named tensors.
+        WeightsError: The file is missing or damaged, or contains anything but named tensors.
     """
     import torch
     from safetensors import SafetensorError
@@ -105,7 +105,9 @@ def read_state(path: Path) -> "dict[str, Tensor]":
         ) from error
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         cause = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(_("{path}: truncated, or no checkpoint ({cause})").format(path=path, cause=cause)) from error
+        raise WeightsError(
+            _("{path}: truncated, or not a checkpoint ({cause})").format(path=path, cause=cause)
+        ) from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     if not (
@@ -118,10 +120,10 @@ def read_state(path: Path) -> "dict[str, Tensor]":
 
 
 def recognize(state: "Mapping[str, Tensor]", name: str) -> str:
-    """Tell by keys and shapes which DRN a state dict belongs to, whatever its number of outputs.
+    """Return the name of the DRN that a state dict belongs to, by keys and shapes, for any number of outputs.
 
     Raises:
-        WeightsError: It belongs to none; the line names the nearest and the first difference.
+        WeightsError: No DRN matches; the message names the closest one and the first difference.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Where a network runs; found without importing torch on machines that have only a CPU."""
+"""Choose the device for a network, without importing torch on machines that have only a CPU."""
 
 import platform
 import sys
@@ -9,17 +9,17 @@ from hashtagger.errors import HashtaggerError
 from hashtagger.i18n import _
 
 _DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
-"""Devices that the drivers of NVIDIA, WSL and AMD make."""
+"""Device files of the drivers of NVIDIA, WSL and AMD."""
 
 
 def find_device(name: str = "auto") -> str:
-    """Resolve a device's name.
+    """Resolve a device name.
 
     Args:
         name: ``"auto"`` (CUDA, then Apple's MPS, then the CPU), or a torch device name.
 
     Raises:
-        HashtaggerError: There is no such device here.
+        HashtaggerError: The device is not available.
     """
     if name == "cpu" or (name == "auto" and not _may_have_accelerator()):
         return "cpu"
@@ -37,7 +37,7 @@ def find_device(name: str = "auto") -> str:
 
 
 def computes_bfloat16(device: str) -> bool:
-    """Tell whether a device computes in bfloat16 by hardware, which is at least twice as fast as float32."""
+    """Whether a device has bfloat16 in hardware, which is at least twice as fast as float32."""
     if device.startswith("cuda"):
         import torch
 
@@ -46,9 +46,9 @@ def computes_bfloat16(device: str) -> bool:
 
 
 def sums_int8_exactly() -> bool:
-    """Tell whether the CPU sums int8 products in 32 bits (VNNI, or any ARM); older x86 CPUs saturate at 16 bits.
+    """Whether the CPU accumulates int8 products in 32 bits (VNNI, or any ARM); older x86 CPUs saturate at 16 bits.
 
-    On systems other than Linux any x86 CPU counts as an older one.
+    On systems other than Linux, any x86 CPU is assumed to be an older one.
     """
     x86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
     return not x86 or bool(cpu_flags() & {"avx512_vnni", "avx_vnni"})
@@ -56,7 +56,7 @@ def sums_int8_exactly() -> bool:
 
 @lru_cache(maxsize=1)
 def cpu_flags() -> frozenset[str]:
-    """The CPU's features by their names in Linux; empty on other systems."""
+    """The CPU's feature flags, as Linux names them; empty on other systems."""
     return frozenset(_cpu_line("flags").split())
 
 

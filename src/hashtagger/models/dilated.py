@@ -1,18 +1,18 @@
 """Dilated Residual Networks: DRN-A, DRN-C and DRN-D.
 
-Yu, Koltun and Funkhouser, "Dilated Residual Networks", CVPR 2017 (arXiv:1705.09914), and DRN-D of their code.
+Yu, Koltun and Funkhouser, "Dilated Residual Networks", CVPR 2017 (arXiv:1705.09914); DRN-D is from their code.
 
-A DRN is a residual network in which dilation takes the place of the last two strides, so its features have an eighth
-of the input's size rather than a thirty-second. The classifier is linear and follows average pooling; the same weights,
-applied before the pooling, classify each place of the photo: :meth:`DRN.forward_class_map`.
+A DRN is a residual network in which dilation replaces the last two strides, so its feature maps have 1/8 of the
+input's size instead of 1/32. The classifier is a linear layer after average pooling; the same weights, applied before
+the pooling, classify each position of the photo: :meth:`DRN.forward_class_map`.
 
-- **A** is a ResNet with dilation in place of two strides; its maps show a grid.
-- **C** removes the grid: a convolutional stem without max pooling, and two levels of falling dilation
-  without residual connections at the end (levels 7 and 8).
+- **A** is a ResNet with dilation in place of two strides; its feature maps have gridding artifacts.
+- **C** removes these artifacts: a convolutional stem without max pooling, and at the end two levels of decreasing
+  dilation without residual connections (levels 7 and 8).
 - **D** is C with plain convolutions in place of the residual blocks of levels 1, 2, 7 and 8.
 
-State-dict keys and shapes are those of the authors' checkpoints. :mod:`hashtagger.models.drn` registers all twelve
-networks with timm. This module does not import timm, which takes longer than recommending tags for a photo.
+State-dict keys and shapes match the authors' checkpoints. :mod:`hashtagger.models.drn` registers all twelve
+networks with timm. This module avoids importing timm, because that takes longer than recommending tags for a photo.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ Block = type["BasicBlock"] | type["Bottleneck"]
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions, each with its own dilation; without ``residual`` the input is not added to the output."""
+    """Two 3x3 convolutions, each with its own dilation; the input is added to the output only if ``residual``."""
 
     expansion = 1
 
@@ -46,7 +46,7 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, 1, dilation[1], dilation[1], bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
         self.act2 = nn.ReLU(inplace=True)
-        # Kept even without a residual connection: the authors' checkpoints hold its weights.
+        # Kept even without a residual connection, because the authors' checkpoints contain its weights.
         self.downsample = downsample
         self.residual = residual
 
@@ -60,7 +60,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """A 1x1, a dilated 3x3 and a 1x1 convolution; the last widens to ``channels * 4``."""
+    """A 1x1, a dilated 3x3 and a 1x1 convolution; the last expands to ``channels * 4``."""
 
     expansion = 4
 
@@ -106,7 +106,7 @@ def _residual_level(
     first_dilation: tuple[int, int] | None = None,
     residual: bool = True,
 ) -> nn.Sequential:
-    """``depth`` blocks; the first one changes stride and width, and may have other dilations than the rest."""
+    """``depth`` blocks; the first changes stride and width, and may have different dilations."""
     out_channels = channels * block.expansion
     downsample = None
     if stride != 1 or in_channels != out_channels:
@@ -119,7 +119,7 @@ def _residual_level(
 
 
 def _conv_level(in_channels: int, channels: int, depth: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    """``depth`` times 3x3 convolution, batch norm, ReLU; the first convolution has the stride."""
+    """``depth`` times 3x3 convolution, batch norm and ReLU; the stride is in the first convolution."""
     layers: list[nn.Module] = []
     for _ in range(depth):
         layers += [
@@ -132,7 +132,7 @@ def _conv_level(in_channels: int, channels: int, depth: int, stride: int = 1, di
 
 
 def _level_info(widths: Sequence[int], reductions: Sequence[int]) -> list[dict[str, Any]]:
-    """Make timm's ``feature_info`` of ``layer1``, ``layer2``, ...: their output channels and strides."""
+    """Build timm's ``feature_info`` for ``layer1``, ``layer2``, ...: their output channels and strides."""
     return [
         {"num_chs": width, "reduction": reduction, "module": f"layer{i}"}
         for i, (width, reduction) in enumerate(zip(widths, reductions, strict=True), start=1)
@@ -140,7 +140,7 @@ def _level_info(widths: Sequence[int], reductions: Sequence[int]) -> list[dict[s
 
 
 class _Average(nn.Module):
-    """Average pooling over all places, with the interface of timm's ``SelectAdaptivePool2d``."""
+    """Global average pooling with the interface of timm's ``SelectAdaptivePool2d``."""
 
     pool_type = "avg"
 
@@ -156,7 +156,7 @@ class _Average(nn.Module):
 
 
 def _classifier(features: int, labels: int, pool: str, conv: bool) -> tuple[Any, nn.Module]:
-    """Make the pooling and the last layer as timm does, and without timm in the usual case."""
+    """Create the pooling and the last layer like timm's ``create_classifier``, without timm in the usual case."""
     if pool == "avg" and labels:
         return _Average(flatten=not conv), nn.Conv2d(features, labels, 1) if conv else nn.Linear(features, labels)
     from timm.layers import create_classifier
@@ -172,16 +172,17 @@ class DRN(nn.Module):
         arch: The paper's family: ``"A"``, ``"C"`` or ``"D"``.
         block: The residual block of the inner levels.
         layers: Blocks per level: four numbers for A, eight for C and D.
-        num_classes: Outputs; 0 gives the pooled features.
-        in_chans: Channels of the input.
-        channels: Width per level, before the block's expansion, one number per level.
-        global_pool: timm's name of the pooling; ``""`` leaves the map as it is.
+        num_classes: Number of outputs; 0 returns the pooled features.
+        in_chans: Number of input channels.
+        channels: Width of each level, before the block's expansion.
+        global_pool: timm's name of the pooling; ``""`` disables pooling.
         drop_rate: Dropout before the classifier, 0..1.
-        output_stride: 8, or 16 for the same weights at a third of the work, for most epochs of a training. The first
-            dilated level then has a stride and the dilations after it are halved, so that each convolution computes
-            the same at every second place. Only those without dilation see twice as far.
+        output_stride: 8, or 16 to run the same weights at a third of the cost, for most epochs of a training. With 16
+            the first dilated level has a stride of 2 and the dilations after it are halved, so each convolution
+            computes the same as before, but only at every second position. Undilated convolutions after that level
+            cover twice the distance.
 
-    Input is float (batch, in_chans, h, w) with h and w of 32 or more, output is (batch, num_classes).
+    The input is float (batch, in_chans, h, w) with h and w of at least 32; the output is (batch, num_classes).
 
     Raises:
         ValueError: ``output_stride`` is neither 8 nor 16.
@@ -215,7 +216,7 @@ class DRN(nn.Module):
         # The modules built so far run in the order in which they were built.
         self._stem = [name for name in self._modules if not name.startswith("layer")]
         self._levels = [name for name in self._modules if name.startswith("layer")]
-        # The authors' A ends in a linear layer, C and D in a 1x1 convolution: the same function, other shapes.
+        # The authors' A ends in a linear layer, C and D in a 1x1 convolution: equivalent, but weights of other shapes.
         self._conv_classifier = arch != "A"
         self.global_pool, self.fc = _classifier(self.num_features, num_classes, global_pool, self._conv_classifier)
         self.init_weights()
@@ -261,7 +262,7 @@ class DRN(nn.Module):
         x, stride = block.expansion, output_stride // 8
         self.layer3 = _residual_level(block, widths[1], widths[2], layers[2], stride=2)
         self.layer4 = _residual_level(block, widths[2] * x, widths[3], layers[3], stride=2)
-        # The convolution that has the stride still sees the finer grid, hence its undivided dilation.
+        # The input of the strided convolution still has the finer resolution, so its dilation is not halved.
         self.layer5 = _residual_level(
             block, widths[3] * x, widths[4], layers[4], stride, dilation=2 // stride, first_dilation=(2, 2 // stride)
         )
@@ -278,7 +279,7 @@ class DRN(nn.Module):
         return _level_info(outputs, (1, 2, 4, 8, *[output_stride] * 4))
 
     def init_weights(self) -> None:
-        """Initialize convolutions as the authors do (He et al., over the fan-out); norms start at 1 and 0 anyway."""
+        """Initialize convolutions like the authors (He et al., fan-out); batch norms keep PyTorch's defaults."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -286,11 +287,11 @@ class DRN(nn.Module):
                     nn.init.zeros_(module.bias)
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
-        """Layer groups for timm's layer-wise learning rates."""
+        """Layer groups for timm's layer-wise learning rate decay."""
         return {"stem": r"^(conv1|bn1|layer0)", "blocks": r"^layer(\d+)" if coarse else r"^layer(\d+)\.(\d+)"}
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Trade time for memory while training: recompute each level's activations in the backward pass."""
+        """Save memory during training by recomputing each level's activations in the backward pass."""
         self.grad_checkpointing = enable
 
     def get_classifier(self) -> nn.Module:
@@ -298,7 +299,7 @@ class DRN(nn.Module):
         return self.fc
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Replace the classifier by a new one with ``num_classes`` outputs (0: none)."""
+        """Replace the classifier with a new one of ``num_classes`` outputs (0: none)."""
         self.num_classes = num_classes
         pool = self.global_pool.pool_type if global_pool is None else global_pool
         self.global_pool, self.fc = _classifier(self.num_features, num_classes, pool, self._conv_classifier)
@@ -306,7 +307,7 @@ class DRN(nn.Module):
     def forward_features(self, x: Tensor) -> Tensor:
         """Map (batch, in_chans, h, w) to the last level's (batch, num_features, ceil(h / 8), ceil(w / 8)).
 
-        With an output stride of 16 the divisor is 16.
+        With ``output_stride=16`` the divisor is 16.
         """
         for name in self._stem:
             x = getattr(self, name)(x)
@@ -328,27 +329,27 @@ class DRN(nn.Module):
         output_fmt: str = "NCHW",
         intermediates_only: bool = False,
     ) -> list[Tensor] | tuple[Tensor, list[Tensor]]:
-        """Compute the maps of several levels at once, as timm's networks do.
+        """Compute the feature maps of several levels in one pass; same interface as timm's networks.
 
         Args:
             x: (batch, in_chans, h, w).
-            indices: Levels by their number in ``feature_info``, negative ones from the end; an int takes the last so
-                many, None all.
-            norm: For timm's sake; the levels end in their own norms.
-            stop_early: Compute no level after the last one taken.
-            output_fmt: ``"NCHW"`` is all there is.
-            intermediates_only: Return the maps alone.
+            indices: Indices into ``feature_info``, negative ones from the end. An int ``n`` selects the last ``n``
+                levels, None all.
+            norm: Ignored; part of timm's interface. The levels end in their own norms.
+            stop_early: Stop after the last selected level.
+            output_fmt: Must be ``"NCHW"``.
+            intermediates_only: Return only the list of maps.
 
         Returns:
-            The last level computed, and the maps of the levels taken, from the first to the last.
+            The output of the last computed level, and the maps of the selected levels, from first to last.
 
         Raises:
             IndexError: There is no such level.
-            ValueError: ``output_fmt`` is another one.
+            ValueError: ``output_fmt`` is not ``"NCHW"``.
         """
         if output_fmt != "NCHW":
             raise ValueError(f"output_fmt {output_fmt} is not NCHW")
-        wanted = [self.feature_info[i]["module"] for i in self._taken(indices)]
+        wanted = [self.feature_info[i]["module"] for i in self._selected(indices)]
         found: list[Tensor] = []
         for name in [*self._stem, *self._levels]:
             if stop_early and len(found) == len(wanted):
@@ -366,21 +367,21 @@ class DRN(nn.Module):
     def prune_intermediate_layers(
         self, indices: int | Sequence[int] = 1, prune_norm: bool = False, prune_head: bool = True
     ) -> list[int]:
-        """Remove what :meth:`forward_intermediates` does not need for some levels: those after them, and the head.
+        """Remove the head, and the levels after the last one that :meth:`forward_intermediates` needs for ``indices``.
 
         Args:
-            indices: As there.
-            prune_norm: For timm's sake.
-            prune_head: Remove the head even where no level goes.
+            indices: As in :meth:`forward_intermediates`.
+            prune_norm: Ignored; part of timm's interface.
+            prune_head: Remove the head even if no level is removed.
 
         Returns:
-            The levels by their number in ``feature_info``.
+            The selected levels, as indices into ``feature_info``.
 
         Raises:
             IndexError: There is no such level.
         """
-        taken = self._taken(indices)
-        last = self.feature_info[max(taken)]
+        selected = self._selected(indices)
+        last = self.feature_info[max(selected)]
         names = [*self._stem, *self._levels]
         removed = names[names.index(last["module"]) + 1 :]
         for name in removed:
@@ -388,9 +389,9 @@ class DRN(nn.Module):
         self.num_features = self.head_hidden_size = int(last["num_chs"])
         if prune_head or removed:
             self.reset_classifier(0, "")
-        return taken
+        return selected
 
-    def _taken(self, indices: int | Sequence[int] | None) -> list[int]:
+    def _selected(self, indices: int | Sequence[int] | None) -> list[int]:
         levels = range(len(self.feature_info))
         if indices is None:
             return list(levels)
@@ -399,7 +400,7 @@ class DRN(nn.Module):
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Pool the features of :meth:`forward_features` and classify them: (batch, num_classes).
 
-        With ``pre_logits`` the pooled features come back, (batch, num_features).
+        With ``pre_logits``, return the pooled features instead: (batch, num_features).
         """
         x = self.global_pool(x)
         if self.drop_rate:
@@ -410,9 +411,9 @@ class DRN(nn.Module):
         return x.flatten(1) if pooled else x
 
     def forward_class_map(self, x: Tensor) -> Tensor:
-        """Classify each place: (batch, num_classes, ceil(h / 8), ceil(w / 8)); its mean over places is the logits.
+        """Classify each position: (batch, num_classes, ceil(h / 8), ceil(w / 8)); its spatial mean is the logits.
 
-        With an output stride of 16 the divisor is 16.
+        With ``output_stride=16`` the divisor is 16.
         """
         x = self.forward_features(x)
         if isinstance(self.fc, nn.Linear):
@@ -420,7 +421,7 @@ class DRN(nn.Module):
         return self.fc(x)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Classify photos: float (batch, in_chans, h, w) to logits (batch, num_classes)."""
+        """Map photos, float (batch, in_chans, h, w), to logits (batch, num_classes)."""
         return self.forward_head(self.forward_features(x))
 
 
@@ -438,4 +439,4 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "drn_d_105": {"arch": "D", "block": Bottleneck, "layers": (1, 1, 3, 4, 23, 3, 1, 1)},
     "drn_d_107": {"arch": "D", "block": Bottleneck, "layers": (1, 1, 3, 4, 23, 3, 2, 2)},
 }
-"""Arguments of :class:`DRN` for the authors' twelve networks, by their names in timm."""
+"""Arguments of :class:`DRN` for the authors' twelve networks, by timm name."""

@@ -1,6 +1,6 @@
-"""DRN-A, DRN-C and DRN-D for timm: importing this module registers all twelve, with links to their authors' weights.
+"""DRN-A, DRN-C and DRN-D for timm: importing this module registers all twelve, with URLs of the authors' weights.
 
-The network itself is in :mod:`hashtagger.models.dilated`, which does without timm.
+The network itself is in :mod:`hashtagger.models.dilated`, which does not need timm.
 """
 
 from typing import Any
@@ -60,7 +60,7 @@ def _register(name: str) -> None:
         )
         return drn
 
-    create.__name__ = create.__qualname__ = name  # timm registers it, and adds it to __all__, by this name
+    create.__name__ = create.__qualname__ = name  # the name under which timm registers it and adds it to __all__
     globals()[name] = register_model(create)
 
 

@@ -1,4 +1,4 @@
-"""Write networks for other runtimes: ONNX files and programs of torch.export, each with its ModelConfig inside."""
+"""Export networks as ONNX files and torch.export programs, with their ModelConfig embedded."""
 
 import io
 import logging
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
 
 def require_onnx() -> None:
-    """Check that the packages that write ONNX files are installed.
+    """Check that the packages needed to write ONNX files are installed.
 
     Raises:
-        MissingExtraError: One of them is not.
+        MissingExtraError: One of them is missing.
     """
     if not all(find_spec(package) for package in ("onnx", "onnxruntime", "onnxscript")):
-        raise MissingExtraError(_("making ONNX files takes: pip install '.[onnx]' in a clone of hashtagger"))
+        raise MissingExtraError(_("writing ONNX files requires: pip install '.[onnx]' in a clone of hashtagger"))
 
 
 def export_onnx(network: "nn.Module", config: ModelConfig, out: "str | os.PathLike[str]") -> None:
-    """Write an ONNX file in float32, batch norms folded: any number of photos of the config's size in, logits out.
+    """Write a float32 ONNX file, batch norms folded, that maps any number of photos of the config's size to logits.
 
     Args:
         network: The network, in eval mode and on the CPU.
-        config: Goes into the file's metadata.
-        out: Ends in ``.onnx``, in a folder that exists.
+        config: Stored in the file's metadata.
+        out: A path that ends in ``.onnx``, in an existing folder.
 
     Raises:
         MissingExtraError: onnx, onnxruntime or onnxscript is not installed.
@@ -43,7 +43,7 @@ def export_onnx(network: "nn.Module", config: ModelConfig, out: "str | os.PathLi
 
     pixels, photos = _example(config)
     with warnings.catch_warnings():
-        # The exporter remarks on torch's own code.
+        # The exporter warns about torch's own code.
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program: Any = torch.onnx.export(
@@ -61,15 +61,15 @@ def export_onnx(network: "nn.Module", config: ModelConfig, out: "str | os.PathLi
 
 
 def export_program(network: "nn.Module", config: ModelConfig, out: "str | os.PathLike[str]") -> None:
-    """Write a program of torch.export (``.pt2``), batch norms folded, that takes any number of photos.
+    """Write a torch.export program (``.pt2``), batch norms folded, that takes any number of photos.
 
-    It runs without this package: ``torch.export.load(out).module()(pixels)``. Its extra file ``hashtagger`` holds the
-    config as JSON.
+    The program runs without this package: ``torch.export.load(out).module()(pixels)``. Its extra file ``hashtagger``
+    contains the config as JSON.
 
     Args:
         network: The network, in eval mode and on the CPU.
-        config: Goes into the extra file.
-        out: Ends in ``.pt2``, in a folder that exists.
+        config: Stored in the extra file.
+        out: A path that ends in ``.pt2``, in an existing folder.
     """
     import torch
 
@@ -82,7 +82,7 @@ def export_program(network: "nn.Module", config: ModelConfig, out: "str | os.Pat
 
 
 def _example(config: ModelConfig) -> tuple[Any, Any]:
-    """Two photos to trace a network with, and the dimension that may vary: their number."""
+    """Two blank photos to trace a network with, and the dynamic dimension: the number of photos."""
     import torch
 
     return torch.zeros(2, 3, config.image_size, config.image_size), torch.export.Dim("photos")

@@ -1,4 +1,4 @@
-"""Which labels a network's outputs stand for."""
+"""Map a network's outputs to labels."""
 
 import os
 from dataclasses import replace
@@ -12,15 +12,15 @@ _LISTED = 20
 
 
 def labels_of(config: ModelConfig, path: "str | os.PathLike[str]", vocabulary: Vocabulary | None = None) -> Vocabulary:
-    """Give the labels of a network's outputs, in their order.
+    """Return the labels of a network's outputs, in their order, as a vocabulary.
 
-    A network may have learned only some labels of a vocabulary; then only these come back.
+    A network may have learned only some labels of a vocabulary; only those are returned.
 
     Args:
-        config: What the weights file says of itself.
-        path: The file, for the error.
-        vocabulary: Has the labels; by default it is the bundled one that the file names. If that does not exist or
-            lacks one of the keys, they are those in the file, or made of its keys.
+        config: The config stored in the weights file.
+        path: The weights file, named in the error message.
+        vocabulary: The vocabulary to take the labels from; by default the bundled one that the config names. If there
+            is none, or it lacks a key, the labels come from the config itself or are derived from its keys.
 
     Raises:
         WeightsError: The network has classes that the given ``vocabulary`` lacks.
@@ -29,7 +29,7 @@ def labels_of(config: ModelConfig, path: "str | os.PathLike[str]", vocabulary: V
         try:
             return labels_of(config, path, load_vocabulary(config.vocabulary))
         except (VocabularyError, WeightsError):
-            # Keys are names of folders, which may hold blanks; a hashtag may not.
+            # Keys are folder names and may contain spaces; hashtags may not.
             labels = config.labels or tuple(Label(key, "_".join(key.split()), name=key) for key in config.keys)
             return Vocabulary(config.vocabulary, config.vocabulary, labels)
     known = {label.key: label for label in vocabulary}

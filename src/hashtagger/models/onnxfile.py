@@ -1,7 +1,7 @@
-"""What an ONNX file says of itself, read without onnx or onnxruntime and without its tensors.
+"""Read the metadata of an ONNX file without onnx or onnxruntime, and without reading its tensors.
 
-An ONNX file is a protocol buffer: a sequence of fields, each with its number, its kind and, unless it is a plain
-number, its length, by which the network itself can be skipped.
+An ONNX file is a protocol buffer: a sequence of fields, each with a field number, a wire type and, unless the value is
+a plain number, a length. The length allows skipping the network itself.
 """
 
 import io
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-_METADATA = 14  # of ModelProto: metadata_props, whose entries hold a key (1) and a value (2)
+_METADATA = 14  # field metadata_props of ModelProto, whose entries have a key (1) and a value (2)
 _NUMBER, _BYTES = 0, 2
 
 
@@ -28,7 +28,7 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def _fields(file: BinaryIO, wanted: set[int]) -> Iterator[bytes]:
-    """Give the contents of the fields with the numbers in ``wanted``, and skip the others."""
+    """Yield the contents of the fields whose numbers are in ``wanted``, and skip the others."""
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     while file.tell() < size:
@@ -44,11 +44,11 @@ def _fields(file: BinaryIO, wanted: set[int]) -> Iterator[bytes]:
             else:
                 file.seek(length, io.SEEK_CUR)
         else:
-            raise ValueError("no ONNX file")
+            raise ValueError("not an ONNX file")
 
 
 def _varint(file: BinaryIO) -> int:
-    """Read a number: seven bits a byte, lowest first; the eighth bit says that more bytes follow."""
+    """Read a varint: seven bits per byte, least significant first; the eighth bit means that more bytes follow."""
     value = 0
     for shift in range(0, 70, 7):
         byte = file.read(1)
@@ -57,4 +57,4 @@ def _varint(file: BinaryIO) -> int:
         value |= (byte[0] & 0x7F) << shift
         if byte[0] < 0x80:
             return value
-    raise ValueError("no ONNX file")
+    raise ValueError("not an ONNX file")

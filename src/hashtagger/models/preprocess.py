@@ -1,4 +1,4 @@
-"""From an upright RGB photo to the pixels that a network sees."""
+"""Convert an upright RGB photo to the input of a network."""
 
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,8 @@ def preprocess(image: "Image", config: ModelConfig) -> Array:
     """Crop the central square, resize it to the network's size and normalize it.
 
     Args:
-        image: In mode RGB, of any size.
-        config: Gives the size in pixels, and mean and std per channel.
+        image: A photo in mode RGB, of any size.
+        config: Provides the size in pixels, and the mean and std of each channel.
 
     Returns:
         float32 of shape (3, size, size).
@@ -27,7 +27,7 @@ def preprocess(image: "Image", config: ModelConfig) -> Array:
 def network_pixels(
     image: "Image", config: ModelConfig, width: int, height: int, box: tuple[float, float, float, float] | None = None
 ) -> Array:
-    """Resize a photo, or the part of it in ``box`` (xyxy, pixels), and normalize it: float32 (3, height, width)."""
+    """Resize a photo, or its region ``box`` (xyxy, pixels), and normalize it: float32 (3, height, width)."""
     import numpy as np
     from PIL.Image import Resampling
 

@@ -1,10 +1,10 @@
-"""Quantize an ONNX network to int8: weights per channel, activations per tensor, with ranges fitted to photos.
+"""Quantize an ONNX network to int8: weights per channel, activations per tensor, with ranges calibrated on photos.
 
-ONNX Runtime's own ways to find the ranges (extremes, percentiles, entropy) change the first label of two to nine photos
-in a hundred here: in the last levels a few photos have values ten times those of the others. So the range of a tensor
-is the one with the least error, of clipping and rounding together, as in Banner et al., "Post training 4-bit
-quantization of convolutional networks for rapid-deployment", NeurIPS 2019. The error of each photo is taken relative to
-that photo's own values, so that the few with large ones do not decide for all.
+ONNX Runtime's own calibration methods (extremes, percentiles, entropy) change the top label of 2 to 9 % of photos here,
+because in the last levels a few photos have values ten times larger than the others. Instead, each tensor gets the
+range that minimizes the combined error of clipping and rounding, as in Banner et al., "Post training 4-bit quantization
+of convolutional networks for rapid-deployment", NeurIPS 2019. The error of each photo is relative to the photo's own
+values, so that the few photos with large values do not dominate.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     import numpy as np
 
 _SAMPLES = 400
-"""Values kept of each tensor and photo."""
+"""Values sampled per tensor and photo."""
 _SHARES = 60
-"""Ranges that are tried, from a fiftieth of a tensor's extremes to the whole."""
+"""Number of candidate ranges, from 1/50 of the tensor's full range to all of it."""
 
 
 def quantize(network: Path, out: Path, batches: Sequence[Array]) -> None:
-    """Write a float ONNX network in int8.
+    """Convert a float ONNX network to int8.
 
-    The last layer and what follows it stay in float: they take hardly any time, and they decide.
+    The last layer and everything after it stay in float, because they affect the result most and take little time.
 
     Args:
         network: A file written by :func:`~hashtagger.models.export.export_onnx`.
-        out: Ends in ``.onnx``, in a folder that exists.
-        batches: Pixels of photos like those that it will see, each float32 (photos, 3, size, size).
+        out: A path that ends in ``.onnx``, in an existing folder.
+        batches: Calibration data: pixels of representative photos, each batch float32 (photos, 3, size, size).
 
     Raises:
         MissingExtraError: onnx or onnxruntime is not installed.
@@ -64,10 +64,10 @@ def quantize(network: Path, out: Path, batches: Sequence[Array]) -> None:
 
 
 def fit_ranges(model: Any, batches: Iterable[Array]) -> dict[str, tuple["np.float32", "np.float32"]]:
-    """Find the range of each tensor of a network: the lowest and the highest value that int8 will represent."""
+    """Calibrate the range of each tensor: the lowest and the highest value that int8 will represent."""
     import numpy as np
 
-    samples, extremes = _watch(model, batches)
+    samples, extremes = _sample(model, batches)
     ranges = {}
     for name, kept in samples.items():
         low, high = _least_error(np.concatenate(kept), *extremes[name])
@@ -85,22 +85,22 @@ def write_config(path: Path, config: ModelConfig) -> None:
         onnx.save(model, partial)
 
 
-def _watch(model: Any, batches: Iterable[Array]) -> tuple[dict[str, list[Array]], dict[str, tuple[float, float]]]:
-    """Run a network and sample every tensor: some values of each photo, (photos, samples), and the extremes of all."""
+def _sample(model: Any, batches: Iterable[Array]) -> tuple[dict[str, list[Array]], dict[str, tuple[float, float]]]:
+    """Run a network and collect for every tensor its extremes and, per batch, sampled values (photos, samples)."""
     import numpy as np
     import onnx
     import onnxruntime
 
-    watched = onnx.ModelProto()
-    watched.CopyFrom(model)
+    exposed = onnx.ModelProto()  # a copy in which every tensor is an output
+    exposed.CopyFrom(model)
     names = [name for node in model.graph.node for name in node.output]
-    watched.graph.ClearField("output")
-    watched.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    exposed.graph.ClearField("output")
+    exposed.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     options = onnxruntime.SessionOptions()
-    # Higher levels would fuse nodes, and the tensors between them would be gone.
+    # Higher levels would fuse nodes and eliminate the tensors between them.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(exposed.SerializeToString(), options, providers=["CPUExecutionProvider"])
     entry = session.get_inputs()[0].name
     draw = np.random.default_rng(0)
     samples: dict[str, list[Array]] = {}
@@ -108,8 +108,8 @@ def _watch(model: Any, batches: Iterable[Array]) -> tuple[dict[str, list[Array]]
     for batch in batches:
         for name, tensor in zip([entry, *names], [batch, *session.run(None, {entry: batch})], strict=True):
             if tensor.dtype.kind != "f":
-                continue  # a shape, or what is computed from one
-            # A tensor that does not divide into photos counts as one photo's.
+                continue  # a shape, or a value computed from one
+            # A tensor that cannot be split by photo is treated as a single photo.
             values = tensor.reshape(1 if tensor.size % len(batch) else len(batch), -1)
             samples.setdefault(name, []).append(values[:, draw.integers(values.shape[1], size=_SAMPLES)])
             low, high = extremes.get(name, (0.0, 0.0))

@@ -1,6 +1,6 @@
-"""What computes a network's logits: torch, or onnxruntime without torch; and which of them, and why.
+"""Choose and open the runtime that computes a network's logits: torch, or onnxruntime without torch.
 
-A runtime is a function of pixels, float32 (photos, 3, size, size), that gives logits, float32 (photos, labels).
+A runtime is a function from pixels, float32 (photos, 3, size, size), to logits, float32 (photos, labels).
 """
 
 import copy
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 RUNTIMES = ("auto", "torch", "onnx")
 LEAST_AGREEMENT = 0.985
-"""Part of the photos on which an int8 network must put the same label first as the network it was made from."""
+"""Minimum share of photos whose top label must be the same for an int8 network as for its original."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Choice:
 
     Attributes:
         runtime: ``"torch"`` or ``"onnx"``.
-        file: What it loads: a ``.safetensors`` or an ``.onnx`` file.
-        why: In the user's language.
+        file: The file that it loads: ``.safetensors`` or ``.onnx``.
+        why: The reason, in the user's language.
     """
 
     runtime: Literal["torch", "onnx"]
@@ -43,20 +43,21 @@ class Choice:
 
 
 def choose(weights: Path, device: str, runtime: str = "auto", *, bundled: bool = True) -> Choice:
-    """Choose the runtime for weights: with ``"auto"`` the fastest that is installed and keeps accuracy.
+    """Choose the runtime for weights; ``"auto"`` selects the fastest installed one that preserves accuracy.
 
-    That is onnxruntime on the CPU, if beside the weights lies an int8 file that was made from them and agrees with them
-    on :data:`LEAST_AGREEMENT` of the photos; otherwise it is torch.
+    That is onnxruntime on the CPU if there is an int8 file beside the weights that was made from them and agrees with
+    them on :data:`LEAST_AGREEMENT` of the photos; otherwise it is torch.
 
     Args:
         weights: A ``.safetensors`` or an ``.onnx`` file.
-        device: As :func:`~hashtagger.models.device.find_device` gives it.
+        device: A device name as returned by :func:`~hashtagger.models.device.find_device`.
         runtime: One of :data:`RUNTIMES`.
-        bundled: Whether the weights were found by their vocabulary. ``"auto"`` uses a file that the user named itself.
+        bundled: Whether the weights were found by their vocabulary. If the user named the file, ``"auto"`` runs that
+            file and no other.
 
     Raises:
-        HashtaggerError: There is no such runtime, or it does not run these weights or on this device.
-        WeightsError: A file beside the weights is damaged.
+        HashtaggerError: There is no such runtime, or it does not support the device.
+        WeightsError: The runtime cannot run these weights, or a file beside them is damaged.
     """
     if runtime not in RUNTIMES:
         raise HashtaggerError(
@@ -69,7 +70,7 @@ def choose(weights: Path, device: str, runtime: str = "auto", *, bundled: bool =
         if runtime == "torch":
             return Choice("torch", weights, _("as asked"))
         if not bundled:
-            why = _("the weights were named; runtime onnx takes the ONNX file beside them")
+            why = _("a weights file was given; runtime onnx uses the ONNX file beside it")
             return Choice("torch", weights, why)
         file, why = _faster(weights, device)
         return Choice("onnx", file, why) if file else Choice("torch", weights, why)
@@ -89,7 +90,7 @@ def choose(weights: Path, device: str, runtime: str = "auto", *, bundled: bool =
 
 
 def open_runtime(choice: Choice, device: str) -> "Runtime":
-    """Load what was chosen.
+    """Load the chosen runtime.
 
     Raises:
         WeightsError: The file is missing, damaged, or does not fit the network it names.
@@ -101,7 +102,7 @@ def open_runtime(choice: Choice, device: str) -> "Runtime":
 
 
 def torch_runtime(network: "nn.Module", device: str) -> "Runtime":
-    """Compute with torch: batch norms folded into the convolutions, channels last, bfloat16 where the device has it."""
+    """Compute with torch: batch norms folded into the convolutions, channels-last, bfloat16 if the device has it."""
     import torch
 
     dtype = torch.bfloat16 if computes_bfloat16(device) else torch.float32
@@ -117,20 +118,20 @@ def torch_runtime(network: "nn.Module", device: str) -> "Runtime":
 
 
 def fold(network: "nn.Module") -> "nn.Module":
-    """Copy a network with its batch norms folded into the convolutions before them; the same function, faster.
+    """Copy a network with its batch norms folded into the preceding convolutions, which is equivalent but faster.
 
-    A network whose code torch.fx cannot follow comes back as a plain copy.
+    A network that torch.fx cannot trace is copied unchanged.
     """
     from torch.fx.experimental.optimization import fuse
 
     try:
         return fuse(network)
-    except Exception:  # whatever a network's code raises when torch.fx calls it with stand-ins for tensors
+    except Exception:  # networks can raise anything when torch.fx traces them with proxies instead of tensors
         return copy.deepcopy(network)
 
 
 def onnx_runtime(path: Path) -> "Runtime":
-    """Compute with onnxruntime, on the CPU, with as many threads as ``OMP_NUM_THREADS`` says, as torch does.
+    """Compute with onnxruntime on the CPU. Like torch, it uses ``OMP_NUM_THREADS`` threads if that is set.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
@@ -139,20 +140,22 @@ def onnx_runtime(path: Path) -> "Runtime":
     try:
         import onnxruntime
     except ImportError as error:
-        raise MissingExtraError(_("the onnx runtime takes: pip install '.[onnx]' in a clone of hashtagger")) from error
+        raise MissingExtraError(
+            _("the onnx runtime requires: pip install '.[onnx]' in a clone of hashtagger")
+        ) from error
     verify(path)
     options = onnxruntime.SessionOptions()
     threads = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
-    # Idle threads that spin would take the cores from the threads that decode photos.
+    # Spinning idle threads would take CPU time from the threads that decode photos.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not sums_int8_exactly():
-        # Without it sums of int8 products overflow silently on such CPUs; with it they are right, but slower.
+        # Otherwise sums of int8 products saturate silently on such CPUs; with this option they are exact, but slower.
         options.add_session_config_entry("session.x64quantprecision", "1")
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's have no base of their own
+    except Exception as error:  # onnxruntime's exceptions have no common base class
         cause = " ".join(str(error).split())
         raise WeightsError(_("{path}: damaged ONNX file ({cause})").format(path=path, cause=cause)) from error
     name = session.get_inputs()[0].name
@@ -160,18 +163,18 @@ def onnx_runtime(path: Path) -> "Runtime":
 
 
 def _twins(weights: Path) -> tuple[Path, Path]:
-    """Where the int8 and the float ONNX files of weights lie."""
+    """Paths of the int8 and the float ONNX file beside a weights file."""
     return weights.with_suffix(".int8.onnx"), weights.with_suffix(".onnx")
 
 
 def _cost(int8: Path) -> Mapping[str, Any]:
-    """What an int8 file says of the weights that it was made from and of how it agrees with them."""
+    """The entry in an int8 file's config about its source weights and its agreement with them."""
     cost: Mapping[str, Any] = read_config(int8).figures.get("int8", {})
     return cost
 
 
 def _faster(weights: Path, device: str) -> tuple[Path | None, str]:
-    """The int8 file that may take the place of weights, if there is one, and the reason either way."""
+    """The int8 file that can replace the weights, or None, and the reason in either case."""
     file = _twins(weights)[0]
     if device != "cpu":
         return None, _("the device is {device}").format(device=device)
@@ -184,7 +187,7 @@ def _faster(weights: Path, device: str) -> tuple[Path | None, str]:
         return None, _("{name} was made from other weights").format(name=file.name)
     agreement = cost.get("agreement")
     if agreement is None:
-        return None, _("how {name} agrees was not measured: export it with --check").format(name=file.name)
+        return None, _("the agreement of {name} was not measured: export it with --check").format(name=file.name)
     if agreement < LEAST_AGREEMENT:
         return None, _("{name} agrees on {agreement:.1%} of photos only").format(name=file.name, agreement=agreement)
     return file, _("int8 is the fastest here and agrees on {agreement:.1%} of photos").format(agreement=agreement)

@@ -1,9 +1,8 @@
 """The small sequential network of the landmark study, registered with timm as ``sequential_cnn``.
 
-Seven layers that learn: six times a 3x3 convolution of 32 channels, LeakyReLU (0.01) and 2x2 max pooling, then
-dropout (0.25) and a linear classifier. At the study's 128 px the last map is 2x2 and is flattened. For other sizes
-adaptive average pooling brings the map to 2x2 (at 128 px it changes nothing), so the same weights take any size from
-32 px on.
+It has seven learned layers: six 3x3 convolutions of 32 channels, each with LeakyReLU (0.01) and 2x2 max pooling, then
+dropout (0.25) and a linear classifier. At the study's 128 px the last feature map is 2x2 and is flattened. For other
+sizes, from 32 px, adaptive average pooling reduces the map to 2x2 (a no-op at 128 px), so the same weights can be used.
 """
 
 from typing import Any
@@ -19,17 +18,17 @@ _GRID = 2
 
 
 class SequentialCNN(nn.Module):
-    """Convolutions one after the other, each followed by an activation and a halving of the map.
+    """A stack of convolutions, each followed by an activation and 2x2 max pooling.
 
     Args:
-        num_classes: Outputs; 0 gives the flattened features.
-        in_chans: Channels of the input.
-        depth: Convolutions.
-        width: Channels of each.
+        num_classes: Number of outputs; 0 returns the flattened features.
+        in_chans: Number of input channels.
+        depth: Number of convolutions.
+        width: Channels of each convolution.
         activation: timm's name of the activation: ``"leaky_relu"``, ``"relu"``, ``"elu"``, ``"tanh"``, ...
         drop_rate: Dropout before the classifier, 0..1.
 
-    Input is float (batch, in_chans, h, w) with h and w of 32 or more, output is (batch, num_classes).
+    The input is float (batch, in_chans, h, w) with h and w of at least 32; the output is (batch, num_classes).
     """
 
     def __init__(
@@ -50,7 +49,7 @@ class SequentialCNN(nn.Module):
         act: Any = get_act_layer(activation)
         layers: list[nn.Module] = []
         for number in range(depth):
-            # A map of one pixel has to survive its pooling, hence ceil_mode.
+            # With ceil_mode, pooling leaves a 1x1 map as it is, which small inputs reach; without, it would fail.
             convolution = nn.Conv2d(in_chans if number == 0 else width, width, 3, padding=1)
             layers += [convolution, act(), nn.MaxPool2d(2, ceil_mode=True)]
         self.layers = nn.Sequential(*layers)
@@ -58,7 +57,7 @@ class SequentialCNN(nn.Module):
         self.fc = self._classifier(num_classes)
         for module in self.layers:
             if isinstance(module, nn.Conv2d):
-                # PyTorch's default shrinks the signal at every layer, and there are no norms to restore it.
+                # PyTorch's default shrinks activations at every layer, and there are no norms to restore the scale.
                 nn.init.kaiming_normal_(module.weight, nonlinearity="leaky_relu", a=0.01)
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
@@ -70,7 +69,7 @@ class SequentialCNN(nn.Module):
         return self.fc
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Replace the classifier by a new one with ``num_classes`` outputs (0: none); the pooling is fixed."""
+        """Replace the classifier with a new one of ``num_classes`` outputs (0: none); the pooling is fixed."""
         self.num_classes = num_classes
         self.fc = self._classifier(num_classes)
 
@@ -81,14 +80,14 @@ class SequentialCNN(nn.Module):
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Classify the features of :meth:`forward_features`: (batch, num_classes).
 
-        With ``pre_logits`` the flattened features come back, (batch, width * 4).
+        With ``pre_logits``, return the flattened features instead: (batch, width * 4).
         """
         x = torch.flatten(self.grid(x), 1)
         x = nn.functional.dropout(x, self.drop_rate, self.training)
         return x if pre_logits else self.fc(x)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Classify photos: float (batch, in_chans, h, w) to logits (batch, num_classes)."""
+        """Map photos, float (batch, in_chans, h, w), to logits (batch, num_classes)."""
         return self.forward_head(self.forward_features(x))
 
 

@@ -1,8 +1,8 @@
 """Weights files: find, verify, load, save.
 
-A weights file is safetensors, or ONNX for onnxruntime. Its metadata holds a :class:`ModelConfig`, which says all that
-is needed to use it, so the file alone is enough. :mod:`hashtagger.models.convert` turns other people's checkpoints into
-such files.
+A weights file is a safetensors file, or an ONNX file for onnxruntime. Its metadata contains a :class:`ModelConfig` with
+everything needed to use it, so the file is self-contained. :mod:`hashtagger.models.convert` creates such files from
+third-party checkpoints.
 """
 
 import json
@@ -23,34 +23,33 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 METADATA_KEY = "hashtagger"
-"""Name of the :class:`ModelConfig` among a file's metadata."""
+"""Metadata key of the :class:`ModelConfig`."""
 _BUNDLED = Path(__file__).parents[1] / "weights"
 _CHECKOUT = Path(__file__).parents[3] / "weights"
 CHECKSUMS = "SHA256SUMS"
-"""Name of the file beside weights that says what they must hash to, in sha256sum's format."""
+"""Name of the file beside weights with their SHA-256 checksums, in the format of sha256sum."""
 RESERVED = frozenset(
     {"num_classes", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"}
 )
-"""Arguments of ``timm.create_model`` that no file's metadata may set: loading it would fetch or open other files."""
+"""Arguments of ``timm.create_model`` that metadata must not set, because they would download or open other files."""
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What a weights file says of itself.
+    """The description of a network that a weights file carries in its metadata.
 
     Attributes:
         architecture: The network's timm name: ``"drn_c_26"``.
-        vocabulary: Name of the vocabulary; ``""`` where the outputs are not of one.
-        keys: Label keys in the order of the outputs: the vocabulary's, or those of them that were learned.
-        image_size: Pixels: the shorter side is resized to it, then the centre is cropped.
-        mean: Per channel, of RGB in 0..1, subtracted from the input.
-        std: Per channel; the input is divided by it.
+        vocabulary: Name of the vocabulary; ``""`` if the outputs belong to none.
+        keys: Label keys in the order of the outputs: all keys of the vocabulary, or the learned subset.
+        image_size: Side length in pixels: the shorter side is resized to it, then the centre is cropped.
+        mean: Mean of each RGB channel in 0..1, subtracted from the input.
+        std: Standard deviation of each channel, by which the input is divided.
         temperature: Logits are divided by it before the softmax, which calibrates the scores.
         threshold: Calibrated probability in 0..1 below which a label is not recommended.
         model_args: Further arguments of the network's constructor, none of :data:`RESERVED`.
-        figures: What was measured, by the name of the data: for the model card and ``hashtagger info``.
-        labels: The labels whole, in the order of the outputs, so that the file says them even where its vocabulary is
-            not at hand; may be empty.
+        figures: Measured results by name of the data set, for the model card and ``hashtagger info``.
+        labels: The complete labels in the order of the outputs, for use without the vocabulary; may be empty.
     """
 
     architecture: str
@@ -66,21 +65,21 @@ class ModelConfig:
     labels: tuple[Label, ...] = ()
 
     def to_json(self) -> str:
-        """Write the config as JSON, with the labels' ``tags`` for programs that need no more of them.
+        """Serialize the config to JSON, with an extra list of ``tags`` for programs that need only these.
 
-        Dates and times among the labels' details become text.
+        Dates and times in the labels' details become strings.
         """
         tags = [label.tag for label in self.labels]
         return json.dumps({**asdict(self), "tags": tags}, ensure_ascii=False, default=str)
 
     @classmethod
     def from_json(cls, text: str) -> "ModelConfig":
-        """Read what :meth:`to_json` wrote; fields that this version does not know are ignored.
+        """Parse the output of :meth:`to_json`; unknown fields are ignored.
 
-        Of files from before there were ``labels``, labels are made of the keys and tags.
+        For files without ``labels``, which older versions wrote, labels are made from the keys and tags.
 
         Raises:
-            ValueError: The text is not such a config.
+            ValueError: The text is not a valid config.
         """
         values = json.loads(text)
         try:
@@ -105,7 +104,7 @@ def _label(values: Mapping[str, Any]) -> Label:
 
 
 def cache_folder() -> Path:
-    """Where users put weights of their own that :func:`find_weights` is to find."""
+    """The folder in which :func:`find_weights` looks for the user's own weights."""
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("hashtagger")) / "weights"
@@ -114,13 +113,13 @@ def cache_folder() -> Path:
 def find_weights(vocabulary: "str | os.PathLike[str]" = "hashtags_ko") -> Path:
     """Find the weights of a vocabulary: the bundled ones, else those in :func:`cache_folder`.
 
-    Their files are named ``ARCHITECTURE-VOCABULARY.safetensors``; of several, the first by name is taken.
+    The files are named ``ARCHITECTURE-VOCABULARY.safetensors``; if there are several, the first by name is used.
 
     Args:
-        vocabulary: Its name or its file.
+        vocabulary: Name or file of the vocabulary.
 
     Raises:
-        WeightsError: There are none.
+        WeightsError: There are no weights for it.
     """
     given = os.fspath(vocabulary)
     name = Path(given).name.removesuffix(".toml")
@@ -140,10 +139,10 @@ def find_weights(vocabulary: "str | os.PathLike[str]" = "hashtags_ko") -> Path:
 
 
 def verify(path: Path) -> None:
-    """Check a file against the checksums beside it; a file that is not listed there passes.
+    """Check a file against the checksum file beside it; a file that is not listed there passes.
 
     Raises:
-        WeightsError: The file has changed since the checksums were written.
+        WeightsError: The checksum does not match.
     """
     expected = _listed_digest(path)
     if expected and (found := digest_at(path)) != expected:
@@ -155,12 +154,12 @@ def verify(path: Path) -> None:
 
 
 def fingerprint(path: Path) -> str:
-    """Tell a file's SHA-256: the one listed in the checksums beside it, else that of its content."""
+    """Return a file's SHA-256: as listed in the checksum file beside it, else computed from its content."""
     return _listed_digest(path) or digest_at(path)
 
 
 def renew_checksum(path: Path) -> None:
-    """Update a file's SHA-256 in the checksums beside it, if the file is listed there."""
+    """Update a file's SHA-256 in the checksum file beside it, if the file is listed there."""
     if not (listed := _listed_digest(path)):
         return
     sums = path.parent / CHECKSUMS
@@ -177,10 +176,10 @@ def _listed_digest(path: Path) -> str:
 
 
 def read_config(path: "str | os.PathLike[str]") -> ModelConfig:
-    """Read what a weights file says of itself, without its tensors (and without importing torch).
+    """Read the config of a weights file without loading its tensors or importing torch.
 
     Raises:
-        WeightsError: The file is missing, damaged, or not one of hashtagger's.
+        WeightsError: The file is missing, damaged, or was not written by hashtagger.
     """
     path = Path(path)
     if not path.is_file():
@@ -216,9 +215,9 @@ def _safetensors_metadata(path: Path) -> Mapping[str, str]:
         ) from error
     if METADATA_KEY not in metadata:
         raise WeightsError(
-            _(
-                "{path}: says nothing of its network; convert it first: hashtagger convert {name} NEW.safetensors"
-            ).format(path=path, name=path.name)
+            _("{path}: does not name its network; convert it first: hashtagger convert {name} NEW.safetensors").format(
+                path=path, name=path.name
+            )
         )
     return metadata
 
@@ -234,21 +233,21 @@ def _onnx_metadata(path: Path) -> Mapping[str, str]:
         ) from error
     if METADATA_KEY not in metadata:
         raise WeightsError(
-            _("{path}: says nothing of its labels; only ONNX files made by hashtagger export do").format(path=path)
+            _("{path}: does not name its labels; only ONNX files made by hashtagger export do").format(path=path)
         )
     return metadata
 
 
 def load_weights(path: "str | os.PathLike[str]") -> "tuple[nn.Module, ModelConfig]":
-    """Load a network with its weights.
+    """Load a network and its weights.
 
     Returns:
         The network in eval mode and float32 on the CPU, and its config.
 
     Raises:
-        WeightsError: The file is missing, damaged, an ONNX file, does not fit the network it names, or has
+        WeightsError: The file is missing, damaged, an ONNX file, does not match the network it names, or sets
             :data:`RESERVED` arguments.
-        ModelError: It names a network that does not exist.
+        ModelError: The file names a network that does not exist.
     """
     from safetensors.torch import load_file
 
@@ -258,7 +257,7 @@ def load_weights(path: "str | os.PathLike[str]") -> "tuple[nn.Module, ModelConfi
     config = read_config(path)
     if path.suffix == ".onnx":
         raise WeightsError(
-            _("{path}: an ONNX file only recommends; give the .safetensors it was made from").format(path=path)
+            _("{path}: an ONNX file is for recommending only; give the .safetensors it was made from").format(path=path)
         )
     verify(path)
     if reserved := [name for name in config.model_args if name in RESERVED]:
@@ -269,10 +268,10 @@ def load_weights(path: "str | os.PathLike[str]") -> "tuple[nn.Module, ModelConfi
 
 
 def load_state(model: "nn.Module", state: "Mapping[str, Tensor]", name: str) -> None:
-    """Load a state dict of any float type into a network, all of it or none.
+    """Load a state dict of any float type into a network. If anything does not match, the network is unchanged.
 
     Raises:
-        WeightsError: Keys or shapes differ; the line says what was expected and what was found.
+        WeightsError: Keys or shapes differ; the message names what was expected and what was found.
     """
     expected = model.state_dict()
     missing = [key for key in expected if key not in state]
@@ -300,9 +299,9 @@ def save_weights(
     """Save a network's weights with their config, atomically.
 
     Args:
-        path: Ends in ``.safetensors``, in a folder that exists.
+        path: A path that ends in ``.safetensors``, in an existing folder.
         model: The network.
-        config: Goes into the file's metadata.
+        config: Stored in the file's metadata.
         dtype: Type of the floating-point tensors in the file, float16 by default.
 
     Raises:
@@ -327,7 +326,7 @@ def save_weights(
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a place to write a file to, from which it moves to ``path`` once it is whole; if writing fails, it goes."""
+    """Yield a temporary path to write to, which atomically replaces ``path`` on success and is removed on failure."""
     partial = path.with_name(path.name + ".partial")
     try:
         yield partial
