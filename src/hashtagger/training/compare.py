@@ -70,19 +70,19 @@ def compare(
     for name, recipe in tries.items():
         run = train(data, out / name, recipe, init=init, devices="1" if devices == "auto" else devices)
         budget = {"epochs": run["epochs"], "train_seconds": run["seconds"]}
-        rows.append({"name": name, **measure(Path(run["weights"]), recipe), **budget})
+        rows.append({"name": name, **measure(Path(run["weights"]), recipe, devices), **budget})
         write_comparison(rows, out)
     return rows
 
 
-def measure(weights: Path, recipe: Recipe) -> dict[str, Any]:
-    """Measure the accuracy, size and speed of a run's weights; see :func:`compare` for the entries."""
+def measure(weights: Path, recipe: Recipe, devices: str = "auto") -> dict[str, Any]:
+    """Measure the accuracy, size and speed of a run's weights; see :func:`compare` for the arguments and entries."""
     import numpy as np
     import torch
 
     network, config = load_weights(weights)
     kept = [photo for photo in read_photos(weights.with_name(PHOTOS)) if photo.split == "val" and photo.key != OTHER]
-    answers, _problems = predict(network, config, kept)
+    answers, _problems = predict(network, config, kept, "cpu" if devices == "cpu" else "auto")
     said = answers.logits.argmax(axis=1)
     likelihood = metrics.softmax(answers.logits)[np.arange(len(said)), answers.truth]
     macro_f1 = partial(metrics.macro_f1, labels=len(config.keys))

@@ -129,32 +129,43 @@ def read_entries(data: "str | os.PathLike[str]") -> tuple[Path, list[dict[str, A
 
 
 def _list_class_folders(data: Path) -> list[dict[str, Any]]:
-    """List the photos in class folders, which may be grouped by split; warn about photos that lie elsewhere."""
+    """List the photos in class folders, or in class folders inside split folders; warn about photos that lie elsewhere."""
     found = [photo.relative_to(data) for photo in find_photos(data)]
     folders = {folder for file in found for folder in file.parents if folder.name}
     written = {folder for folder in folders if any((data / folder / name).is_file() for name in _WRITTEN)}
     files = [file for file in found if written.isdisjoint(file.parents)]
-    tops = {file.parts[0] for file in files if len(file.parts) > 1}
-    splits = {top: _SPLITS[top.lower()] for top in tops if top.lower() in _SPLITS}
-    # A class may be called "test" and have subfolders, so top folders only count as splits if several of them, or
-    # all, are named like splits.
-    by_split = (len(splits) > 1 or len(splits) == len(tops)) and any(len(file.parts) > 2 for file in files)
+    splits = _split_folders(files)
     entries: list[dict[str, Any]] = []
     for file in files:
         *above, _name = file.parts
-        if by_split and len(above) > 1:
+        if splits and len(above) > 1:
             entries.append({"file": file.as_posix(), "key": above[1], "split": splits.get(above[0], above[0])})
-        elif above and not by_split:
+        elif above and not splits:
             entries.append({"file": file.as_posix(), "key": above[0]})
-    places = [data / split for split in splits] if by_split else [data]
+    if entries:
+        _warn_of_unused(data, folders, splits, len(found) - len(entries))
+    return entries
+
+
+def _split_folders(files: Sequence[Path]) -> dict[str, str]:
+    """Map each top folder that stands for a split to that split; empty if the top folders are classes."""
+    tops = {file.parts[0] for file in files if len(file.parts) > 1}
+    splits = {top: _SPLITS[top.lower()] for top in tops if top.lower() in _SPLITS}
+    # A single class may be called "test" and have subfolders; several such top folders, or no others, are splits.
+    several = len(splits) > 1 or len(splits) == len(tops)
+    return splits if several and any(len(file.parts) > 2 for file in files) else {}
+
+
+def _warn_of_unused(data: Path, folders: set[Path], splits: Mapping[str, str], unused: int) -> None:
+    """Warn about class folders without photos, and of photos in no class folder."""
+    places = [data / split for split in splits] or [data]
     below = {folder.relative_to(data) for place in places for folder in place.iterdir() if folder.is_dir()}
     empty = sorted(str(folder) for folder in below - folders if not folder.name.startswith("."))
-    if entries and empty:
+    if empty:
         _log.warning(_("no photos in these folders: {names}").format(names=", ".join(empty)))
-    if entries and len(entries) < len(found):
+    if unused:
         said = _("ignored because they are not in a class folder or belong to an earlier run: {n} photos")
-        _log.warning(said.format(n=len(found) - len(entries)))
-    return entries
+        _log.warning(said.format(n=unused))
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hashtagger.arrays import Array
 from hashtagger.errors import TrainingError
 from hashtagger.i18n import _
+from hashtagger.models.device import find_device
 from hashtagger.models.preprocess import preprocess
 from hashtagger.models.weights import ModelConfig, find_weights, load_weights, renew_checksum, save_weights
 from hashtagger.training import metrics
@@ -185,15 +186,20 @@ def _float_type(path: Path) -> "torch.dtype":
     return max(types, key=lambda dtype: dtype.itemsize)
 
 
-def predict(network: "nn.Module", config: ModelConfig, photos: Sequence[Photo]) -> tuple[Answers, list[str]]:
-    """Run a network on photos, on the GPU if there is one, with a progress bar on terminals.
+def predict(
+    network: "nn.Module", config: ModelConfig, photos: Sequence[Photo], device: str = "auto"
+) -> tuple[Answers, list[str]]:
+    """Run a network on photos, with a progress bar on terminals.
 
     Returns:
         The answers for the readable photos, and one line for each of the others.
+
+    Raises:
+        TrainingError: None of the photos can be read.
     """
     import numpy as np
 
-    logits, index, problems = run_network(network, config, photos)
+    logits, index, problems = run_network(network, config, photos, device)
     if not index:
         raise TrainingError(_("none of the photos can be read; the first: {cause}").format(cause=problems[0]))
     read = [photos[number] for number in index]
@@ -204,14 +210,14 @@ def predict(network: "nn.Module", config: ModelConfig, photos: Sequence[Photo]) 
 
 
 def run_network(
-    network: "nn.Module", config: ModelConfig, photos: Sequence[Photo]
+    network: "nn.Module", config: ModelConfig, photos: Sequence[Photo], device: str = "auto"
 ) -> tuple[Array, list[int], list[str]]:
     """Run a network: its outputs, float (readable photos, outputs), the indices of those photos, and the problems."""
     import numpy as np
     import torch
     from tqdm import tqdm
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = find_device(device)
     network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     loader = reading_loader(photos, partial(preprocess, config=config), batch=64, shorter_side=config.image_size)
     outputs: list[Array] = [np.zeros((0, len(config.keys)), np.float32)]

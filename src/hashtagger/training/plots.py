@@ -8,23 +8,22 @@ from hashtagger.i18n import _
 from hashtagger.images import load_image
 from hashtagger.style import house_style, panels
 
-_MEASURES = {
-    "loss": _("training loss"),
-    "val_loss": _("validation loss"),
-    "val_top1": "top-1",
-    "val_top3": "top-3",
-    "val_macro_f1": _("macro-F1"),
-}
-
 
 @house_style()
 def draw_curves(history: Sequence[Mapping[str, float]], path: Path) -> None:
     """Draw loss and validation measures over the epochs of a run."""
+    names = {
+        "loss": _("training loss"),
+        "val_loss": _("validation loss"),
+        "val_top1": "top-1",
+        "val_top3": "top-3",
+        "val_macro_f1": _("macro-F1"),
+    }
     figure, both = panels(2)
     epochs = [row["epoch"] for row in history]
-    for axes, names in zip(both, (("loss", "val_loss"), ("val_top1", "val_top3", "val_macro_f1")), strict=True):
-        for name in names:
-            axes.plot(epochs, [row[name] for row in history], marker=".", label=_MEASURES[name])
+    for axes, measures in zip(both, (("loss", "val_loss"), ("val_top1", "val_top3", "val_macro_f1")), strict=True):
+        for measure in measures:
+            axes.plot(epochs, [row[measure] for row in history], marker=".", label=names[measure])
         axes.set_xlabel(_("epoch"))
         axes.grid()
         axes.legend()
