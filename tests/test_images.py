@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from fastapi import UploadFile
-from PIL import EpsImagePlugin, Image
+from PIL import EpsImagePlugin, Image, ImageCms
 
 from hashtagger.errors import ImageError
 from hashtagger.images import MAX_PIXELS, find_photos, load_image
@@ -113,8 +113,30 @@ def test_transparency_is_composited_on_white(flower):
 def test_16_bit_and_float_samples_are_scaled(flower):
     grey = pixels(flower.convert("L"))
     deep = Image.fromarray((grey * 257).astype(np.uint16))
-    for image in (deep, saved(deep, "PNG"), saved(deep, "TIFF"), Image.fromarray((grey / 255).astype(np.float32))):
+    floats = [Image.fromarray((grey * scale).astype(np.float32)) for scale in (1 / 255, 1, 257)]
+    for image in (deep, saved(deep, "PNG"), saved(deep, "TIFF"), *floats):
         assert np.abs(pixels(load_image(image))[:, :, 0] - grey).max() <= 1
+
+
+def swapped_profile():
+    """sRGB with its red and blue primaries swapped, under another name."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = profile.replace(b"rXYZ", b"_XYZ", 1).replace(b"bXYZ", b"rXYZ", 1).replace(b"_XYZ", b"bXYZ", 1)
+    return profile.replace("sRGB".encode("utf-16-be"), "BGRs".encode("utf-16-be"))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_an_embedded_profile_is_converted_to_srgb(flower, mode):
+    swapped = Image.merge("RGB", flower.split()[::-1]).convert(mode)
+    converted = load_image(saved(swapped, "PNG", icc_profile=swapped_profile()))
+    assert np.abs(pixels(converted) - pixels(flower)).max() <= 2
+    assert not converted.info
+    assert np.array_equal(pixels(load_image(converted)), pixels(converted))
+
+
+@pytest.mark.parametrize("profile", [b"", b"damaged", swapped_profile()[:200]])
+def test_a_damaged_profile_does_not_lose_the_photo(flower, profile):
+    assert np.array_equal(pixels(load_image(saved(flower, "PNG", icc_profile=profile))), pixels(flower))
 
 
 def test_a_dark_16_bit_photo_stays_dark():

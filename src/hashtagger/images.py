@@ -16,6 +16,7 @@ from hashtagger.errors import ImageError, cause_of
 from hashtagger.i18n import _
 
 if TYPE_CHECKING:
+    from PIL import ImageCms
     from PIL.Image import Image
     from torch import Tensor
 else:
@@ -39,8 +40,8 @@ _ORIENTATION = 0x0112  # the EXIF tag
 def load_image(image: ImageLike, *, shorter_side: int | None = None) -> "Image":
     """Load a photo from any supported input as an upright RGB image.
 
-    EXIF orientation is applied, transparency is composited on white, 16-bit samples are scaled to 8 bits, and only the
-    first picture of an animation or multi-picture file is used.
+    EXIF orientation is applied, an embedded colour profile is converted to sRGB, transparency is composited on white,
+    16-bit samples are scaled to 8 bits, and only the first picture of an animation or multi-picture file is used.
 
     Args:
         image: A path, bytes, a binary file object, a PIL image, an ndarray (h, w), (h, w, 1), (h, w, 3) or
@@ -211,10 +212,12 @@ def _to_rgb(image: "Image", name: str) -> "Image":
         upright = upright.convert("LA")
     if upright.has_transparency_data:
         layer = upright.convert("RGBA")
-        white = Image.new("RGB", layer.size, "white")
-        white.paste(layer, mask=layer.getchannel("A"))
-        return white
-    rgb = upright.convert("RGB") if upright is image or upright.mode != "RGB" else upright
+        rgb = Image.new("RGB", layer.size, "white")
+        rgb.paste(layer, mask=layer.getchannel("A"))
+    else:
+        rgb = upright.convert("RGB") if upright is image or upright.mode != "RGB" else upright
+    if profile := image.info.get("icc_profile"):
+        rgb = _to_srgb(rgb, profile)
     rgb.info.clear()  # The EXIF here would rotate the photo again if this image were passed to load_image.
     return rgb
 
@@ -241,6 +244,28 @@ def _upright(image: "Image") -> "Image":
     return image.transpose(turn)
 
 
+def _to_srgb(rgb: "Image", profile: bytes) -> "Image":
+    try:
+        from PIL import ImageCms
+
+        transform = _srgb_transform(profile)
+        return ImageCms.applyTransform(rgb, transform) or rgb if transform else rgb
+    # A damaged profile, or one of grey or CMYK samples, can raise anything, but the pixels are intact.
+    except Exception:
+        return rgb
+
+
+@functools.lru_cache(maxsize=16)
+def _srgb_transform(profile: bytes) -> "ImageCms.ImageCmsTransform | None":
+    """Return the transform from an ICC profile (Display P3 in iPhone photos) to sRGB; None if it is sRGB already."""
+    from PIL import ImageCms
+
+    opened = ImageCms.getOpenProfile(io.BytesIO(profile))
+    if "sRGB" in ImageCms.getProfileDescription(opened):
+        return None
+    return ImageCms.buildTransform(opened, ImageCms.createProfile("sRGB"), "RGB", "RGB")
+
+
 def _to_8_bit(image: "Image") -> "Image":
     """Scale 16-bit, 32-bit and float samples to 8 bits, by the range of their type if known, else by their maximum."""
     import numpy as np
@@ -248,12 +273,10 @@ def _to_8_bit(image: "Image") -> "Image":
 
     samples = np.asarray(image, dtype=np.float32)
     top = float(samples.max(initial=0.0))
-    if image.mode.startswith("I;16"):
-        scale = 65535.0
-    elif image.mode == "F":
-        scale = 1.0 if top <= 1.0 else top
-    else:
-        scale = 255.0 if top <= 255 else 65535.0 if top <= 65535 else top
+    ranges = (65535.0,) if image.mode.startswith("I;16") else (255.0, 65535.0)
+    if image.mode == "F":
+        ranges = (1.0, *ranges)
+    scale = next((end for end in ranges if top <= end), top)
     return Image.fromarray((np.clip(samples / scale, 0, 1) * 255).round().astype(np.uint8))
 
 
