@@ -537,6 +537,49 @@ def test_an_edited_caption_takes_the_place_of_the_old_one(album, tmp_path, pictu
     assert not destination.exists()
 
 
+@pytest.mark.parametrize("killed", [True, False])
+def test_an_edited_caption_reaches_the_sidecar_of_a_photo_that_is_still_planned(album, tmp_path, monkeypatch, killed):
+    """The run that put it into the tree was killed before it recorded that, or somebody deleted the photo."""
+    from hashtagger.organize.land import Lander
+
+    def land_and_stop(lander, job):
+        land(lander, job)
+        raise KeyboardInterrupt
+
+    album.rows, land = album.rows[:1], Lander._land_by_links
+    if killed:
+        monkeypatch.setattr(Lander, "_land_by_links", land_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(album, tmp_path / "sorted")
+        monkeypatch.undo()
+    else:
+        run(album, tmp_path / "sorted")
+        (tmp_path / "sorted/날짜/2021/04/IMG_0.jpg").unlink()
+    album.rows = [(*album.rows[0][:3], "고친 글")]
+    run(album, tmp_path / "sorted")
+    (sidecar,) = tmp_path.rglob("*.xmp")
+    assert "고친 글" in sidecar.read_text(encoding="utf-8")
+    assert verify(tmp_path / "sorted").problems == []
+
+
+def test_another_language_is_that_of_old_sidecars_too(album, tmp_path):
+    run(album, tmp_path / "sorted")
+    run(album, tmp_path / "sorted", lang="en")
+    sidecars = [path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.xmp")]
+    assert any("tag|강아지" in text for text in sidecars)
+    assert not any("해시태그|" in text for text in sidecars)
+    assert verify(tmp_path / "sorted").problems == []
+
+
+def test_posts_of_a_repeated_hour_are_in_order(album, tmp_path):
+    album.rows = album.rows[:2]
+    for number, when in enumerate(("2023-11-05T14:30:00", "2023-11-05T15:10:00")):  # 01:30 and, later, 01:10 there
+        album.rows[number] = (album.rows[number][0], when, (), f"글 {number}")
+    run(album, tmp_path / "sorted", timezone="America/New_York")
+    rows = csv.DictReader((tmp_path / "sorted/posts.csv").read_text("utf-8-sig").splitlines())
+    assert [row["내용"] for row in rows] == ["글 0", "글 1"]
+
+
 def test_a_guessed_date_neither_doubles_nor_moves_a_post_and_gives_way_to_one_that_is_known(tmp_path, photo, picture):
     """Photos copied from a phone again have the time of that copy."""
 

@@ -1,7 +1,6 @@
 """Applying a plan: the hashes of each staged batch are recorded in the journal, then the batch lands in the tree."""
 
 import os
-import shutil
 import sqlite3
 import time
 from collections.abc import Callable
@@ -67,7 +66,7 @@ def apply(
     _make_safe(db)
     if move:
         problems += release(db, destination)
-    shutil.rmtree(stage)
+    files.remove_tree(stage)
     return problems
 
 
@@ -98,7 +97,7 @@ def _remove_sidecars(db: sqlite3.Connection, destination: Path) -> None:
     for folder, key, xmp, state, place, sidecar, *known in rows:
         final = destination / place
         stale = xmp == Sidecar.STALE
-        if not stale or Fingerprint(*known).is_at(final):
+        if not stale or not os.path.lexists(final) or Fingerprint(*known).is_at(final):
             beside = _beside(final)
             if beside.is_file() and (files.is_empty(beside) or files.digest_at(beside) == sidecar):
                 beside.unlink()

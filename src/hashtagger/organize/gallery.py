@@ -59,7 +59,9 @@ def writing_gallery(db: sqlite3.Connection, layout: Layout, file: BinaryIO) -> I
 
 def _kinds(paths: list[str]) -> list[list[Any]]:
     """Pair each path with how the page shows it: 1 as a photo, 2 as a video, 0 as a tile with its name."""
-    return [[path, 1 if path.lower().endswith(_PHOTOS) else 2 * path.lower().endswith(_VIDEOS)] for path in paths]
+    return [
+        [path, 1 if path.lower().endswith(_PHOTOS) else 2 if path.lower().endswith(_VIDEOS) else 0] for path in paths
+    ]
 
 
 def _json(value: Any) -> bytes:

@@ -14,7 +14,7 @@ from hashtagger.errors import cause_of
 from hashtagger.i18n import _
 from hashtagger.normalize import Normalizer, default_normalizer
 from hashtagger.organize import names
-from hashtagger.organize.journal import THERE, Sidecar, State
+from hashtagger.organize.journal import Sidecar, State
 from hashtagger.organize.layout import Layout
 from hashtagger.posts.mojibake import escaped
 from hashtagger.posts.post import Media, Post, Problem, Source
@@ -229,9 +229,12 @@ def drop_tags(db: sqlite3.Connection, post: int, but: int | None = None) -> None
 
 
 def renew_sidecars(db: sqlite3.Connection, posts: Iterable[int]) -> None:
-    """Mark the existing sidecars of posts' files as stale, so that they are rewritten with what is known now."""
+    """Mark the sidecars of posts' files as stale, so that they are rewritten with what is known now.
+
+    A file that is still planned may have one too, from a run that was killed or because only the photo was deleted.
+    """
     db.executemany(
-        f"""UPDATE place SET xmp = {Sidecar.STALE} WHERE xmp = {Sidecar.WANTED} AND {THERE} AND file IN
+        f"""UPDATE place SET xmp = {Sidecar.STALE} WHERE xmp = {Sidecar.WANTED} AND file IN
             (SELECT COALESCE(same_as, id) FROM file WHERE post = ?)""",
         [(post,) for post in posts],
     )

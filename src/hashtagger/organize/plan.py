@@ -13,7 +13,7 @@ from hashtagger.i18n import _
 from hashtagger.organize import files
 from hashtagger.organize.duplicates import mark_duplicates
 from hashtagger.organize.intake import Intake, folder_id
-from hashtagger.organize.journal import DRAFT, THERE, Released, State, draft, get_meta, open_database, set_meta
+from hashtagger.organize.journal import DRAFT, THERE, Released, Sidecar, State, draft, get_meta, open_database, set_meta
 from hashtagger.organize.layout import KINDS, Layout
 from hashtagger.organize.places import assign_places
 from hashtagger.organize.tagging import drop_guesses, tag_untagged
@@ -185,11 +185,12 @@ def _switch_mode(db: sqlite3.Connection, how: str) -> None:
 
 
 def _rename_months(db: sqlite3.Connection, layout: Layout) -> None:
-    """Move the posts of earlier runs to the month folders of another language."""
+    """Move the posts of earlier runs to the month folders of another language, and renew the top tag in sidecars."""
     months = db.execute("SELECT DISTINCT substr(taken_at, 1, 7) FROM post").fetchall()
     folders = {month: folder_id(db, layout.month(datetime.fromisoformat(month + "-01"))) for (month,) in months}
     db.create_function("folder_of_month", 1, folders.__getitem__)
     db.execute("UPDATE post SET month = folder_of_month(substr(taken_at, 1, 7))")
+    db.execute("UPDATE place SET xmp = ? WHERE xmp = ?", (Sidecar.STALE, Sidecar.WANTED))
 
 
 def _without_moved(db: sqlite3.Connection, problems: list[Problem]) -> list[Problem]:

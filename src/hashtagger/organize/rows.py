@@ -37,8 +37,9 @@ class Row:
 
 def read_rows(db: sqlite3.Connection) -> Iterator[Row]:
     """Read all posts, oldest first."""
-    posts = db.execute(
-        "SELECT id, taken_at, caption, permalink, place, guess FROM post WHERE same_as IS NULL ORDER BY taken_at, id"
+    posts = db.execute(  # As text, times in the hour that is repeated when summer time ends would not be in order.
+        """SELECT id, taken_at, caption, permalink, place, guess FROM post WHERE same_as IS NULL
+           ORDER BY julianday(taken_at), taken_at, id"""
     )
     while batch := posts.fetchmany(_BATCH):
         numbers = [row[0] for row in batch]

@@ -96,7 +96,9 @@ def read_sidecar(path: Path, zone: tzinfo) -> Metadata:
     try:
         with path.open("rb") as stream:
             return _from_xmp(stream.read(_LARGEST_SIDECAR), zone)
-    except (OSError, ElementTree.ParseError, ValueError) as error:
+    except OSError as error:
+        return Metadata(damage=cause_of(error))
+    except (ElementTree.ParseError, ValueError) as error:
         return Metadata(damage=str(error))
 
 
@@ -112,7 +114,7 @@ def parse_xmp(data: bytes) -> ElementTree.Element:
 
 class _WithoutDocumentType(ElementTree.TreeBuilder):
     def doctype(self, *_names: str | None) -> None:
-        raise ValueError("XMP with a document type is not read")
+        raise ValueError(_("XMP with a document type is not read"))
 
 
 def merged(parts: Iterable[Metadata]) -> Metadata:
