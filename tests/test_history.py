@@ -78,6 +78,11 @@ def test_newer_habits_come_before_older_ones() -> None:
     assert found.index("요즘태그") < found.index("옛날태그")
 
 
+def test_posts_without_the_label_do_not_age_a_habit() -> None:
+    dogs, cafes = [["강아지", "콩이네"]] * 4, [["카페", "우리동네라떼"]] * 30
+    assert History(dogs + cafes).companions(DOG, 10) == History(dogs).companions(DOG, 10)
+
+
 def test_a_prior_shifts_probabilities_by_its_strength() -> None:
     posts = [["멍스타그램"]] * 8 + [["카페투어"]]
     scores = np.full((1, len(VOCABULARY)), 1 / len(VOCABULARY), dtype=np.float32)

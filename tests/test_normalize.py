@@ -51,6 +51,10 @@ from hashtagger.normalize import Normalizer, extract_tags, normalize
         ("발리신행", ("wedding",), "compound"),
         ("치킨무한리필", ("chicken",), "compound"),
         ("운됭", ("exercise",), "typo"),
+        ("생후29개월", ("parenting",), "compound"),
+        ("생후2개월강아지", ("dog",), "compound"),
+        ("부산런크루", ("exercise",), "compound"),
+        ("제주도한달살기", ("travel",), "compound"),
     ],
 )
 def test_the_rules_know_a_tag(tag: str, canonical: tuple[str, ...], rule: str) -> None:
@@ -73,6 +77,7 @@ LOOKALIKES = """
     virus 코로나virus cramping 양송이 택견 살코기 네임아트 citrus chorus corso elaka cortney votos tjdnfdmlqha
     한아름 한아름스타그램 떡볶이코트 먼치킨도넛 생일도 완도생일도 생일면 재생일 교양이 강하지 뽐뽐 멕시칸 살리기 알리기
     부산구치소 민주운동 짐노페디 강지은
+    연애남매 반려식물집사 오백냥 춥냥 배고프냥 인생후반전
 """
 
 
@@ -184,6 +189,26 @@ def test_a_users_single_syllable_does_not_match_inside_other_words(tmp_path: Pat
     assert Normalizer(vocabulary).normalize("우리차").canonical == ("car",)
 
 
+def test_a_users_name_is_not_found_inside_unrelated_words(tmp_path: Path) -> None:
+    user = tmp_path / "mine.toml"
+    user.write_text('[variants]\ndog = ["토리", "루이"]\n', encoding="utf-8")
+    normalizer = Normalizer(user=user)
+    for tag in ("토리일상", "토리네", "루이스타그램", "토리아빠", "루이산책", "토리생일"):
+        assert "dog" in normalizer.normalize(tag).canonical, tag
+    for tag in ("인스타스토리", "토이스토리", "루이비통"):
+        assert normalizer.normalize(tag).canonical == (), tag
+
+
+def test_a_short_tag_has_typos_only_if_its_lookalikes_are_listed(tmp_path: Path) -> None:
+    vocabulary = tmp_path / "fruit.toml"
+    entries = (("apple", "사과"), ("grape", "포도"), ("strawberry", "산딸기"))
+    labels = (f'[[labels]]\nkey = "{key}"\ntag = "{tag}"\nname = "{key}"\n' for key, tag in entries)
+    vocabulary.write_text("".join(labels), encoding="utf-8")
+    normalizer = Normalizer(vocabulary)
+    assert [normalizer.normalize(tag).canonical for tag in ("포토", "사고", "샨딸기")] == [(), (), ("strawberry",)]
+    assert normalize("운됭").canonical == ("exercise",)
+
+
 def test_compounds_give_their_head_first() -> None:
     assert normalize("애견동반카페").canonical == ("cafe", "dog")
     assert normalize("책육아").canonical[0] == "parenting"
@@ -196,6 +221,12 @@ def test_compounds_give_their_head_first() -> None:
         ("봄여행", ("travel", "spring")),
     ):
         assert normalize(tag).canonical == keys, tag
+
+
+def test_emoji_mean_the_same_in_any_skin_tone_and_form() -> None:
+    for tag, key in (("👶🏻", "parenting"), ("💅🏿", "nail_art"), ("📚️", "reading"), ("☕︎", "cafe"), ("⛰️", "hiking")):
+        assert normalize(tag).canonical == normalize(tag[0]).canonical == (key,), tag
+    assert normalize("🏻").canonical == ()
 
 
 def test_the_canonical_tag_or_the_cleaned_one_comes_back() -> None:

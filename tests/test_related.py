@@ -44,7 +44,18 @@ def test_a_rare_variant_is_answered_as_its_label_and_nonsense_not_at_all() -> No
 
 @pytest.mark.parametrize(
     "tag",
-    ["맞팔", "선팔하면맞팔", "좋아요반사", "#likeforlikes", "F4F", "소통해요", "협찬", "전문의문의", "いいね返し"],
+    [
+        "맞팔",
+        "선팔하면맞팔",
+        "좋아요반사",
+        "#likeforlikes",
+        "F4F",
+        "소통해요",
+        "협찬",
+        "전문의문의",
+        "いいね返し",
+        "gainpost",
+    ],
 )
 def test_spam(tag: str) -> None:
     assert is_spam(tag)
@@ -94,7 +105,7 @@ def test_learning_weighs_authors_not_posts(normalizer: Normalizer) -> None:
 
 
 def test_learning_leaves_out_spam_and_spellings(normalizer: Normalizer) -> None:
-    posts = [["#멍스타그램", "#맞팔", "#강아지", f"#x{i}", *["#멍스타"] * (i % 2)] for i in range(25)] + [
+    posts = [["#멍스타그램", "#맞팔", "#강아지", "#2021", f"#x{i}", *["#멍스타"] * (i % 2)] for i in range(25)] + [
         ["#카페"]
     ] * 25
     assert learn(posts, normalizer, {}).of("강아지") == ["멍스타그램"]

@@ -18,7 +18,7 @@ Past: TypeAlias = Union["History", Iterable[Post], Iterable[Sequence[str]], Iter
 _NAMES = ("exact", "variant")  # rules under which a tag is a name of the label, not a word related to it
 _LEAST = 2  # uses after which a spelling counts as a habit
 # Weights for ranking companions, tuned with benchmarks/personal.py:
-_OLDER = 0.85  # weight of a post relative to the next newer one
+_OLDER = 0.85  # weight of a post relative to the next newer one with the label
 _IMAGINED = 3.0  # pseudo-posts that stand for everyone else's related tags
 _ECHO = 0.05  # share of its weight that one of the user's tags passes on to its related tags
 _ECHOED = 10  # how many related tags receive it
@@ -142,7 +142,7 @@ class History:
             if label.key in keys:
                 for name in names:
                     scores[name] += weight
-            weight *= _OLDER
+                weight *= _OLDER
         shown = dict(self._shown)
 
         def pass_on(tag: str, share: float, count: int) -> None:

@@ -34,9 +34,18 @@ UNKNOWN_COST = 10  # for each character that no word covers; each run of them al
 _SHORT_COST, WORD_COST, _LABEL_COST = 6, 2, 3
 
 
+# Underscores, and of emoji the skin tones and the selectors of text or colour form.
+_STYLE = dict.fromkeys((ord("_"), *range(0x1F3FB, 0x1F400), 0xFE0E, 0xFE0F))
+
+
 def fold(tag: str) -> str:
-    """Clean a tag and remove its underscores; two tags that fold to the same text are the same tag."""
-    return clean(tag).replace("_", "")
+    """Clean a tag and remove its underscores and skin tones; two tags that fold to the same text are the same tag."""
+    return without_style(clean(tag))
+
+
+def without_style(cleaned: str) -> str:
+    """Fold a tag that is cleaned already."""
+    return cleaned.translate(_STYLE)
 
 
 class Lexicon:
@@ -120,7 +129,8 @@ class Lexicon:
                 # The user's own name (봄이) takes precedence over neutral words and traps that begin with it.
                 for word in [word for word, known in self.words.items() if word.startswith(tag) and not known.keys]:
                     del self.words[word]
-                self.words[tag] = Word(_LABEL_COST, (key,), ANYWHERE)
+                # A name (토리) occurs in unrelated words (인스타스토리), which unknown characters beside it give away.
+                self.words[tag] = Word(_LABEL_COST, (key,), SHY)
         for tag in map(fold, excluded):
             self.exact[tag] = ()
             self.words[tag] = Word(WORD_COST, (), ANYWHERE)

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from hashtagger import hangul
 from hashtagger.compound import read_compound
-from hashtagger.lexicon import ANYWHERE, Keys, Lexicon
+from hashtagger.lexicon import ANYWHERE, Keys, Lexicon, without_style
 from hashtagger.once import once
 from hashtagger.tagtext import clean, extract_tags
-from hashtagger.typos import TypoIndex
+from hashtagger.typos import TypoIndex, one_slip
 from hashtagger.vocabulary import Vocabulary, load_vocabulary
 
 __all__ = ["Normalized", "Normalizer", "extract_tags", "normalize"]
@@ -119,8 +119,13 @@ class Normalizer:
     def _is_distinct(self, word: str) -> bool:
         """Whether a Korean word is long and specific enough that its misspellings are not other words."""
         if word in self._lexicon.tags:
-            return len(word) > 1
+            return len(word) > 2 or (len(word) == 2 and self._has_lookalikes(word))
         return bool(_HANGUL.fullmatch(word)) and len(hangul.spell(word)) >= 7 and not self._is_mostly_neutral(word)
+
+    def _has_lookalikes(self, tag: str) -> bool:
+        """Whether the ordinary words one edit from a tag of two syllables are listed; for 포도 they are not (포토)."""
+        letters = hangul.spell(tag)
+        return any(one_slip(letters, hangul.spell(word)) for word in self._lexicon.lookalikes)
 
     def _is_mostly_neutral(self, word: str) -> bool:
         """Whether a neutral word makes up at least half of a word (네일맛집, instabook)."""
@@ -140,7 +145,7 @@ class Normalizer:
         return Normalized(tag, self._tag_of[keys[0]] if keys else first, keys, rule, RULES[rule])
 
     def _judge(self, cleaned: str, typed: str) -> _Verdict:
-        text = cleaned.replace("_", "")
+        text = without_style(cleaned)
         keys = self._lexicon.exact.get(text)
         if keys is not None:
             if len(keys) == 1:

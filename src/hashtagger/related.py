@@ -137,7 +137,8 @@ def learn(posts: Sequence[Sequence[str]], normalizer: Normalizer, card: Mapping[
     for post in posts:
         names: dict[str, None] = {}
         for part in parts(post):
-            if name := fold(part):
+            # A number cannot be a hashtag.
+            if (name := fold(part)) and not name.isdecimal():
                 shown[name][part] += 1
                 names[name] = None
         folded.append(list(names))
