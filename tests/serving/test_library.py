@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
@@ -53,6 +54,8 @@ def test_a_day_is_searched_for_as_it_is_in_seoul(client, site, export):
         db.get(Post, 1).taken_at = datetime(2021, 4, 1, 14, 59, tzinfo=timezone.utc)
     for day in ("2021-04-02", "2021.4.2", "2021. 4. 2.", "2021/04/02", "2021년 4월 2일", "강아지, 2021년4월2일"):
         assert posts_at(client, q=day) == [2], day
+    for typed in (unicodedata.normalize("NFD", "2021년 4월 2일"), "２０２１년 ４월 ２일", "２０２１．４．２．"):
+        assert posts_at(client, q=typed) == [2], typed
     assert posts_at(client, q="2021-04-01") == posts_at(client, q="2021. 4. 1. #카페") == [1]
     with site.app.state.services.sessions.begin() as db:
         db.get(Post, 5).taken_at = datetime(2020, 2, 29, 14, 59, tzinfo=timezone.utc)
@@ -276,11 +279,15 @@ def test_folders_of_photos_and_what_is_wrong_with_them(client, sample_photos, tm
         palace.crop((0, 0, 300, 300)).save(folder / "2020-03-04 궁궐.jpg", quality=95)  # a part that the model knows
     with Image.open(sample_photos["flower"]) as flower:
         flower.crop((0, 300, 250, 427)).save(folder / "2020-03-05 꽃.jpg", quality=95)  # a part that it is not sure of
+        flower.crop((0, 0, 250, 127)).save(folder / "2020-03-06.jpg", xmp=b"<x:xmpmeta")
     (folder / "bad.jpg").write_bytes(b"no photo")
+    (folder / "cut.jpg").write_bytes((folder / "2020-03-05 꽃.jpg").read_bytes()[:200])
     text = add(client, folder)
-    assert "posts: 2, new ones: 2)" in text
-    assert "Files that could not be used: 1<" in text
-    assert "bad.jpg" in text
+    assert "posts: 3, new ones: 3)" in text
+    assert "Files with problems: 3<" in text
+    assert "bad.jpg: not a photo<" in text
+    assert "cut.jpg: damaged photo<" in text
+    assert "2020-03-06.jpg: damaged: " in text
     posts = [client.get(f"/library/posts/{number}").text for number in (1, 2)]
     assert sorted("chip guessed" in post for post in posts) == [False, True]
     assert "여행" in next(post for post in posts if "chip guessed" in post)
@@ -296,7 +303,7 @@ def test_folders_of_photos_and_what_is_wrong_with_them(client, sample_photos, tm
         assert words in answer.text.lower()
     for written in (f"'{folder}'", f'"{folder}" ', folder.as_uri(), f"file://localhost{folder}"):
         assert client.send_form("/library/imports", path=written).status_code == 303, written
-        assert "posts: 2, new ones: 0)" in wait_for_imports(client)
+        assert "posts: 3, new ones: 0)" in wait_for_imports(client)
     (tmp_path / "empty").mkdir()
     text = add(client, tmp_path / "empty")
     assert "could not be imported" in text
@@ -388,6 +395,10 @@ def test_odd_text_breaks_nothing(client, export, sample_photos):
             assert client.get("/library", params={"q": word}).status_code == 200, word
             assert client.get("/library", params={"tag": word}).status_code == 200, word
         client.send_form("/library/correct", posts=["1"], add=word, remove="")
+    long = "".join(map(chr, range(0xAC00, 0xAC00 + 1200)))
+    assert client.send_form("/library/correct", posts=["2"], add=f"{long} 짧은말").status_code == 303
+    assert posts_at(client, q="짧은말") == [2]
+    assert long not in client.get("/library/posts/2").text
     headers = {"X-CSRF-Token": client.csrf, "Content-Type": "application/json"}
     for body, status in (('["\\u0000", "꽃"]', 204), ('["\\ud800"]', 422), ("[", 422), ("[[[", 422)):
         assert client.put("/history/1/chosen", headers=headers, content=body).status_code == status, body
@@ -543,7 +554,7 @@ class TestBrowser:
         page.route("**/library/uploads", lambda route: ((folder / "gone.jpg").unlink(), route.continue_()))
         page.set_input_files("#folder", folder)
         page.locator(".import.done", has_text="new ones: 1").wait_for()
-        page.get_by_text("Files that could not be used: 2").click()
+        page.get_by_text("Files with problems: 2").click()
         assert page.get_by_text("photos/gone.jpg: it cannot be read").is_visible()
         assert page.get_by_text("photos/refused.jpg: too long").is_visible()
 
@@ -571,7 +582,7 @@ class TestBrowser:
             add(client, tmp_path / "photos")
             client.send_form("/library/uploads", name="coming")
         page = browse("/library")
-        page.get_by_text("Files that could not be used: 1").click()
+        page.get_by_text("Files with problems: 1").click()
         page.get_by_role("button", name="Give up").focus()
         for _number in range(2):
             with page.expect_response("**/library/imports"):

@@ -6,6 +6,7 @@ import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -43,6 +44,16 @@ def test_a_photo_gets_chips_and_is_remembered(client, sample_photos):
     assert '<button type="button" class="chip taken" data-heat=' in client.get("/history").text
     for path in ("/?entry=1", "/history"):
         assert all(" src=" in image for image in re.findall("<img[^>]*>", client.get(path).text)), path
+
+
+def test_a_chosen_related_tag_stays_in_sight(client, sample_photos):
+    client.ask(sample_photos["flower"])
+    (entry,) = client.get("/history/export.json").json()
+    other = next(one for one in entry["tags"][1:] if one["related"])
+    for chosen, hidden in (([], True), ([other["related"][0]], False), ([other["tag"]], False)):
+        client.put("/history/1/chosen", headers={"X-CSRF-Token": client.csrf}, json=chosen)
+        (group,) = re.findall(f'<div class="related" data-of="{other["tag"]}"[^>]*>', client.get("/?entry=1").text)
+        assert ("hidden" in group) == hidden, chosen
 
 
 @pytest.mark.parametrize(("name", "words"), [("text", "not a photo"), ("broken", "damaged photo")])
@@ -118,6 +129,14 @@ def test_deleted_while_it_is_looked_at_it_is_gone(client, site, sample_photos, m
     assert client.ask(sample_photos["flower"]).status_code == (404 if found else 415)
     assert client.get("/history/export.json").json() == []
     assert not list((site.settings.data_dir / "users/1/photos").rglob("*.jpg"))
+
+
+def test_tags_that_cannot_be_saved_leave_no_entry(client, site, sample_photos, monkeypatch):
+    client.csrf  # noqa: B018
+    monkeypatch.setattr(recommend, "as_tags", lambda found: [SimpleNamespace(model_dump=object)])
+    assert client.ask(sample_photos["flower"]).status_code == 500
+    assert client.get("/history/export.json").json() == []
+    assert not [path for path in (site.settings.data_dir / "users").rglob("*") if path.is_file()]
 
 
 def test_deleted_while_it_is_made_smaller_it_leaves_no_copy(client, site, sample_photos, monkeypatch):

@@ -1,3 +1,4 @@
+import asyncio
 import errno
 import os
 import re
@@ -5,9 +6,11 @@ import socket
 
 import pytest
 from click.testing import CliRunner
+from fastapi import Request
 
 from hashtagger.cli import group
 from hashtagger.serving.language import choose
+from hashtagger.serving.security import Gate
 from hashtagger.serving.settings import is_loopback
 from hashtagger.serving.work import Worker
 
@@ -125,6 +128,19 @@ def test_what_goes_wrong_here_is_told_in_ones_language_behind_the_headers(site, 
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_who_hangs_up_is_no_error(make_settings, caplog):
+    async def hang_up():
+        return {"type": "http.disconnect"}
+
+    async def read(scope, receive, _send):
+        await Request(scope, receive).body()
+        pytest.fail("read to the end")
+
+    scope = {"type": "http", "method": "PUT", "path": "/", "query_string": b"", "headers": [(b"host", b"localhost")]}
+    asyncio.run(Gate(read, make_settings())(scope, hang_up, None))
+    assert caplog.text == ""
+
+
 def test_too_many_pixels(make_settings, sample_photos):
     with running(make_settings(photo_pixels=100_000)) as site, site.client() as client:
         answer = client.ask(sample_photos["flower"])
@@ -138,6 +154,8 @@ def test_too_many_pixels(make_settings, sample_photos):
         (None, None, "ko"),
         (None, "en-US,en;q=0.9", "en"),
         (None, "en;q=0.5, ko", "ko"),
+        (None, "en; q=0.9", "en"),
+        (None, "ko; Q=0.5, en ; q=0.9", "en"),
         (None, "fr, en;q=0.2", "en"),
         (None, "fr", "ko"),
         (None, "en;q=0", "ko"),

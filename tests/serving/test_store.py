@@ -91,6 +91,18 @@ def test_only_what_was_deleted_here_is_cleared_away(make_settings):
         assert db.scalar(select(func.count(Leftover.id))) == 0
 
 
+def test_pieces_that_a_killed_server_left_are_cleared_away(make_settings):
+    settings = make_settings()
+    piece, photo = settings.data_dir / "users/1/incoming/tmpx", settings.data_dir / "users/1/photos/ab/abc.jpg"
+    for path in (piece, photo):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"x")
+    with running(settings) as site, site.client() as client:
+        client.get("/api/health")
+        assert not piece.exists()
+        assert photo.exists()
+
+
 def test_the_secret_stays_and_is_ones_own(make_settings):
     settings = make_settings()
     settings.data_dir.mkdir()

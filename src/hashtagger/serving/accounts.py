@@ -21,7 +21,7 @@ from hashtagger.i18n import _
 from hashtagger.serving.pages import local, page, say
 from hashtagger.serving.security import new_token
 from hashtagger.serving.services import Db, Parts, Services, Someone, log_in_key, logged_in
-from hashtagger.serving.store import Import, Leftover, LogIn, User, now, storable
+from hashtagger.serving.store import Import, Leftover, LogIn, User, clear_log, now, storable
 
 router = APIRouter()
 LASTS = timedelta(days=30)
@@ -117,6 +117,7 @@ def delete_account(request: Request, services: Parts, user: Someone, db: Db, pas
     db.add_all(Leftover(folder=folder) for folder in folders)
     db.delete(user)
     db.commit()
+    clear_log(db)
     services.habits.forget(user.id)
     for folder in folders:
         shutil.rmtree(services.settings.data_dir / folder, ignore_errors=True)

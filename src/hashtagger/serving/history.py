@@ -14,7 +14,7 @@ from hashtagger.serving.heat import overlay
 from hashtagger.serving.pages import page
 from hashtagger.serving.photos import Size, decode
 from hashtagger.serving.services import Db, Id, Parts, Services, Someone, mine
-from hashtagger.serving.store import Correction, Media, Recommended, storable
+from hashtagger.serving.store import Correction, Media, Recommended, clear_log, storable
 from hashtagger.tagtext import clean
 from hashtagger.vocabulary import load_vocabulary
 
@@ -129,6 +129,7 @@ def delete_all(services: Parts, user: Someone, db: Db) -> Response:
         for table in (Recommended, Correction):
             db.execute(remove(table).where(table.user_id == user.id))
         db.commit()
+    clear_log(db)
     for digest, suffix in found:
         forget_photo(db, services, user.id, digest, suffix)
     return Response(headers={"HX-Redirect": "/history"})

@@ -27,6 +27,8 @@ from hashtagger.serving.store import Import, Media, Post, PostTag, storable
 from hashtagger.tagtext import parts
 
 PROBLEMS_KEPT = 500
+LONGEST_TAG = 200
+"""Longer tags are ignored: Instagram has none, and PostgreSQL cannot index every longer text."""
 _SPACE_LEFT = 512 << 20
 """Free disk space, in bytes, below which an import stops."""
 
@@ -55,8 +57,9 @@ def run_import(services: Services, number: int, stopping: Callable[[], bool]) ->
                 if _store(services, db, work, post, problems):
                     work.seen += 1
                 db.commit()
-            told = {one.location for one in source.problems}
-            problems = [*source.problems, *(one for one in problems if one.location not in told)]
+            # The server's own causes are in the user's language; those of decoders are not.
+            told = {one.location for one in problems}
+            problems += [one for one in source.problems if one.location not in told]
             work.state = "done"
         except (HashtaggerError, OSError, BadZipFile) as error:
             work.state = "failed"
@@ -171,7 +174,7 @@ def tag_rows(user: int, tags: "tuple[str, ...] | list[str]", *, by_model: bool =
     """Make the rows for typed tags: one for each distinct tag that they mean."""
     rows: dict[str, PostTag] = {}
     for typed in dict.fromkeys(parts(map(storable, tags))):
-        for tag in meanings(typed):
+        for tag in meanings(typed) if len(typed) <= LONGEST_TAG else ():
             rows.setdefault(tag, PostTag(user_id=user, position=len(rows), typed=typed, tag=tag, by_model=by_model))
     return list(rows.values())
 

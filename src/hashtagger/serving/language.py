@@ -16,8 +16,8 @@ def choose(cookie: str | None, accept: str | None) -> str:
         return cookie
     wanted: list[tuple[float, str]] = []
     for part in (accept or "").split(","):
-        name, _semicolon, quality = part.strip().partition(";q=")
-        code = name.strip().lower().split("-")[0]
+        name, _semicolon, quality = "".join(part.lower().split()).partition(";q=")
+        code = name.split("-")[0]
         try:
             weight = float(quality or 1)
         except ValueError:

@@ -1,6 +1,7 @@
 """The library: browse posts by month and tag, search by date or by tags in any spelling, and correct tags."""
 
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -13,11 +14,12 @@ from sqlalchemy.orm import Session, selectinload
 
 from hashtagger.i18n import _
 from hashtagger.serving.history import forget_photo
-from hashtagger.serving.importing import meanings, tag_rows
+from hashtagger.serving.importing import LONGEST_TAG, meanings, tag_rows
 from hashtagger.serving.pages import page, say
 from hashtagger.serving.photos import Size
 from hashtagger.serving.services import Db, Id, Parts, Someone, mine
 from hashtagger.serving.settings import ZONE
+from hashtagger.serving.sorting import forget_zips
 from hashtagger.serving.store import Correction, Media, Post, PostTag, User, now, storable
 from hashtagger.serving.uploads import recent
 from hashtagger.tagtext import clean, extract_tags
@@ -41,7 +43,7 @@ class View:
     """A selection of posts, by month or year, tag, lack of a frequent tag, or search, and how many of them to show."""
 
     month: Annotated[str, Query(pattern=r"^(\d{4}(-\d\d)?)?$")] = ""
-    tag: Annotated[str, Query(max_length=200)] = ""
+    tag: Annotated[str, Query(max_length=LONGEST_TAG)] = ""
     other: bool = False
     q: Annotated[str, Query(max_length=200)] = ""
     shown: Annotated[int, Query(ge=_PAGE, le=1 << 30)] = _PAGE
@@ -49,7 +51,9 @@ class View:
     @property
     def words(self) -> list[str]:
         """The words and dates searched for, without ``#``."""
-        return [word[0] for word in _WORD.finditer(self.q) if clean(word[0])]
+        # Compatibility jamo stay as they are, as in tags.
+        plain = re.sub("[^ㄱ-ㆎ]+", lambda run: unicodedata.normalize("NFKC", run[0]), self.q)
+        return [word[0] for word in _WORD.finditer(plain) if clean(word[0])]
 
     def url(self, path: str = "/library", **more: object) -> str:
         """Return the URL of this view, or of a page below it that keeps the selection."""
@@ -161,6 +165,8 @@ def remove(
         files = db.execute(select(Media.digest, Media.suffix).join(Post).where(*chosen).distinct()).all()
         removed = db.scalar(select(func.count(Post.id)).where(*chosen))
         db.execute(delete(Post).where(*chosen))
+        if removed:
+            forget_zips(services, db, user)
         db.commit()
     for digest, suffix in files:
         forget_photo(db, services, user.id, digest, suffix)

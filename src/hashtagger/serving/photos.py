@@ -50,10 +50,8 @@ class Photos:
         Raises:
             ImageError: It is neither a photo nor a video, is empty, or is larger than ``limit`` bytes.
         """
-        incoming = self.root / "incoming"
-        incoming.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=incoming)
-        path, digest, head = Path(name), hashlib.sha256(), b""
+        descriptor, path = self._new_file()
+        digest, head = hashlib.sha256(), b""
         try:
             with os.fdopen(descriptor, "wb") as file:
                 while chunk := stream.read(_CHUNK):
@@ -75,6 +73,13 @@ class Photos:
         finally:
             path.unlink(missing_ok=True)
         return Kept(digest.hexdigest(), suffix, kind)
+
+    def _new_file(self, suffix: str = "") -> tuple[int, Path]:
+        """Create a temporary file where the next server deletes it if this one is killed."""
+        incoming = self.root / "incoming"
+        incoming.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=incoming, suffix=suffix)
+        return descriptor, Path(name)
 
     def path(self, digest: str, suffix: str) -> Path:
         """Return the path of a stored file."""
@@ -104,9 +109,8 @@ class Photos:
         if not path.exists():
             image = make()
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
+            descriptor, made = self._new_file(path.suffix)
             os.close(descriptor)
-            made = Path(name)
             try:
                 image.save(made, quality=85)
                 made.replace(path)

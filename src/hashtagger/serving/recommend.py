@@ -118,15 +118,17 @@ def _recommend(services: Services, db: Session, user: User, file: UploadFile, vo
         # Commit the row before the slow work below: a crash must not leave a file that no row refers to.
         db.add(entry)
         db.commit()
+    owner, number = user.id, entry.id  # after a rollback, they could not be read if the rows are gone
     try:
         found = recommend_file(services, path, question)
-    except BaseException:
-        db.execute(delete(Recommended).where(Recommended.id == entry.id))
+        entry.tags = [tag.model_dump() for tag in as_tags(found)]
+        sure = _sure(vocabulary)
+        entry.chosen = [one.tag for one in found if one.score >= sure]
         db.commit()
-        forget_photo(db, services, user.id, kept.digest, kept.suffix)
+    except BaseException:
+        db.rollback()
+        db.execute(delete(Recommended).where(Recommended.id == number))
+        db.commit()
+        forget_photo(db, services, owner, kept.digest, kept.suffix)
         raise
-    entry.tags = [tag.model_dump() for tag in as_tags(found)]
-    sure = _sure(vocabulary)
-    entry.chosen = [one.tag for one in found if one.score >= sure]
-    db.commit()
     return entry

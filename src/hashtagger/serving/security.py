@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from anyio import to_thread
 from fastapi import HTTPException, Request
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import cookie_parser
+from starlette.requests import ClientDisconnect, cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hashtagger.i18n import _, speaking
@@ -76,6 +76,8 @@ class Gate:
                 refusal = await self._refusal(scope, headers, limit)
                 if refusal is None:
                     await self._app(scope, _bounded(receive, limit), send_on)
+            except ClientDisconnect:
+                return
             except Exception:
                 if started:
                     raise

@@ -56,7 +56,7 @@ def plan(
     if not by or not set(by) <= {"date", "tag"}:
         raise HTTPException(422, _("choose folders by month, by hashtag or both"))
     if not folder:
-        _forget_zips(services, db, user)
+        forget_zips(services, db, user)
     db.add(
         Sorting(
             user_id=user.id,
@@ -133,7 +133,7 @@ def run_sorting(services: Services, number: int) -> None:
                     LibrarySource(services, sorting.user_id),
                     root,
                     by=sorting.by,
-                    # Symlinks for a ZIP take no space, and a photo removed from the library drops out of the ZIP.
+                    # Symlinks for a ZIP take no space.
                     mode="copy" if sorting.destination else "symlink",
                     min_count=sorting.min_count,
                     timezone=ZONE.key,
@@ -216,8 +216,8 @@ def _tree_of(services: Services, sorting: Sorting) -> Path:
     return services.photos(sorting.user_id).root / "zips" / str(sorting.id)
 
 
-def _forget_zips(services: Services, db: Session, user: User) -> None:
-    """Delete a user's earlier ZIP plans; only the latest is kept."""
+def forget_zips(services: Services, db: Session, user: User) -> None:
+    """Delete a user's ZIP plans: a new one replaces them, and they hold the captions of posts removed since."""
     old = select(Sorting).where(Sorting.user_id == user.id, Sorting.destination == "", Sorting.state.not_in(UNDER_WAY))
     for sorting in db.scalars(old).all():
         _forget(services, db, sorting)

@@ -19,6 +19,7 @@ from sqlalchemy import (
     create_engine,
     event,
     select,
+    text,
 )
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship, sessionmaker
@@ -279,8 +280,20 @@ def _connect(url: str) -> Engine:
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=20000"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        "busy_timeout=20000",
+        "secure_delete=ON",
+    ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def clear_log(db: Session) -> None:
+    """Remove what was deleted from SQLite's write-ahead log, too, once the deletion is committed."""
+    if db.get_bind().dialect.name == "sqlite":
+        db.execute(text("PRAGMA wal_checkpoint(TRUNCATE)")).close()
 
 
 def secret(settings: Settings) -> bytes:

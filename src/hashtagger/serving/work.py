@@ -35,6 +35,8 @@ class Worker:
                 # The upload was cut off when that server stopped.
                 upload.state = "failed"
                 shutil.rmtree(upload.path, ignore_errors=True)
+        for incoming in self._services.settings.data_dir.glob("users/*/incoming"):
+            shutil.rmtree(incoming, ignore_errors=True)
         self._sweep()
         self._thread.start()
 
