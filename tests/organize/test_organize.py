@@ -537,6 +537,29 @@ def test_an_edited_caption_takes_the_place_of_the_old_one(album, tmp_path, pictu
     assert not destination.exists()
 
 
+def test_edited_tags_are_those_of_a_photo_that_its_carousel_has_lost(album, tmp_path):
+    """Next year's export holds two of a post's three photos."""
+
+    class Carousel:
+        problems = ()
+
+        def __init__(self, root, names, caption, tag):
+            media = tuple(Media(name, str(root / name), "photo", root / name) for name in names)
+            self.post = Post(datetime(2021, 4, 1, tzinfo=timezone.utc), media, caption, (tag,))
+
+        def posts(self):
+            yield self.post
+
+    names = ["0/IMG_0.jpg", "1/IMG_0.jpg", "2/IMG_0.jpg"]
+    shutil.copytree(album.root, tmp_path / "again")
+    run(Carousel(album.root, names, "처음", "카페"), tmp_path / "sorted", min_count=1)
+    run(Carousel(tmp_path / "again", names[:2], "고친 글", "여행"), tmp_path / "sorted", min_count=1)
+    assert len([path for path in paths(tmp_path / "sorted") if path.startswith("해시태그/여행/")]) == 3
+    assert not any("카페" in path or "기타" in path for path in paths(tmp_path / "sorted"))
+    sidecars = [path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.xmp")]
+    assert len(sidecars) == sum("<rdf:li>여행</rdf:li>" in text for text in sidecars) == 3
+
+
 @pytest.mark.parametrize("killed", [True, False])
 def test_an_edited_caption_reaches_the_sidecar_of_a_photo_that_is_still_planned(album, tmp_path, monkeypatch, killed):
     """The run that put it into the tree was killed before it recorded that, or somebody deleted the photo."""

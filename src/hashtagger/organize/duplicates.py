@@ -196,6 +196,12 @@ def _mark_posts(db: sqlite3.Connection, first_new: int) -> None:
     for earlier, caption, later in reworded:
         db.execute("UPDATE post SET caption = ? WHERE id = ?", (caption, earlier))
         drop_tags(db, earlier, but=later)
+        # The earlier post may have files that the later one lacks, such as a photo deleted from a carousel.
+        db.execute(
+            """INSERT OR REPLACE INTO post_tag(post, position, tag)
+               SELECT ?, position, tag FROM post_tag WHERE post = ? AND NOT by_model""",
+            (earlier, later),
+        )
     db.execute(
         """UPDATE post SET caption = COALESCE(NULLIF(post.caption, ''), again.caption),
            permalink = COALESCE(post.permalink, again.permalink), place = COALESCE(post.place, again.place)
