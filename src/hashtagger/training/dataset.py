@@ -129,7 +129,7 @@ def read_entries(data: "str | os.PathLike[str]") -> tuple[Path, list[dict[str, A
 
 
 def _list_class_folders(data: Path) -> list[dict[str, Any]]:
-    """List the photos in class folders, or in class folders inside split folders; warn about photos that lie elsewhere."""
+    """List the photos in class folders, which may lie in split folders; warn about photos that lie elsewhere."""
     found = [photo.relative_to(data) for photo in find_photos(data)]
     folders = {folder for file in found for folder in file.parents if folder.name}
     written = {folder for folder in folders if any((data / folder / name).is_file() for name in _WRITTEN)}
