@@ -1,5 +1,6 @@
 """Load photos from any supported input as upright RGB images."""
 
+import contextlib
 import errno
 import functools
 import glob
@@ -217,7 +218,7 @@ def _to_rgb(image: "Image", name: str) -> "Image":
     else:
         rgb = upright.convert("RGB") if upright is image or upright.mode != "RGB" else upright
     if profile := image.info.get("icc_profile"):
-        rgb = _to_srgb(rgb, profile)
+        _to_srgb(rgb, profile)
     rgb.info.clear()  # The EXIF here would rotate the photo again if this image were passed to load_image.
     return rgb
 
@@ -244,15 +245,14 @@ def _upright(image: "Image") -> "Image":
     return image.transpose(turn)
 
 
-def _to_srgb(rgb: "Image", profile: bytes) -> "Image":
-    try:
+def _to_srgb(rgb: "Image", profile: bytes) -> None:
+    """Convert an image from an embedded profile in place; one whose profile cannot be used stays as it is."""
+    # A damaged profile, or one of grey or CMYK samples, can raise anything, but the pixels are intact.
+    with contextlib.suppress(Exception):
         from PIL import ImageCms
 
-        transform = _srgb_transform(profile)
-        return ImageCms.applyTransform(rgb, transform) or rgb if transform else rgb
-    # A damaged profile, or one of grey or CMYK samples, can raise anything, but the pixels are intact.
-    except Exception:
-        return rgb
+        if transform := _srgb_transform(profile):
+            ImageCms.applyTransform(rgb, transform, inPlace=True)
 
 
 @functools.lru_cache(maxsize=16)
