@@ -20,6 +20,7 @@ from hashtagger.training.dataset import (
     training_loader,
     write_manifest,
 )
+from hashtagger.training.distill import Teachers
 from hashtagger.training.module import Tagger
 from hashtagger.training.recipe import Recipe
 from hashtagger.training.train import train
@@ -95,7 +96,9 @@ def test_steps_per_epoch_match_the_distributed_sampler(photos, batch, devices, r
 
 def test_devices_share_out_one_order_and_each_draws_its_own_variations(folders, recipe, monkeypatch):
     photos = read_photos(folders)
-    tagger = Tagger(torch.nn.Identity(), recipe, ModelConfig("", "", ("flower", "palace"), 24), photos, [], [], print)
+    tagger = Tagger(
+        torch.nn.Identity(), recipe, ModelConfig("", "", ("flower", "palace"), 24), photos, [], Teachers([]), print
+    )
 
     def first_batch(rank):
         monkeypatch.setattr(Tagger, "global_rank", rank)

@@ -15,10 +15,11 @@ from click.testing import CliRunner
 
 from hashtagger.cli import group
 from hashtagger.cli.train import adapt
-from hashtagger.errors import HashtaggerError, TrainingError, WeightsError
+from hashtagger.errors import HashtaggerError, ModelError, TrainingError, WeightsError
 from hashtagger.models import create_model, device
 from hashtagger.models.weights import load_weights, save_weights
 from hashtagger.training.dataset import read_photos, write_manifest
+from hashtagger.training.distill import Teachers
 from hashtagger.training.module import Tagger, warmup_cosine
 from hashtagger.training.network import init_weights
 from hashtagger.training.recipe import Recipe, load_recipe
@@ -238,7 +239,7 @@ def test_a_run_that_stopped_early_has_ended(folders, tmp_path, recipe, monkeypat
 def test_the_average_follows_the_weights(folders, recipe):
     network = create_model("drn_c_26", num_classes=2, **recipe.model_options)
     photos = read_photos(folders)
-    tagger = Tagger(network, recipe, _config(recipe), photos, photos, [], lambda _module: None)
+    tagger = Tagger(network, recipe, _config(recipe), photos, photos, Teachers([]), lambda _module: None)
     tagger._fabric = None
     before = {name: tensor.clone() for name, tensor in tagger.average.state_dict().items()}
     with torch.no_grad():
@@ -277,10 +278,42 @@ def test_learning_rate_rises_then_falls_to_nothing():
 
 
 def test_weights_do_not_say_where_training_started(folders, tmp_path, recipe):
-    options = {**SMALLEST["model_options"], "pretrained": False}
+    options = {**SMALLEST["model_options"], "cache_dir": str(tmp_path / "downloads")}
     recipe = dataclasses.replace(recipe, model="sequential_cnn", model_options=options, sizes=(24,), epochs=(1,))
     train(folders, tmp_path, recipe, devices="cpu")
     assert load_weights(tmp_path / "weights.safetensors")[1].model_args == SMALLEST["model_options"]
+
+
+def test_init_pretrained_starts_from_the_published_weights(folders, tmp_path, recipe):
+    network = "mobilenetv3_small_050"
+    published = create_model(network, num_classes=1000)
+    torch.save(published.state_dict(), tmp_path / "published.pth")
+    options = {"pretrained_cfg_overlay": {"file": str(tmp_path / "published.pth")}}
+    still = dataclasses.replace(
+        recipe, model=network, model_options=options, sizes=(32,), epochs=(1,), learning_rate=0.0, ema=0.0
+    )
+    run = train(folders, tmp_path / "run", still, init="pretrained", devices="cpu")
+    assert run["init"] == "pretrained"
+    trained, config = load_weights(tmp_path / "run" / "weights.safetensors")
+    assert not config.model_args
+    assert torch.equal(trained.conv_stem.weight, published.conv_stem.weight.half().float())
+    assert trained.classifier.weight.shape[0] == 2
+    # The weights file is not needed to go on with the run.
+    (tmp_path / "published.pth").unlink()
+    (tmp_path / "run" / "run.json").unlink()
+    assert (
+        train(folders, tmp_path / "run", still, init="pretrained", resume=True, devices="cpu")["init"] == "pretrained"
+    )
+
+
+def test_init_pretrained_of_a_network_without_published_weights(folders, tmp_path, recipe):
+    options = {"pretrained_cfg_overlay": {"file": str(tmp_path / "absent.pth")}}
+    absent = dataclasses.replace(recipe, model_options=options)
+    with pytest.raises(ModelError, match="drn_c_26 cannot be created: FileNotFoundError"):
+        train(folders, tmp_path / "run", absent, init="pretrained")
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(ModelError, match="sequential_cnn cannot be created: No pretrained weights"):
+        train(folders, tmp_path, dataclasses.replace(recipe, **SMALLEST), init="pretrained")
 
 
 def test_init_takes_over_what_fits(finished, tmp_path, recipe):
@@ -326,11 +359,13 @@ def test_a_student_learns_the_predictions_of_its_teacher(finished, folders, tmp_
     # Only the teacher's prediction is learned, so the palaces, a third of the photos, end up right.
     assert float(rows[-1]["val_top1"]) == pytest.approx(1 / 3)
     assert not any("teacher" in name for name in state(tmp_path / "taught")["state_dict"])
-    pixels = torch.zeros(2, 3, 32, 32)
-    tagger = Tagger(teacher, taught, config, [], [], [(teacher, config), (teacher, config)], lambda _module: None)
-    assert torch.allclose(tagger.taught(pixels)[0], torch.tensor([0.0, 8.0]).softmax(0), atol=1e-3)
-    with pytest.raises(TrainingError, match="labels, mean and std"):
-        train(folders, tmp_path / "refused", dataclasses.replace(taught, mean=(0.4, 0.4, 0.4)), devices="cpu")
+    answers, features = Teachers([(teacher, config), (teacher, config)])(torch.zeros(2, 3, 32, 32))
+    assert torch.allclose(answers[0], torch.tensor([0.0, 8.0]).softmax(0), atol=1e-3)
+    assert features.shape == (2, 2 * teacher.num_features)
+    relabelled = dataclasses.replace(config, keys=("flower", "castle"), labels=())
+    save_weights(path, teacher, relabelled)
+    with pytest.raises(TrainingError, match="must have the labels that are learned"):
+        train(folders, tmp_path / "refused", taught, devices="cpu")
 
 
 def test_bf16_on_a_manifest_with_unreadable_photos(folders, tmp_path, recipe):

@@ -35,7 +35,11 @@ from hashtagger.training import sweep as sweeps
 )
 @click.option("--epochs", help=_("Epochs in all, or one number for each size: 8,3."))
 @click.option("--size", help=_("Sides in pixels that training goes through: 64,96,128."))
-@click.option("--init", type=click.Path(path_type=Path), help=_("Weights file to start from."))
+@click.option(
+    "--init",
+    type=click.Path(path_type=Path),
+    help=_("Weights file to start from, or pretrained: what the network's authors published (timm downloads it)."),
+)
 @click.option("--devices", default="auto", show_default=True, help=_("auto or 1 (a GPU where there is one), or cpu."))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help=_("Folder of the runs and tables."))
 @click.option("--json", "as_json", is_flag=True, help=_("Print the rows as one JSON document."))

@@ -63,7 +63,11 @@ def adapt(
 @click.option("--model", help=_("timm name of the network, in place of the recipe's."))
 @click.option("--epochs", help=_("Epochs in all, or one number for each size: 8,3."))
 @click.option("--size", help=_("Sides in pixels that training goes through: 64,96,128."))
-@click.option("--init", type=click.Path(path_type=Path), help=_("Weights file to start from."))
+@click.option(
+    "--init",
+    type=click.Path(path_type=Path),
+    help=_("Weights file to start from, or pretrained: what the network's authors published (timm downloads it)."),
+)
 @click.option(
     "--resume",
     is_flag=True,

@@ -39,7 +39,8 @@ def create_model(architecture: str, **kwargs: Any) -> "nn.Module":
     try:
         model: nn.Module = timm.create_model(architecture, **kwargs)
     except (TypeError, KeyError, ValueError, RuntimeError, OSError) as error:
-        cause = " ".join(str(error).split())
+        # timm logs which file is missing and raises an error without words.
+        cause = " ".join(str(error).split()) or type(error).__name__
         raise ModelError(
             _("network {name} cannot be created: {cause}").format(name=architecture, cause=cause)
         ) from error

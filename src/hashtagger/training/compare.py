@@ -42,7 +42,7 @@ def compare(
         data: Class folders or a manifest.
         out: Output folder; created if missing.
         tries: Recipes by name.
-        init: Weights file that each try starts from, as in :func:`~hashtagger.training.train.train`.
+        init: What each try starts from, as in :func:`~hashtagger.training.train.train`.
         devices: ``"auto"`` or ``"1"`` (one GPU if available), or ``"cpu"``.
 
     Returns:

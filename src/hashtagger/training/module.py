@@ -19,6 +19,7 @@ from hashtagger.models.weights import ModelConfig
 from hashtagger.training import metrics
 from hashtagger.training.augment import Augment, mix
 from hashtagger.training.dataset import Photo, reading_loader, steps_per_epoch, targets, training_loader
+from hashtagger.training.distill import Teachers, classify, feature_loss, normalize, width
 from hashtagger.training.recipe import Recipe
 
 
@@ -34,7 +35,7 @@ class Tagger(L.LightningModule):
         config: Metadata to save with the trained weights.
         train: Photos to learn from.
         val: Photos to validate on; each must have one of the network's labels.
-        teachers: Networks, each with its config, whose predictions are part of the targets.
+        teachers: Networks to learn from, besides the labels.
         after_epoch: Called with this module after each validation, when ``history`` already has the new row.
 
     Attributes:
@@ -44,8 +45,6 @@ class Tagger(L.LightningModule):
         data: Where the photos were read from.
     """
 
-    mean: Tensor
-    std: Tensor
     targets: Tensor
 
     def __init__(
@@ -55,7 +54,7 @@ class Tagger(L.LightningModule):
         config: ModelConfig,
         train: Sequence[Photo],
         val: Sequence[Photo],
-        teachers: Sequence[tuple[nn.Module, ModelConfig]],
+        teachers: Teachers,
         after_epoch: "Callable[[Tagger], None]",
     ) -> None:
         super().__init__()
@@ -63,16 +62,16 @@ class Tagger(L.LightningModule):
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False) if recipe.ema else None
         self.recipe, self.config, self.after_epoch = recipe, config, after_epoch
         self.train_photos, self.val_photos = train, val
-        # A plain list rather than a ModuleList keeps them out of the checkpoints.
-        self.teachers = list(teachers)
+        self.teachers = teachers
+        self.predict_features = (
+            nn.Linear(width(network), teachers.features) if teachers and recipe.teacher_features else None
+        )
         self.history: list[dict[str, float]] = []
         self.problems: dict[str, None] = {}
         self.init: str | None = None
         self.data = ""
         learned = targets(train, config.keys, loss=recipe.loss, also_share=recipe.also_share)
         self.register_buffer("targets", learned, persistent=False)
-        self.register_buffer("mean", torch.tensor(recipe.mean).view(-1, 1, 1) * 255, persistent=False)
-        self.register_buffer("std", torch.tensor(recipe.std).view(-1, 1, 1) * 255, persistent=False)
 
     @property
     def result(self) -> nn.Module:
@@ -104,8 +103,7 @@ class Tagger(L.LightningModule):
 
     def on_fit_start(self) -> None:
         """Move the teachers to the network's device."""
-        for teacher, _config in self.teachers:
-            teacher.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.teachers.to(self.device)
 
     def on_train_epoch_start(self) -> None:
         """Reseed, so that the epoch's randomness depends only on the seed, the epoch and the device."""
@@ -122,26 +120,20 @@ class Tagger(L.LightningModule):
         self.learning_rate: float = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
         if len(index) < 2:
             return None
-        pixels = ((pixels - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        target = self.targets[index]
+        pixels, target = pixels.float(), self.targets[index]
         if self.current_epoch < self.recipe.total_epochs - self.recipe.mix_off:
             pixels, target = mix(pixels, target, self.recipe)
+        logits, pooled = classify(self.network, normalize(pixels, self.recipe.mean, self.recipe.std))
+        extra = pooled.new_zeros(())
         if self.teachers:
-            target = torch.lerp(target, self.taught(pixels), self.recipe.teacher_share)
-        loss = self.loss(self.network(pixels), target)
+            answers, features = self.teachers(pixels)
+            target = torch.lerp(target, answers, self.recipe.teacher_share)
+            if self.predict_features:
+                extra = self.recipe.teacher_features * feature_loss(self.predict_features(pooled), features)
+        loss = self.loss(logits, target) + extra
         self.losses.append(loss.detach())
         self.log("loss", loss, prog_bar=True)
         return loss
-
-    @torch.no_grad()
-    def taught(self, pixels: Tensor) -> Tensor:
-        """Average the teachers' predictions for a batch: probabilities (batch, labels).
-
-        Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015 (arXiv:1503.02531). The
-        temperature of each teacher is the one that calibrates it.
-        """
-        answers = [(teacher(pixels).float() / config.temperature).softmax(1) for teacher, config in self.teachers]
-        return torch.stack(answers).mean(0)
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the mean loss of logits (batch, labels) against targets of the same shape."""
@@ -249,7 +241,8 @@ class Tagger(L.LightningModule):
     def configure_optimizers(self) -> Any:
         """Create the optimizer, without weight decay on norms and biases, and the learning rate schedule."""
         recipe = self.recipe
-        weights = [weight for weight in self.network.parameters() if weight.requires_grad]
+        learned = [self.network, *filter(None, [self.predict_features])]
+        weights = [weight for module in learned for weight in module.parameters() if weight.requires_grad]
         groups = [
             {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": recipe.weight_decay},
             {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},

@@ -14,13 +14,24 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-def make_network(recipe: Recipe, labels: int) -> "nn.Module":
+PRETRAINED = "pretrained"
+"""In place of a weights file to start from: the weights that the network's authors published, through timm."""
+
+
+def make_network(recipe: Recipe, labels: int, *, pretrained: bool = False) -> "nn.Module":
     """Create the recipe's network with one output per label.
 
+    Args:
+        recipe: Names the network.
+        labels: Number of its outputs.
+        pretrained: Load the published weights, which timm downloads the first time; the classifier starts fresh.
+
     Raises:
-        ModelError: The network does not exist, or does not accept ``model_options``.
+        ModelError: The network does not exist, does not accept ``model_options``, or has no published weights, or
+            they cannot be downloaded.
     """
-    return create_model(recipe.model, num_classes=labels, drop_rate=recipe.drop_rate, **dict(recipe.model_options))
+    options = dict(recipe.model_options)
+    return create_model(recipe.model, num_classes=labels, drop_rate=recipe.drop_rate, pretrained=pretrained, **options)
 
 
 def check_network(recipe: Recipe, init: "str | os.PathLike[str] | None" = None) -> None:
@@ -28,16 +39,18 @@ def check_network(recipe: Recipe, init: "str | os.PathLike[str] | None" = None) 
 
     Args:
         recipe: Names the network, its sizes and its teachers.
-        init: Weights file to start from.
+        init: Weights file to start from, or :data:`PRETRAINED`.
 
     Raises:
         TrainingError: The network does not accept photos of one of the sizes.
-        ModelError: The network does not exist, or does not accept ``model_options``.
+        ModelError: As :func:`make_network`.
         WeightsError: ``init`` or a teacher is not a weights file, or ``init`` belongs to another network.
     """
     for size in {*recipe.sizes, recipe.final_size}:
         count_macs(recipe, size=size)
-    if init:
+    if init and os.fspath(init) == PRETRAINED:
+        make_network(recipe, 2, pretrained=True)
+    elif init:
         fitting_tensors(_meta_network(recipe, 2), Path(init), ())
     for teacher in recipe.teachers:
         read_config(teacher)

@@ -71,6 +71,8 @@ class Recipe:
         teachers: Weights files of networks whose mean prediction is part of the target (softmax only): knowledge
             distillation. Relative paths start at the working directory.
         teacher_share: Fraction of the target that comes from the teachers, 0..1.
+        teacher_features: Weight of a second loss: how well a linear map of the network's pooled features predicts those
+            of the teachers; 0 disables it.
         drop_rate: Dropout before the classifier, 0..1.
         crop: Smallest and largest fraction of the photo's area that a random crop keeps.
         flip: Probability of a horizontal flip.
@@ -118,6 +120,7 @@ class Recipe:
     also_share: float = 0.0
     teachers: tuple[str, ...] = ()
     teacher_share: float = 0.5
+    teacher_features: float = 0.0
     drop_rate: float = 0.0
     crop: tuple[float, ...] = (1.0, 1.0)
     flip: float = 0.0
@@ -166,11 +169,11 @@ class Recipe:
                         name=name, value=list(value)
                     )
                 )
-        if {"num_classes", "drop_rate"} & self.model_options.keys():
+        if {"num_classes", "drop_rate", "pretrained"} & self.model_options.keys():
             raise TrainingError(
                 _(
-                    "recipe: model_options takes neither num_classes (the labels decide it) nor drop_rate "
-                    "(has its own line)"
+                    "recipe: model_options takes none of num_classes (the labels decide it), drop_rate (has its own "
+                    "line) and pretrained (--init pretrained)"
                 )
             )
         if self.teachers and self.loss != "softmax":

@@ -33,7 +33,7 @@ from hashtagger.training.dataset import (
     write_manifest,
 )
 from hashtagger.training.extra import require
-from hashtagger.training.network import check_network, init_weights, make_network
+from hashtagger.training.network import PRETRAINED, check_network, init_weights, make_network
 from hashtagger.training.plots import draw_curves
 from hashtagger.training.recipe import Recipe, load_recipe
 from hashtagger.vocabulary import load_vocabulary
@@ -74,7 +74,8 @@ def train(
         data: Class folders or a manifest, as :func:`~hashtagger.training.dataset.read_photos` takes them.
         out: The run's folder; created if missing.
         recipe: How to train.
-        init: Weights file to start from; tensors that do not fit, and a classifier for other labels, start fresh.
+        init: Weights file to start from; tensors that do not fit, and a classifier for other labels, start fresh. Or
+            ``"pretrained"``: the weights that the network's authors published, which timm downloads the first time.
         resume: Continue from the last checkpoint in ``out``, with the recipe and the photos stored there. A folder
             without a checkpoint starts a new run, and a finished run is left unchanged.
         devices: ``"auto"``, ``"cpu"``, a number of devices per machine, or their indices, such as ``"0,1"``. The
@@ -88,7 +89,8 @@ def train(
 
     Raises:
         TrainingError: The photos, the recipe or the run's folder cannot be used, or another process is training there.
-        ModelError: There is no such network, or it does not accept the recipe's options.
+        ModelError: There is no such network, it does not accept the recipe's options, or its published weights are
+            asked for and cannot be had.
         WeightsError: ``init`` is not a weights file of this network.
         KeyboardInterrupt: The process was told to stop, by Ctrl-C or SIGTERM.
         MissingExtraError: Lightning is not installed.
@@ -248,11 +250,13 @@ def _make_tagger(
     """Create the network and the Lightning module that trains it."""
     import torch
 
+    from hashtagger.training.distill import Teachers
     from hashtagger.training.module import Tagger
 
     torch.manual_seed(recipe.seed)
-    network = make_network(recipe, len(keys))
-    if init:
+    pretrained = init is not None and os.fspath(init) == PRETRAINED
+    network = make_network(recipe, len(keys), pretrained=pretrained)
+    if init and not pretrained:
         fresh = init_weights(network, Path(init), keys)
         said = _("{n} tensors have no match in {path} and start fresh")
         print(said.format(n=len(fresh), path=init), file=sys.stderr)
@@ -267,7 +271,7 @@ def _make_tagger(
         model_args={name: value for name, value in recipe.model_options.items() if name not in RESERVED},
         labels=tuple(vocabulary[key] for key in keys) if vocabulary else (),
     )
-    teachers = [_load_teacher(path, config) for path in recipe.teachers]
+    teachers = Teachers([_load_teacher(path, keys) for path in recipe.teachers])
     tagger = Tagger(network, recipe, config, sides["train"], sides["val"], teachers, lambda module: _save(module, out))
     tagger.init = str(init) if init else None
     return tagger
@@ -330,11 +334,11 @@ def _fit(trainer: "Trainer", tagger: "Tagger", checkpoint: Path | None) -> None:
         raise KeyboardInterrupt
 
 
-def _load_teacher(path: str, config: ModelConfig) -> "tuple[nn.Module, ModelConfig]":
-    teacher, own = load_weights(path)
-    if (own.keys, own.mean, own.std) != (config.keys, config.mean, config.std):
-        raise TrainingError(_("{path}: a teacher must have the recipe's labels, mean and std").format(path=path))
-    return teacher, own
+def _load_teacher(path: str, keys: tuple[str, ...]) -> "tuple[nn.Module, ModelConfig]":
+    teacher, config = load_weights(path)
+    if config.keys != keys:
+        raise TrainingError(_("{path}: a teacher must have the labels that are learned").format(path=path))
+    return teacher, config
 
 
 def _save(tagger: "Tagger", out: Path) -> None:
