@@ -3,13 +3,14 @@
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from hashtagger.errors import WeightsError
 from hashtagger.models.device import computes_bfloat16, cpu_name, find_device
 from hashtagger.models.runtimes import choose
-from hashtagger.models.weights import find_weights, read_config
+from hashtagger.models.weights import list_weights, read_config
 from hashtagger.vocabulary import Vocabulary, available, load_vocabulary
 
 _RUNTIMES = ("torch", "onnxruntime")
@@ -21,7 +22,7 @@ def describe() -> dict[str, Any]:
     Returns:
         ``version``, ``python``, ``system``, ``cpu`` (``name``, ``cores``), ``device``, ``bfloat16`` (whether the device
         computes in it), ``runtimes`` (the version of each, None if not installed), and ``vocabularies`` (a dict for
-        each bundled vocabulary).
+        each weights file of each bundled vocabulary, the one used by default first).
     """
     device = find_device()
     return {
@@ -32,7 +33,7 @@ def describe() -> dict[str, Any]:
         "device": device,
         "bfloat16": computes_bfloat16(device),
         "runtimes": {name: _version(name) for name in _RUNTIMES},
-        "vocabularies": [_vocabulary(load_vocabulary(name), device) for name in available()],
+        "vocabularies": list(chain.from_iterable(_vocabulary(load_vocabulary(name), device) for name in available())),
     }
 
 
@@ -43,22 +44,19 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _vocabulary(vocabulary: Vocabulary, device: str) -> dict[str, Any]:
+def _vocabulary(vocabulary: Vocabulary, device: str) -> list[dict[str, Any]]:
     said = {"name": vocabulary.name, "title": vocabulary.title, "labels": len(vocabulary)}
-    try:
-        weights = find_weights(vocabulary.name)
-    except WeightsError:
-        return {**said, "weights": None}
-    try:
-        return {**said, "weights": str(weights), **_weights(weights, device)}
-    except WeightsError as error:
-        return {**said, "weights": str(weights), "error": str(error)}
+    files = list_weights(vocabulary.name)
+    return [{**said, "weights": str(path), **_weights(path, device)} for path in files] or [{**said, "weights": None}]
 
 
 def _weights(weights: Path, device: str) -> dict[str, Any]:
-    config = read_config(weights)
-    choice = choose(weights, device)
-    figures = dict(read_config(choice.file).figures)
+    try:
+        config = read_config(weights)
+        choice = choose(weights, device)
+        figures = dict(read_config(choice.file).figures)
+    except WeightsError as error:
+        return {"error": str(error)}
     int8 = figures.pop("int8", None)
     return {
         "architecture": config.architecture,

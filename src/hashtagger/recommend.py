@@ -70,8 +70,8 @@ class Recommender:
     Args:
         vocabulary: A Vocabulary, its name or its file. Defaults to the vocabulary that the weights file names, or to
             ``"hashtags_ko"`` if no weights are given.
-        weights: A weights file (``.safetensors`` or ``.onnx``), which is sufficient on its own. Defaults to the bundled
-            weights of the vocabulary.
+        weights: A weights file (``.safetensors`` or ``.onnx``), which is sufficient on its own, or the name of one of
+            the vocabulary's networks, such as ``"tf_efficientnet_lite2"``. Defaults to the first of these.
         device: A torch device name, or ``"auto"``: CUDA, then Apple's MPS, then the CPU (always the CPU for ONNX).
         runtime: ``"torch"``, ``"onnx"`` (CPU only), or ``"auto"``: the fastest installed runtime that preserves
             accuracy, see :func:`hashtagger.models.runtimes.choose`.
@@ -98,15 +98,16 @@ class Recommender:
         from hashtagger.models.device import find_device
         from hashtagger.models.labels import labels_of
         from hashtagger.models.runtimes import choose, open_runtime
-        from hashtagger.models.weights import find_weights, read_config
+        from hashtagger.models.weights import locate_weights, read_config
 
         self._given = (vocabulary, weights, device, runtime)
         wanted = None if vocabulary is None else load_vocabulary(vocabulary)
         name = vocabulary.name if isinstance(vocabulary, Vocabulary) else vocabulary or "hashtags_ko"
-        self._weights = find_weights(name) if weights is None else Path(weights)
+        self._weights = locate_weights(weights, name)
+        named = weights is None or self._weights != Path(weights)
         onnx = runtime == "onnx" or self._weights.suffix == ".onnx"
         self.device = find_device("cpu" if onnx and device == "auto" else device)
-        self.choice = choose(self._weights, self.device, runtime, bundled=weights is None)
+        self.choice = choose(self._weights, self.device, runtime, bundled=named)
         self.config = read_config(self.choice.file)
         self.vocabulary = labels_of(self.config, self._weights, wanted)
         self._compute = open_runtime(self.choice, self.device)

@@ -2,6 +2,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 from dataclasses import replace
 from datetime import date
 
@@ -14,7 +15,9 @@ from hashtagger.models.weights import (
     CHECKSUMS,
     ModelConfig,
     find_weights,
+    list_weights,
     load_weights,
+    locate_weights,
     read_config,
     replacing,
     save_weights,
@@ -196,3 +199,18 @@ def test_reading_the_config_does_not_import_torch():
         "read_config(find_weights()); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_network_is_chosen_by_name(saved, tmp_path, monkeypatch):
+    _, path = saved
+    monkeypatch.setattr("hashtagger.models.weights.cache_folder", lambda: tmp_path)
+    other = path.with_name("resnet18-abc.safetensors")
+    other.write_bytes(path.read_bytes())
+    first, second = sorted([path, other])
+    assert list_weights("abc") == [first, second]
+    assert locate_weights(None, "abc") == first
+    assert locate_weights("resnet18", "abc") == other
+    assert locate_weights(other, "abc") == other
+    assert locate_weights("absent/resnet18", "abc") == Path("absent/resnet18")
+    with pytest.raises(WeightsError, match=r"network 'resnet50' for vocabulary 'abc'; there are: .*, resnet18"):
+        locate_weights("resnet50", "abc")

@@ -31,7 +31,11 @@ _KINDS = ["onnx", "pt2"]
     show_default=True,
     help=_("Without --weights: name or TOML file of the label set whose bundled weights are written."),
 )
-@click.option("--weights", type=click.Path(path_type=Path), help=_("Weights file; by default the bundled one."))
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    help=_("Weights file, or a network that info lists."),
+)
 @click.option(
     "--format", "kind", type=click.Choice(_KINDS), help=_("Format to write; by default the extension of OUT.")
 )
@@ -55,7 +59,7 @@ def command(
 ) -> None:
     """Export a network, compare the result with it if asked to, and print the figures."""
     from hashtagger.models.export import export_onnx, export_program
-    from hashtagger.models.weights import find_weights, fingerprint, load_weights, renew_checksum
+    from hashtagger.models.weights import fingerprint, load_weights, locate_weights, renew_checksum
     from hashtagger.vocabulary import load_vocabulary
 
     kind = kind or out.suffix[1:]
@@ -68,7 +72,7 @@ def command(
     if not out.parent.is_dir():
         raise WeightsError(_("{path}: no such folder").format(path=out.parent))
     load_vocabulary(vocabulary)  # reports an unknown vocabulary as such, not as missing weights
-    path = weights or find_weights(vocabulary)
+    path = locate_weights(weights, vocabulary)
     network, config = load_weights(path)
     if calibrate:
         _export_int8(network, config, out, calibrate)

@@ -110,32 +110,77 @@ def cache_folder() -> Path:
     return Path(platformdirs.user_cache_dir("hashtagger")) / "weights"
 
 
-def find_weights(vocabulary: "str | os.PathLike[str]" = "hashtags_ko") -> Path:
-    """Find the weights of a vocabulary: the bundled ones, else those in :func:`cache_folder`.
+def list_weights(vocabulary: "str | os.PathLike[str]") -> list[Path]:
+    """List the weights files of a vocabulary, ``NETWORK-VOCABULARY.safetensors``, by name.
 
-    The files are named ``ARCHITECTURE-VOCABULARY.safetensors``; if there are several, the first by name is used.
+    The bundled ones come first, then those in :func:`cache_folder`.
 
     Args:
         vocabulary: Name or file of the vocabulary.
+    """
+    return [path for path in _all_weights() if path.stem.partition("-")[2] == _name(vocabulary)]
+
+
+def _all_weights() -> list[Path]:
+    folders = [_BUNDLED if _BUNDLED.is_dir() else _CHECKOUT, cache_folder()]
+    return [path for folder in folders for path in sorted(folder.glob("*-*.safetensors"))]
+
+
+def _name(vocabulary: "str | os.PathLike[str]") -> str:
+    return Path(vocabulary).name.removesuffix(".toml")
+
+
+def find_weights(vocabulary: "str | os.PathLike[str]" = "hashtags_ko", network: str = "") -> Path:
+    """Find the weights of a vocabulary: the first of :func:`list_weights`.
+
+    Args:
+        vocabulary: Name or file of the vocabulary.
+        network: timm name of the network that the weights must belong to; any by default.
 
     Raises:
         WeightsError: There are no weights for it.
     """
-    given = os.fspath(vocabulary)
-    name = Path(given).name.removesuffix(".toml")
-    folders = [_BUNDLED if _BUNDLED.is_dir() else _CHECKOUT, cache_folder()]
-    for folder in folders:
-        for path in sorted(folder.glob(f"*-{name}.safetensors")):
+    name, found = _name(vocabulary), list_weights(vocabulary)
+    for path in found:
+        if network in ("", path.stem.partition("-")[0]):
             return path
-    known = {path.stem.partition("-")[2] for folder in folders for path in folder.glob("*-*.safetensors")}
+    if found:
+        raise WeightsError(
+            _("no weights of network {network!r} for vocabulary {name!r}; there are: {known}").format(
+                network=network, name=name, known=", ".join(path.stem.partition("-")[0] for path in found)
+            )
+        )
+    known = {path.stem.partition("-")[2] for path in _all_weights()}
     raise WeightsError(
         _(
             "no weights for vocabulary {name!r}: none are bundled, and {folder} has no *-{name}.safetensors (there are "
             'weights for: {known}); collect photos and train your own: hashtagger collect "#TAG" photos/ '
             "--vocabulary {given}, hashtagger train photos/ --vocabulary {given} --out RUN, then "
             "--weights RUN/weights.safetensors"
-        ).format(name=name, given=given, folder=folders[-1], known=", ".join(sorted(known)) or "-")
+        ).format(name=name, given=os.fspath(vocabulary), folder=cache_folder(), known=", ".join(sorted(known)) or "-")
     )
+
+
+def locate_weights(
+    weights: "str | os.PathLike[str] | None", vocabulary: "str | os.PathLike[str]" = "hashtags_ko"
+) -> Path:
+    """Resolve what a user gives as weights: a file, the name of a network with weights, or nothing.
+
+    Args:
+        weights: A path; or a network's name without folder and extension, as :func:`find_weights` takes it; or None.
+        vocabulary: Name or file of the vocabulary, for weights that are not a file.
+
+    Returns:
+        The path of the file, which may not exist if a path was given.
+
+    Raises:
+        WeightsError: There are no such weights.
+    """
+    if weights is None:
+        return find_weights(vocabulary)
+    path = Path(weights)
+    is_name = len(path.parts) == 1 and not path.suffix and not path.exists()
+    return find_weights(vocabulary, path.name) if is_name else path
 
 
 def verify(path: Path) -> None:

@@ -13,7 +13,7 @@ from hashtagger.errors import ImageError, TrainingError
 from hashtagger.groups import merge
 from hashtagger.i18n import _
 from hashtagger.images import load_image
-from hashtagger.models.weights import find_weights, load_weights
+from hashtagger.models.weights import load_weights, locate_weights
 from hashtagger.training import label_check
 from hashtagger.training.dataset import MANIFEST, Photo, photos_of, read_entries, read_json_lines
 from hashtagger.training.duplicates import near_pairs, perceptual_hash
@@ -259,7 +259,7 @@ def _label_findings(
     photos: Sequence[Photo], files: Sequence[str], weights: "str | os.PathLike[str] | None"
 ) -> list[Finding]:
     """Find likely wrong labels, and photos unlike all others of their label."""
-    network, config = load_weights(weights or find_weights())
+    network, config = load_weights(locate_weights(weights))
     network.reset_classifier(0)  # type: ignore[operator]
     features, index, _problems = run_network(network, config, photos)
     photos, files = [photos[i] for i in index], [files[i] for i in index]

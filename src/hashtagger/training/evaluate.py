@@ -16,7 +16,7 @@ from hashtagger.errors import TrainingError
 from hashtagger.i18n import _
 from hashtagger.models.device import find_device
 from hashtagger.models.preprocess import preprocess
-from hashtagger.models.weights import ModelConfig, find_weights, load_weights, renew_checksum, save_weights
+from hashtagger.models.weights import ModelConfig, load_weights, locate_weights, renew_checksum, save_weights
 from hashtagger.training import metrics
 from hashtagger.training.dataset import OTHER, Photo, read_photos, reading_loader, targets
 from hashtagger.training.extra import require
@@ -99,7 +99,7 @@ def evaluate(
     require("matplotlib")
     if calibrate and not weights:
         raise TrainingError(_("calibrating writes into the weights file, so it takes one of your own: --weights FILE"))
-    path = Path(weights) if weights else find_weights(load_vocabulary(vocabulary).name)
+    path = locate_weights(weights, load_vocabulary(vocabulary).name)
     network, config = load_weights(path)
     photos = _photos_to_measure(data, path, config)
     names = list(dict.fromkeys(photo.split or "all" for photo in photos if photo.key != OTHER))
