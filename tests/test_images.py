@@ -276,6 +276,22 @@ def test_reading_leaves_the_warning_filters_of_all_threads_alone(flower):
     assert load_image(Photo(saved(flower, "PNG"))).size == flower.size
 
 
+def test_a_jpeg_of_a_phone_with_200_megapixels_is_decoded_at_a_fraction(tmp_path):
+    path = tmp_path / "phone.jpg"
+    Image.new("L", (16320, 12240), 128).save(path, quality=30)
+    for photo in (path, path.read_bytes()):
+        loaded = load_image(photo, shorter_side=128)
+        assert loaded.size == (2040, 1530)
+        assert loaded.getpixel((7, 7)) == (128, 128, 128)
+    with pytest.raises(ImageError, match="phone.jpg: more than 178,956,970 pixels"):
+        load_image(path)
+    beyond = bytearray(path.read_bytes())
+    header = beyond.index(b"\xff\xc0")  # start of frame: marker, length, precision, height, width
+    beyond[header + 5 : header + 9] = (60000).to_bytes(2, "big") * 2
+    with pytest.raises(ImageError, match="more than 178,956,970 pixels"):
+        load_image(bytes(beyond), shorter_side=128)
+
+
 def test_decompression_bombs_are_refused_unread():
     def png_header(width, height):
         import struct

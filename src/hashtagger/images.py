@@ -32,7 +32,10 @@ SUFFIXES = frozenset(
 """File name suffixes (lower case) that :func:`find_photos` looks for."""
 
 MAX_PIXELS = 178_956_970
-"""Photos with more pixels are refused: Pillow's limit against decompression bombs (half a gigabyte as RGB)."""
+"""Photos that decode to more pixels are refused: Pillow's limit against decompression bombs (half a gigabyte as RGB).
+
+A JPEG that is decoded at a fraction of its size may have twice as many, as those of phones with 200 megapixels do.
+"""
 
 _OVERSHOOT = 0.1  # how far outside 0..1 floats may lie, as bicubic resizing overshoots
 _ORIENTATION = 0x0112  # the EXIF tag
@@ -144,17 +147,14 @@ def _decode(file: Path | Any, name: str, shorter_side: int | None) -> "Image":
     try:
         if isinstance(file, Image.Image):
             return _to_rgb(file, name)
-        with Image.open(file) as opened:
+        with _open(file, name) as opened:
             if opened.format == "EPS":  # a program, not pixels: decoding it runs Ghostscript
                 raise UnidentifiedImageError
-            _check_size(opened.size, name)
             if shorter_side is not None:
                 opened.draft("RGB", (2 * shorter_side, 2 * shorter_side))
             return _to_rgb(opened, name)
     except ImageError:
         raise
-    except Image.DecompressionBombError as error:
-        raise _too_large(name) from error
     except UnidentifiedImageError as error:
         raise ImageError(f"{name}: {_why_unidentified(file)}") from error
     # Decoders raise almost anything on damaged files; EINVAL comes from an invalid offset.
@@ -162,6 +162,26 @@ def _decode(file: Path | Any, name: str, shorter_side: int | None) -> "Image":
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise ImageError(f"{name}: {cause_of(error)}") from error
         raise ImageError(_("{name}: damaged photo ({cause})").format(name=name, cause=_one_line(error))) from error
+
+
+def _open(file: Path | Any, name: str) -> "Image":
+    from PIL import Image
+    from PIL.JpegImagePlugin import JpegImageFile
+
+    try:
+        return Image.open(file)
+    except Image.DecompressionBombError as error:
+        # Pillow goes by the size in the header; the plugin itself has no limit.
+        try:
+            if not isinstance(file, Path):
+                file.seek(0)
+            opened = JpegImageFile(file)
+        except (SyntaxError, AttributeError, OSError):  # of another format, or from a pipe, which cannot be read twice
+            raise _too_large(name) from error
+        # libjpeg holds the whole of a progressive file in memory, whatever fraction is decoded.
+        if opened.width * opened.height > 2 * MAX_PIXELS:
+            raise _too_large(name) from error
+        return opened
 
 
 def _why_unidentified(file: Path | Any) -> str:
