@@ -1,9 +1,11 @@
 from datetime import datetime, timezone
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hashtagger.history import History
+from hashtagger.normalize import Normalizer
 from hashtagger.posts.post import Post
 from hashtagger.related import related
 from hashtagger.vocabulary import load_vocabulary
@@ -32,6 +34,10 @@ def test_the_users_spelling_wins_once_it_is_a_habit() -> None:
 @pytest.mark.parametrize(
     ("key", "tag"),
     [
+        ("flower", "장미"),
+        ("camping", "텐트"),
+        ("dog", "푸들"),
+        ("parenting", "이유식"),
         ("dog", "애견카페"),
         ("travel", "여행가고싶다"),
         ("exercise", "운동하는사람"),
@@ -43,6 +49,19 @@ def test_a_word_about_a_label_is_not_a_spelling_of_it(key: str, tag: str) -> Non
     history = History([[tag, "일상"]] * 5)
     assert [history.spelling(label) for label in VOCABULARY] == [label.tag for label in VOCABULARY]
     assert tag in history.companions(VOCABULARY[key], 10)
+
+
+def test_every_name_of_a_label_can_be_its_spelling() -> None:
+    for label in VOCABULARY:
+        for name in label.details["names"]:
+            assert History([[name]] * 2).spelling(label) == name
+
+
+def test_without_names_every_variant_of_a_label_can_be_its_spelling(tmp_path: Path) -> None:
+    path = tmp_path / "fruit.toml"
+    path.write_text('[[labels]]\nkey = "apple"\ntag = "사과"\nname = "Apple"\nvariants = ["애플"]\n', encoding="utf-8")
+    normalizer = Normalizer(path)
+    assert History([["애플"]] * 2, normalizer).spelling(normalizer.vocabulary["apple"]) == "애플"
 
 
 def test_companions_are_the_users_own_first_and_never_spam() -> None:

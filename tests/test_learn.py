@@ -27,8 +27,12 @@ def test_a_tag_beside_one_label_is_proposed() -> None:
 def test_a_pet_account_gets_proposals_too(dogs: int) -> None:
     posts = [["강아지", "뭉치군", "일상"]] * dogs + [["카페", "일상"]] * (10 - dogs)
     proposed = {tag for proposal in propose(posts, Normalizer()) for tag, _ in proposal.tags}
-    # If every post shows the dog, its name cannot be distinguished from tags that are always present.
-    assert proposed == ({"뭉치군"} if dogs < 10 else {"뭉치군", "일상"})
+    assert proposed == {"뭉치군"}
+
+
+@pytest.mark.parametrize("tag", ["일상", "데일리", "daily", "일상스타그램", "주말", "부산", "힐링"])
+def test_a_word_that_goes_with_many_labels_is_not_proposed(tag: str) -> None:
+    assert propose([["강아지", tag]] * 5 + [["카페"]] * 5, Normalizer()) == []
 
 
 @pytest.fixture

@@ -53,8 +53,19 @@ from hashtagger.normalize import Normalizer, extract_tags, normalize
         ("운됭", ("exercise",), "typo"),
         ("생후29개월", ("parenting",), "compound"),
         ("생후2개월강아지", ("dog",), "compound"),
+        ("생후100일", ("parenting",), "compound"),
+        ("6개월아기랑", ("parenting",), "compound"),
+        ("12개월아가", ("parenting",), "compound"),
+        ("29개월아들", ("parenting",), "compound"),
+        ("6개월딸", ("parenting",), "compound"),
+        ("1000일아가", ("parenting",), "compound"),
         ("부산런크루", ("exercise",), "compound"),
         ("제주도한달살기", ("travel",), "compound"),
+        ("눈바디일상", ("exercise",), "compound"),
+        ("반려인소통", ("dog",), "compound"),
+        ("아기시바일상", ("dog",), "compound"),
+        ("묘생일상", ("cat",), "compound"),
+        ("애엄마브이로그", ("parenting",), "compound"),
     ],
 )
 def test_the_rules_know_a_tag(tag: str, canonical: tuple[str, ...], rule: str) -> None:
@@ -77,7 +88,8 @@ LOOKALIKES = """
     virus 코로나virus cramping 양송이 택견 살코기 네임아트 citrus chorus corso elaka cortney votos tjdnfdmlqha
     한아름 한아름스타그램 떡볶이코트 먼치킨도넛 생일도 완도생일도 생일면 재생일 교양이 강하지 뽐뽐 멕시칸 살리기 알리기
     부산구치소 민주운동 짐노페디 강지은
-    연애남매 반려식물집사 오백냥 춥냥 배고프냥 인생후반전
+    연애남매 반려식물집사 오백냥 춥냥 배고프냥 인생후반전 그냥일상 고양시일상 책방일기
+    5개월 12개월 100일 300일째 임신5개월 3개월다이어트 내일아가씨 3개월딸기 2024 100 007 20240501
 """
 
 
@@ -219,6 +231,10 @@ def test_compounds_give_their_head_first() -> None:
         ("운동룩", ("fashion", "exercise")),
         ("등산룩", ("fashion", "hiking")),
         ("봄여행", ("travel", "spring")),
+        ("weddingnails", ("nail_art", "wedding")),
+        ("summerwedding", ("wedding", "summer")),
+        ("dogcafe", ("cafe", "dog")),
+        ("campingfood", ("camping",)),
     ):
         assert normalize(tag).canonical == keys, tag
 
@@ -227,6 +243,30 @@ def test_emoji_mean_the_same_in_any_skin_tone_and_form() -> None:
     for tag, key in (("👶🏻", "parenting"), ("💅🏿", "nail_art"), ("📚️", "reading"), ("☕︎", "cafe"), ("⛰️", "hiking")):
         assert normalize(tag).canonical == normalize(tag[0]).canonical == (key,), tag
     assert normalize("🏻").canonical == ()
+
+
+@pytest.mark.parametrize(
+    "tag", ["#２０２４", "①", "½", "٣", "\uffbe\uffbe", "#\uffbb\uffbb\uffbb", "\uffa0", "\uffd7\uffd7"]
+)
+def test_numbers_and_half_width_jamo_mean_nothing(tag: str) -> None:
+    assert normalize(tag).canonical == ()
+
+
+@pytest.mark.parametrize(
+    ("tag", "canonical"),
+    [
+        ("🐶❤️", ("dog",)),
+        ("🌸🌸", ("flower",)),
+        ("🌸🌷", ("flower",)),
+        ("☕️🍰", ("cafe",)),
+        ("👶🏻👶🏿", ("parenting",)),
+        ("🐕‍🦺", ("dog",)),
+        ("🐶☕️", ()),
+        ("❤️🔥", ()),
+    ],
+)
+def test_emoji_mean_a_label_if_they_agree(tag: str, canonical: tuple[str, ...]) -> None:
+    assert normalize(tag).canonical == canonical
 
 
 def test_the_canonical_tag_or_the_cleaned_one_comes_back() -> None:

@@ -19,32 +19,26 @@ def read_compound(text: str, lexicon: Lexicon, *, wholly: bool = False) -> Keys:
     if not _holds_label_word(text, lexicon):
         return ()
     size = len(text)
+    division = [(start, end, lexicon.words.get(text[start:end])) for start, end in _divide(text, lexicon)]
+    covered = all(word or text[start:end].isdigit() for start, end, word in division)
+    if wholly and not covered:
+        return ()
     found: list[str] = []
     shy: list[str] = []
     weak: list[str] = []
-    covered = True
-    for start, end in _divide(text, lexicon):
-        word = lexicon.words.get(text[start:end])
-        if word is None:
-            covered = covered and text[start:end].isdigit()
+    for start, end, word in division:
+        if word is None or not word.keys:
             continue
-        if not word.keys:
-            continue
-        latin = text[start].isalpha() and text[start] < "\u0250"
         bold = word.where == ANYWHERE or (word.where == END and end == size)
-        if latin:
-            bold = bold and end - start >= _EDGE and (start == 0 or end == size)
+        if text[start].isalpha() and text[start] < "\u0250":  # Latin
+            bold = covered or (bold and end - start >= _EDGE and (start == 0 or end == size))
         if bold:
             found += word.keys
-        elif latin or word.where == SHY:
+        elif word.where == SHY and covered:
             shy += word.keys
         elif word.where == WEAK:
             weak += word.keys
-    if wholly and not covered:
-        return ()
-    if shy and covered:
-        found += shy
-    return tuple(dict.fromkeys(found or weak))
+    return tuple(dict.fromkeys([*found, *shy] or weak))
 
 
 def _holds_label_word(text: str, lexicon: Lexicon) -> bool:

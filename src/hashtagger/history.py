@@ -15,7 +15,7 @@ from hashtagger.vocabulary import Label, Vocabulary
 
 Past: TypeAlias = Union["History", Iterable[Post], Iterable[Sequence[str]], Iterable[str]]
 
-_NAMES = ("exact", "variant")  # rules under which a tag is a name of the label, not a word related to it
+_LISTED = ("exact", "variant")  # rules that look up a whole tag, rather than find a word in it
 _LEAST = 2  # uses after which a spelling counts as a habit
 # Weights for ranking companions, tuned with benchmarks/personal.py:
 _OLDER = 0.85  # weight of a post relative to the next newer one with the label
@@ -100,11 +100,12 @@ class History:
             found = self._normalizer.normalize(part)
             keys.update(found.canonical)
             best.update(found.canonical[:1])
-            if found.canonical and found.rule in _NAMES and not part.endswith(suffixes):
-                own = self._normalizer.vocabulary[found.canonical[0]].tag
+            if found.canonical and found.rule in _LISTED and not part.endswith(suffixes):
+                key = found.canonical[0]
+                own = self._normalizer.vocabulary[key].tag
                 # A tag that contains the label's tag and more (봄나들이) is about the label, not a spelling of it.
-                if part == own or own not in part:
-                    self._spellings[found.canonical[0]][part] += 1
+                if part == own or (own not in part and self._normalizer.is_name(part, key)):
+                    self._spellings[key][part] += 1
             if not is_spam(name):
                 names.add(name)
                 self._shown.setdefault(name, part)

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from hashtagger.lexicon import fold
-from hashtagger.normalize import Normalizer
-from hashtagger.related import is_spam
+from hashtagger.normalize import Normalizer, normalize
+from hashtagger.related import KEPT, bundled, is_spam
 from hashtagger.tagtext import parts
 
 _LEAST_USES = 3
 _LEAST_SHARE = 0.8  # share of a tag's posts that must have the same label
+_MANY = 4  # labels among a tag's related tags that make it an everyday word
 
 
 class Proposal(NamedTuple):
@@ -30,7 +31,7 @@ def propose(posts: Iterable[Sequence[str]], normalizer: Normalizer) -> list[Prop
 
     A tag is proposed if at least three posts contain it and at least 80 % of those have the same label, judging by
     their other tags. For a label that most posts have anyway the threshold is higher: halfway between the label's share
-    of all posts and 100 %.
+    of all posts and 100 %. Everyday words, which others write with many labels (일상, 주말), are not proposed.
 
     Args:
         posts: The tags of each post, as typed.
@@ -63,6 +64,11 @@ def propose(posts: Iterable[Sequence[str]], normalizer: Normalizer) -> list[Prop
             break
         share, key = max(((of_label[name, key] / count, key) for key in posts_of), default=(0.0, ""))
         # A tag used everywhere also appears with this label, so its share must exceed the label's overall share.
-        if share >= max(_LEAST_SHARE, (1 + posts_of[key] / total) / 2):
+        if share >= max(_LEAST_SHARE, (1 + posts_of[key] / total) / 2) and not _is_everyday(name):
             groups.setdefault(key, []).append((shown[name], count))
     return [Proposal(key, tuple(tags)) for key, tags in groups.items()]
+
+
+def _is_everyday(tag: str) -> bool:
+    """Whether people write a tag with many of the twenty hashtags, judging by its related tags."""
+    return len({key for other in bundled().of(tag, KEPT) for key in normalize(other).canonical[:1]}) >= _MANY

@@ -58,6 +58,7 @@ class Lexicon:
         label_words: The subset of ``words`` that stand for a label.
         lengths: Maps a first character to the lengths of the words that start with it.
         label_lengths: The same for ``label_words``.
+        names: Maps keys to the folded tags that name the label itself, not a kind of it or something about it.
         stems: Words that stand for a label before a suffix.
         suffixes: Suffixes that people append to tags (스타그램, 그램 ...).
         no_family: Words that end in a suffix only by chance (프로그램, 홀로그램 ...).
@@ -71,6 +72,7 @@ class Lexicon:
         language = read_language()
         self.exact: dict[str, Keys] = {}
         self.words: dict[str, Word] = {}
+        self.names: dict[str, set[str]] = {}
         self.stems: dict[str, Keys] = {}
         self.lone: set[str] = set()
         self.suffixes = frozenset(language["suffixes"])
@@ -93,6 +95,7 @@ class Lexicon:
 
     def _add_label(self, label: Label) -> None:
         words = _strings(label, "words")
+        self.names[label.key] = {fold(tag) for tag in _strings(label, "names") or (*label.variants, *words)}
         for tag in (label.tag, *label.variants, *words):
             _add(self.exact, fold(tag), label.key)
         for where, listed in (
@@ -121,6 +124,7 @@ class Lexicon:
                 raise VocabularyError(f"{path}: {error}") from error
             for tag in map(fold, tags):
                 self.exact[tag] = self.stems[tag] = (key,)
+                self.names[key].add(tag)
                 if len(tag) == 1:
                     self.lone.add(tag)
                 # A dog named 콩 or 초코 must not be found in 콩국수 or 초코케이크.

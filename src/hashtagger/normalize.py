@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from hashtagger import hangul
 from hashtagger.compound import read_compound
-from hashtagger.lexicon import ANYWHERE, Keys, Lexicon, without_style
+from hashtagger.lexicon import ANYWHERE, Keys, Lexicon, fold, without_style
 from hashtagger.once import once
 from hashtagger.tagtext import clean, extract_tags
 from hashtagger.typos import TypoIndex, one_slip
@@ -116,6 +116,10 @@ class Normalizer:
         seen = self._cache.get
         return [seen(tag) or self.normalize(tag) for tag in tags]
 
+    def is_name(self, tag: str, key: str) -> bool:
+        """Whether a tag is another name of a label (플라워 of 꽃), not a kind of it or something about it (장미)."""
+        return fold(tag) in self._lexicon.names[key]
+
     def _is_distinct(self, word: str) -> bool:
         """Whether a Korean word is long and specific enough that its misspellings are not other words."""
         if word in self._lexicon.tags:
@@ -157,7 +161,8 @@ class Normalizer:
         family = self._family(text)
         if family is not None:
             return (family, "family") if family else _NOTHING
-        keys = (self._by_parts(cleaned) if text != cleaned else ()) or self._compound(text) or self._inflected(text)
+        # A whole tag that is known comes before the words in it: 아기시바일상 is about a dog, 묘생일상 not a birthday.
+        keys = (self._by_parts(cleaned) if text != cleaned else ()) or self._inflected(text) or self._compound(text)
         if keys:
             return keys, "compound"
         return self._judge_latin(text, typed) if text.isascii() else self._judge_other(text)
@@ -204,6 +209,9 @@ class Normalizer:
 
     def _judge_other(self, text: str) -> _Verdict:
         exact = self._lexicon.exact
+        keys = self._emoji(text)
+        if keys:
+            return keys, "compound"
         if not _HANGUL.fullmatch(text):
             for joined in (hangul.join_jamo(text), _OUTER_JAMO.sub("", text)):
                 keys = self._named(joined)
@@ -220,6 +228,13 @@ class Normalizer:
                 return keys, "drawl"
         keys = self._typo(text)
         return (keys, "typo") if keys else _NOTHING
+
+    def _emoji(self, text: str) -> Keys:
+        """Look up a tag of symbols alone by those of them that mean a label, if these agree: ☕🍰, but not ☕🐶."""
+        if any(map(str.isalnum, text)):
+            return ()
+        found = {keys for symbol in text if (keys := self._lexicon.exact.get(symbol))}
+        return found.pop() if len(found) == 1 else ()
 
     def _romanization(self, text: str) -> Keys:
         match = self._romanized.fullmatch(text)
@@ -258,8 +273,8 @@ class Normalizer:
         return None
 
     def _inflected(self, text: str) -> Keys:
-        """Look up a known tag with a particle or an affectionate ending: 멍멍쓰, 댕댕이들."""
-        for length in (1, 2):
+        """Look up a known tag with a particle, an affectionate ending or an everyday word: 댕댕이들, 눈바디일상."""
+        for length in (1, 2, 3, 4):
             if len(text) >= length + 2 and text[-length:] in self._lexicon.endings:
                 keys = self._lexicon.exact.get(text[:-length])
                 if keys:
