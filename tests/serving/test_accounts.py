@@ -274,6 +274,8 @@ def test_a_library_is_handed_out_as_a_zip(town, mina, juno, sample_photos):
     text = wait_for_plan(mina)
     assert "Plan (posts: 2, files: 2," in text
     (link,) = re.findall(r'href="(/library/sort/\d+/hashtagger.zip)"', text)
+    head = mina.head(link)
+    assert (head.status_code, head.headers["content-type"], head.content) == (200, "application/zip", b"")
     before = sorted(town.settings.data_dir.rglob("*"))
     answer = mina.get(link)
     assert answer.headers["content-type"] == "application/zip"

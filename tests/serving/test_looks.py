@@ -96,6 +96,17 @@ def test_korean_first_and_english_by_the_browser_or_the_switch(browse):
     assert unquote(page.url).endswith("/library?q=댕댕이")
 
 
+@pytest.mark.parametrize(("locale", "words"), [("ko-KR", "자바스크립트를 켜야"), ("en-US", "Turn on JavaScript")])
+def test_without_scripts_the_pages_say_what_is_missing(browse, locale, words):
+    page = browse("/", locale=locale, java_script_enabled=False)
+    for path in ("/", "/library", "/library/sort", "/history"):
+        page.goto(path)
+        said = page.locator("noscript p")  # get_by_text does not look there
+        assert said.is_visible(), path
+        assert words in said.inner_text()
+    assert browse("/", locale=locale).locator("noscript p").count() == 0
+
+
 def test_the_keyboard_is_enough(browse, sample_photos):
     page = browse("/")
     page.keyboard.press("Tab")

@@ -173,6 +173,22 @@ def test_a_full_drive_leaves_no_piece_of_a_smaller_copy(sample_photos, tmp_path,
     assert len(list(tmp_path.rglob("*.jpg"))) == 2
 
 
+@pytest.mark.parametrize("where", ["hashtagger.serving.photos.os.fsync", "tempfile.SpooledTemporaryFile.rollover"])
+def test_a_full_drive_is_told_and_leaves_nothing(client, site, tmp_path, monkeypatch, where):
+    def fill(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    Image.effect_noise((1200, 1200), 100).save(tmp_path / "large.jpg", quality=100)  # too large to stay in memory
+    client.csrf  # noqa: B018
+    with monkeypatch.context() as full:
+        full.setattr(where, fill)
+        answer = client.ask(tmp_path / "large.jpg")
+    assert (answer.status_code, answer.text) == (507, '<p class="error">no space left</p>')
+    assert client.get("/history/export.json").json() == []
+    assert not [path for path in (site.settings.data_dir / "users").rglob("*") if path.is_file()]
+    assert client.ask(tmp_path / "large.jpg").status_code == 200
+
+
 def test_photos_that_are_made_smaller_keep_no_page_waiting(client, sample_photos, monkeypatch):
     from hashtagger.serving import photos
 

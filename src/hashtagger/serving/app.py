@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from fastapi import Depends, FastAPI, Response
+from fastapi import APIRouter, Depends, FastAPI, Response
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 
 from hashtagger.serving import accounts, api, history, language, library, problems, recommend, sorting, uploads
@@ -54,8 +55,16 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(api.router)
     modules = [recommend, uploads, sorting, library, history, language]
     for module in [*modules, accounts] if settings.accounts else modules:
+        _answer_head(module.router)
         app.include_router(module.router, dependencies=[Depends(check_csrf)], include_in_schema=False)
     return app
+
+
+def _answer_head(router: APIRouter) -> None:
+    """Make GET endpoints answer HEAD, too, which FastAPI does not; the server leaves the body out."""
+    for route in router.routes:
+        if isinstance(route, APIRoute) and route.methods == {"GET"}:
+            route.methods = {"GET", "HEAD"}
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, HTTPException, Request, Response
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 from sqlalchemy import delete as remove
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from hashtagger.serving.heat import overlay
 from hashtagger.serving.pages import page
 from hashtagger.serving.photos import Size, decode
+from hashtagger.serving.sending import send_file
 from hashtagger.serving.services import Db, Id, Parts, Services, Someone, mine
 from hashtagger.serving.store import Correction, Media, Recommended, clear_log, storable
 from hashtagger.tagtext import clean
@@ -71,33 +72,29 @@ def export(services: Parts, user: Someone) -> Response:
 
 
 @router.get("/{number}/photo/{size}")
-async def photo(services: Parts, user: Someone, db: Db, entry: Entry, size: Size) -> Response:
+async def photo(request: Request, services: Parts, user: Someone, db: Db, entry: Entry, size: Size) -> Response:
     """Send a reduced copy of an entry's photo."""
     # Return the connection to the pool: sending may take long.
     db.close()
     path = await services.heavily(services.photos(user.id).smaller, entry.digest, entry.suffix, size)
-    return FileResponse(path, headers={"Cache-Control": "private, max-age=86400"})
+    return send_file(request, path)
 
 
 @router.get("/{number}/heat/{key}")
-async def heat(services: Parts, user: Someone, db: Db, entry: Entry, key: str) -> Response:
+async def heat(request: Request, services: Parts, user: Someone, db: Db, entry: Entry, key: str) -> Response:
     """Send a heat map of a label, to overlay on the entry's photo."""
     db.close()
     if key not in load_vocabulary(entry.vocabulary).keys:
         raise HTTPException(404)
     photos = services.photos(user.id)
-
-    def draw() -> bytes:
-        source = photos.path(entry.digest, entry.suffix)
-        path = photos.cached(
-            source,
-            f"{entry.vocabulary}.{key}.png",
-            lambda: overlay(services.engine.heatmap(entry.vocabulary, decode(source, shorter_side=480), key)),
-        )
-        return path.read_bytes()
-
-    picture = await services.heavily(draw)
-    return Response(picture, media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
+    source = photos.path(entry.digest, entry.suffix)
+    path = await services.heavily(
+        photos.cached,
+        source,
+        f"{entry.vocabulary}.{key}.png",
+        lambda: overlay(services.engine.heatmap(entry.vocabulary, decode(source, shorter_side=480), key)),
+    )
+    return send_file(request, path)
 
 
 @router.put("/{number}/chosen", status_code=204)

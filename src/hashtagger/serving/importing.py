@@ -1,14 +1,17 @@
 """Importing posts into a library, each in a transaction of its own, so that a killed import can resume."""
 
 import hashlib
+import logging
 import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from zipfile import BadZipFile
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import or_, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, selectinload
 
 from hashtagger.errors import HashtaggerError, ImageError, cause_of
 from hashtagger.i18n import _
@@ -23,18 +26,21 @@ from hashtagger.serving.history import forget_photo
 from hashtagger.serving.photos import Kept
 from hashtagger.serving.services import Services
 from hashtagger.serving.settings import ZONE
-from hashtagger.serving.store import Import, Media, Post, PostTag, storable
-from hashtagger.tagtext import parts
+from hashtagger.serving.store import Correction, Import, Media, Post, PostTag, storable
+from hashtagger.tagtext import extract_tags, parts
 
+_log = logging.getLogger("hashtagger.serving")
 PROBLEMS_KEPT = 500
 LONGEST_TAG = 200
 """Longer tags are ignored: Instagram has none, and PostgreSQL cannot index every longer text."""
+_APART = timedelta(minutes=1)
+"""Most by which the time of a post differs between two sources."""
 _SPACE_LEFT = 512 << 20
 """Free disk space, in bytes, below which an import stops."""
 
 
 def run_import(services: Services, number: int, stopping: Callable[[], bool]) -> None:
-    """Import posts; those that are already in the library are skipped.
+    """Import posts; those that are already in the library are renewed if they have changed.
 
     Args:
         services: The server's services.
@@ -75,13 +81,10 @@ def run_import(services: Services, number: int, stopping: Callable[[], bool]) ->
 
 
 def _store(services: Services, db: Session, work: Import, post: SourcePost, problems: list[Problem]) -> bool:
-    """Store one post with its files, and count it as added if it is new to the library.
-
-    The database is written to only with the lock of :meth:`Services.changing` held. Otherwise this could deadlock
-    with a thread that holds that lock and waits to write to the database.
+    """Store one post with its files, or renew the post of the library that it is a newer version of.
 
     Returns:
-        Whether any of its files could be stored.
+        Whether the library has the post with any of its files.
     """
     kept = _keep_all(services, db, work.user_id, post, problems)
     if not kept:
@@ -92,20 +95,44 @@ def _store(services: Services, db: Session, work: Import, post: SourcePost, prob
     key = hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()
     if db.scalar(select(Post.id).where(Post.user_id == work.user_id, Post.key == key)):
         return True
-    row = _row(services, work.user_id, key, post, kept)
-    moment = post.taken_at.timestamp()
+    new = _row(services, work.user_id, key, post, kept)
+    try:
+        _write(services, db, work, new, kept)
+    except SQLAlchemyError:
+        db.rollback()
+        db.refresh(work)  # raises if the database itself is at fault, which ends the import
+        _log.exception("%s", kept[0][0].location)
+        problems.append(Problem(kept[0][0].location, _("the database rejects this post")))
+        for _media, file in kept:
+            forget_photo(db, services, work.user_id, file.digest, file.suffix)
+        return False
+    return True
+
+
+def _write(services: Services, db: Session, work: Import, new: Post, kept: list[tuple[SourceMedia, Kept]]) -> None:
+    """Add a post to the library, and count it, or renew its earlier version there.
+
+    The database is written to only with the lock of :meth:`Services.changing` held. Otherwise this could deadlock
+    with a thread that holds that lock and waits to write to the database.
+    """
+    photos = services.photos(work.user_id)
     with services.changing(work.user_id):
         for media, file in kept:
-            path = services.photos(work.user_id).path(file.digest, file.suffix)
-            if not path.exists():  # deleted meanwhile, with the last entry that used it
+            # It may have been deleted meanwhile, with the last entry that used it.
+            if not photos.path(file.digest, file.suffix).exists():
                 _keep(services, work.user_id, media)
+        known = _earlier_version(db, new)
+        if known:
+            _renew(db, known, new)
+        else:
+            db.add(new)
+            work.added += 1
+        moment = (known or new).taken_at.timestamp()
+        for _media, file in kept:
             # Files copied out of the library keep this time; some file systems cannot store every time.
             with suppress(OSError):
-                os.utime(path, (moment, moment))
-        db.add(row)
-        work.added += 1
+                os.utime(photos.path(file.digest, file.suffix), (moment, moment))
         db.commit()
-    return True
 
 
 def _keep_all(
@@ -155,6 +182,58 @@ def _row(services: Services, user: int, key: str, post: SourcePost, kept: list[t
         ],
         tags=tag_rows(user, post.tags) or _by_model(services, user, files),
     )
+
+
+def _earlier_version(db: Session, new: Post) -> Post | None:
+    """Find the post of the library that a new one was before it was edited or more of its files were found.
+
+    They share a file and have the same time. If the earlier version has all of the new one's files, about the same
+    time is enough, and a guessed time matches any, as in ``organize``.
+    """
+    digests = {media.digest for media in new.media}
+    sharing = select(Media.post_id).where(Media.user_id == new.user_id, Media.digest.in_(digests))
+    query = select(Post).where(Post.id.in_(sharing))
+    if not new.guess:
+        query = query.where(or_(Post.guess, Post.taken_at.between(new.taken_at - _APART, new.taken_at + _APART)))
+    query = query.options(selectinload(Post.media), selectinload(Post.tags)).execution_options(populate_existing=True)
+    for post in db.scalars(query.order_by(Post.guess, Post.id)):
+        if post.taken_at == new.taken_at or digests <= {media.digest for media in post.media}:
+            return post
+    return None
+
+
+def _renew(db: Session, post: Post, new: Post) -> None:
+    """Give a post the words of its newer version, and what it lacked; no file is taken from it."""
+    post.key = new.key
+    if new.caption:
+        post.tags = _renewed_tags(db, post, new)
+        post.caption = new.caption
+    if post.guess and not new.guess:
+        post.taken_at, post.month, post.guess = new.taken_at, new.month, False
+    post.permalink, post.place = post.permalink or new.permalink, post.place or new.place
+    known = {media.digest for media in post.media}
+    added = [media for media in new.media if media.digest not in known]
+    if added:
+        order = {media.digest: media.position for media in new.media}
+        post.media = sorted([*post.media, *added], key=lambda media: order.get(media.digest, len(new.media)))
+        for position, media in enumerate(post.media):
+            media.position = position
+
+
+def _renewed_tags(db: Session, post: Post, new: Post) -> list[PostTag]:
+    """Change a post's tags as its caption was edited; tags that the user added or removed here stay so."""
+    before = {row.tag for row in tag_rows(post.user_id, extract_tags(post.caption))}
+    after = {row.tag: row for row in new.tags if not row.by_model}
+    corrections = db.scalars(select(Correction).where(Correction.post_id == post.id)).all()
+    removed = {tag for one in corrections for tag in one.before if tag not in one.after}
+    kept = [row for row in post.tags if row.tag in after or row.tag not in before]
+    if after:
+        kept = [row for row in kept if not row.by_model]
+    unwanted = before | removed | {row.tag for row in kept}
+    rows = [*kept, *(row for tag, row in after.items() if tag not in unwanted)]
+    for position, row in enumerate(rows):
+        row.position = position
+    return rows
 
 
 def _make_thumbnail(services: Services, db: Session, user: int, file: Kept) -> None:

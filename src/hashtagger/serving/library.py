@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
-from fastapi.responses import FileResponse, RedirectResponse
+from fastapi.responses import RedirectResponse
 from sqlalchemy import ColumnElement, Select, and_, delete, desc, distinct, false, func, or_, select, tuple_
 from sqlalchemy.orm import Session, selectinload
 
@@ -17,6 +17,7 @@ from hashtagger.serving.history import forget_photo
 from hashtagger.serving.importing import LONGEST_TAG, meanings, tag_rows
 from hashtagger.serving.pages import page, say
 from hashtagger.serving.photos import Size
+from hashtagger.serving.sending import send_file
 from hashtagger.serving.services import Db, Id, Parts, Someone, mine
 from hashtagger.serving.settings import ZONE
 from hashtagger.serving.sorting import forget_zips
@@ -101,18 +102,16 @@ def show(request: Request, user: Someone, db: Db, view: Viewed, post: Annotated[
 
 @router.get("/media/{number}/{size}")
 async def media(
-    services: Parts, user: Someone, db: Db, found: Annotated[Media, Depends(mine(Media))], size: Size
+    request: Request, services: Parts, user: Someone, db: Db, found: Annotated[Media, Depends(mine(Media))], size: Size
 ) -> Response:
     """Send a reduced copy of a photo, or a video as it is."""
     # Return the connection to the pool: sending may take long.
     db.close()
     photos = services.photos(user.id)
-    headers = {"Cache-Control": "private, max-age=86400"}
     if found.kind == "video":
         path = photos.path(found.digest, found.suffix)
-        return FileResponse(path, media_type=_VIDEO.get(found.suffix, "application/octet-stream"), headers=headers)
-    path = await services.heavily(photos.smaller, found.digest, found.suffix, size)
-    return FileResponse(path, headers=headers)
+        return send_file(request, path, _VIDEO.get(found.suffix, "application/octet-stream"))
+    return send_file(request, await services.heavily(photos.smaller, found.digest, found.suffix, size))
 
 
 @router.post("/correct")

@@ -1,5 +1,6 @@
 """Error responses: problem details (RFC 9457) for programs, a page or a line of HTML for users."""
 
+import errno
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -40,6 +41,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         (415, "No readable photo"),
         (422, "Invalid input"),
         (429, "Too many attempts"),
+        (507, "No space left on the server's drive"),
     )
 }
 
@@ -65,6 +67,8 @@ def install(app: FastAPI) -> None:
         detail = words.get(error.status_code, error.detail) if plain else error.detail
         if not hasattr(request.state, "user"):  # no dependency has loaded the user that the page shows
             await to_thread.run_sync(_load_user, request)
+        if error.status_code == 400 and _is_full(error.__cause__):  # while FastAPI parsed a large upload
+            return refuse(request, 507, _("no space left"))
         return refuse(request, error.status_code, str(detail), dict(error.headers or {}))
 
     @app.exception_handler(RequestValidationError)
@@ -82,6 +86,12 @@ def install(app: FastAPI) -> None:
     async def _ours(request: Request, error: HashtaggerError) -> Response:
         return refuse(request, 415 if isinstance(error, ImageError) else 422, str(error))
 
+    @app.exception_handler(OSError)
+    async def _disk(request: Request, error: OSError) -> Response:
+        if not _is_full(error):
+            raise error
+        return refuse(request, 507, _("no space left"))
+
     @app.exception_handler(NotLoggedInError)
     async def _nobody(request: Request, error: NotLoggedInError) -> Response:
         asked = urlsplit(request.headers.get("hx-current-url", str(request.url)))
@@ -89,13 +99,17 @@ def install(app: FastAPI) -> None:
         login = "/login" if to == "/" else "/login?" + urlencode({"to": to})
         if "hx-request" in request.headers:
             return Response(status_code=204, headers={"HX-Redirect": login})
-        if request.method != "GET" or request.url.path.startswith("/api/"):
+        if request.method not in ("GET", "HEAD") or request.url.path.startswith("/api/"):
             return refuse(request, 401, _("log in first"))
         return RedirectResponse(login, 303)
 
     @app.exception_handler(StaleDataError)
     async def _gone(request: Request, error: StaleDataError) -> Response:
         return refuse(request, 404, _("there is nothing here"))
+
+
+def _is_full(error: BaseException | None) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.ENOSPC
 
 
 def _load_user(request: Request) -> None:
