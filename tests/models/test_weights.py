@@ -2,9 +2,9 @@ import hashlib
 import json
 import subprocess
 import sys
-from pathlib import Path
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import pytest
 import torch
@@ -209,6 +209,11 @@ def test_a_network_is_chosen_by_name(saved, tmp_path, monkeypatch):
     first, second = sorted([path, other])
     assert list_weights("abc") == [first, second]
     assert locate_weights(None, "abc") == first
+    with monkeypatch.context() as environment:
+        environment.setenv("HASHTAGGER_NETWORK", "resnet18")
+        assert list_weights("abc") == [other, path]
+        environment.setenv("HASHTAGGER_NETWORK", "resnet50")
+        assert locate_weights(None, "abc") == first
     assert locate_weights("resnet18", "abc") == other
     assert locate_weights(other, "abc") == other
     assert locate_weights("absent/resnet18", "abc") == Path("absent/resnet18")

@@ -113,12 +113,15 @@ def cache_folder() -> Path:
 def list_weights(vocabulary: "str | os.PathLike[str]") -> list[Path]:
     """List the weights files of a vocabulary, ``NETWORK-VOCABULARY.safetensors``, by name.
 
-    The bundled ones come first, then those in :func:`cache_folder`.
+    Those of the network that the environment variable ``HASHTAGGER_NETWORK`` names come first, then the bundled ones,
+    then those in :func:`cache_folder`.
 
     Args:
         vocabulary: Name or file of the vocabulary.
     """
-    return [path for path in _all_weights() if path.stem.partition("-")[2] == _name(vocabulary)]
+    found = [path for path in _all_weights() if path.stem.partition("-")[2] == _name(vocabulary)]
+    preferred = os.environ.get("HASHTAGGER_NETWORK", "")
+    return sorted(found, key=lambda path: path.stem.partition("-")[0] != preferred)
 
 
 def _all_weights() -> list[Path]:

@@ -10,6 +10,7 @@ from sqlalchemy import delete as remove
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from hashtagger.models.weights import find_weights
 from hashtagger.serving.heat import overlay
 from hashtagger.serving.pages import page
 from hashtagger.serving.photos import Size, decode
@@ -91,7 +92,7 @@ async def heat(request: Request, services: Parts, user: Someone, db: Db, entry: 
     path = await services.heavily(
         photos.cached,
         source,
-        f"{entry.vocabulary}.{key}.png",
+        f"{find_weights(entry.vocabulary).stem}.{key}.png",
         lambda: overlay(services.engine.heatmap(entry.vocabulary, decode(source, shorter_side=480), key)),
     )
     return send_file(request, path)
