@@ -69,3 +69,10 @@ def cause_of(error: BaseException) -> str:
     }
     known = usual.get(getattr(error, "errno", None) or 0)
     return known or getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def damage_of(error: BaseException) -> str:
+    """Describe why a file could not be read: because of the system, or else because of its content."""
+    if getattr(error, "errno", None):
+        return cause_of(error)
+    return _("damaged: {error}").format(error=str(error) or type(error).__name__)

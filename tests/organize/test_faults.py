@@ -155,6 +155,42 @@ def test_killed_anywhere_as_words_and_folders_change_it_resumes_to_the_same_tree
     assert picture(tmp_path / "source") == picture(again) == before
 
 
+@pytest.mark.parametrize("mode", ["copy", "hardlink"])
+def test_killed_anywhere_as_a_sidecar_of_the_users_is_replaced_it_resumes_to_the_same_tree(
+    tmp_path, photo, picture, mode
+):
+    source, destination = tmp_path / "source", tmp_path / "sorted"
+    source.mkdir()
+    (source / "2020-09-13 101112.jpg").write_bytes(photo(1))
+    theirs = source / "2020-09-13 101112.jpg.xmp"
+
+    def old():
+        theirs.unlink(missing_ok=True)
+        theirs.write_bytes(b"<x>old</x>")
+        run(source, destination, mode)
+        (tmp_path / "new.xmp").write_bytes(b"<x>new one</x>")
+        (tmp_path / "new.xmp").replace(theirs)
+
+    old()
+    _signal, steps = in_child(lambda: run(source, destination, mode))
+    whole = picture(destination)
+    assert {path.read_bytes() for path in destination.rglob("*.xmp")} == {theirs.read_bytes()}
+    undo(destination)
+    for step in random.Random(f"replace {mode}").sample(range(1, steps + 1), POINTS // 2):
+        old()
+        assert in_child(lambda: run(source, destination, mode), step)[0] == signal.SIGKILL
+        if step % 2:
+            run(source, destination, mode)
+            assert differences([picture(destination)], [whole]) == [], step
+            assert verify(destination).problems == []
+        if undo(destination).problems:  # It was killed before the plan was complete, so the old one is the last.
+            assert step % 2 == 0
+            assert {path.read_bytes() for path in destination.rglob("*.xmp")} == {b"<x>old</x>"}
+            shutil.rmtree(destination)
+        assert not destination.exists()
+        assert theirs.read_bytes() == b"<x>new one</x>"
+
+
 @pytest.mark.parametrize("written", [0, 40])
 def test_killed_within_a_sidecar_it_resumes_to_the_same_tree(album, picture, clean, monkeypatch, written):
     destination, before, after = clean

@@ -1,8 +1,11 @@
 import csv
+import errno
+import io
 import json
 import os
 import shutil
 import sys
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from zipfile import ZipFile
@@ -236,6 +239,78 @@ def test_sidecars_of_one_content_stay_beside_their_photos(tmp_path, photo, pictu
     assert undo(destination).problems == []
     assert picture(source) == picture(again) == before
     assert not destination.exists()
+
+
+@pytest.fixture
+def rated(tmp_path, photo):
+    """A photo with a sidecar of the user's, and how a photo manager gives it another keyword: in a new file."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "IMG_1.jpg").write_bytes(photo(1))
+    os.utime(source / "IMG_1.jpg", (1_600_000_000, 1_600_000_000))
+
+    def keyword(word):
+        subject = f"<dc:subject><rdf:Bag><rdf:li>{word}</rdf:li></rdf:Bag></dc:subject>"
+        (tmp_path / "new.xmp").write_text(
+            "<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#' "
+            f"xmlns:dc='http://purl.org/dc/elements/1.1/'><rdf:Description>{subject}</rdf:Description></rdf:RDF>",
+            encoding="utf-8",
+        )
+        (tmp_path / "new.xmp").replace(source / "IMG_1.jpg.xmp")
+        return (source / "IMG_1.jpg.xmp").read_bytes()
+
+    keyword("강아지")
+    return source, keyword
+
+
+@pytest.mark.parametrize("mode", ["copy", "hardlink", "symlink"])
+def test_a_sidecar_of_the_users_that_was_edited_replaces_the_one_in_the_tree(rated, tmp_path, mode):
+    source, keyword = rated
+    destination = tmp_path / "sorted"
+    for word in ("강아지", "고양이", "강아지"):
+        edited = keyword(word)
+        report = run(source, destination, mode=mode, min_count=1)
+        assert (report.posts, report.files, report.problems) == (1, 2, [])
+        sidecars = {path.relative_to(destination).as_posix(): path for path in destination.rglob("*.xmp")}
+        assert sidecars.keys() == {"날짜/2020/09/IMG_1.jpg.xmp", f"해시태그/{word}/IMG_1.jpg.xmp"}
+        assert {path.read_bytes() for path in sidecars.values()} == {edited}
+        assert verify(destination).problems == []
+    assert undo(destination).problems == []
+    assert not destination.exists()
+    assert (source / "IMG_1.jpg.xmp").read_bytes() == edited
+
+
+def test_a_sidecar_that_was_edited_in_the_tree_too_stays(rated, tmp_path):
+    source, keyword = rated
+    run(source, tmp_path / "sorted", by="date")
+    theirs = tmp_path / "sorted/날짜/2020/09/IMG_1.jpg.xmp"
+    theirs.write_text("rated in the tree")
+    for word in ("고양이", "꽃"):  # The numbered one is replaced in its turn.
+        edited = keyword(word)
+        run(source, tmp_path / "sorted", by="date")
+        assert {path.name: path.read_bytes() for path in theirs.parent.glob("*.xmp")} == {
+            "IMG_1.jpg.xmp": b"rated in the tree", "IMG_1 (2).jpg.xmp": edited
+        }  # fmt: skip
+    assert [problem.location for problem in undo(tmp_path / "sorted").problems] == [str(theirs)]
+    assert list(theirs.parent.iterdir()) == [theirs]
+
+
+@pytest.mark.parametrize("moved", ["source", "again"])
+def test_a_sidecar_that_undo_has_to_bring_back_is_not_replaced(rated, tmp_path, moved):
+    """The file itself was moved, or another one because its content was in the tree already."""
+    source, keyword = rated
+    old = (source / "IMG_1.jpg.xmp").read_bytes()
+    run(source, tmp_path / "sorted", by="date", mode="move" if moved == "source" else "copy")
+    if moved == "again":
+        shutil.copytree(source, tmp_path / "again")
+        run(tmp_path / "again", tmp_path / "sorted", by="date", mode="move")
+    shutil.copy2(tmp_path / "sorted/날짜/2020/09/IMG_1.jpg", source)
+    edited = keyword("고양이")
+    run(source, tmp_path / "sorted", by="date")
+    assert {path.read_bytes() for path in (tmp_path / "sorted").rglob("*.xmp")} == {old, edited}
+    undo(tmp_path / "sorted")
+    assert (source / "IMG_1.jpg.xmp").read_bytes() == edited
+    assert old in {path.read_bytes() for path in tmp_path.rglob("*.xmp")}
 
 
 def test_a_photo_its_film_and_its_edit_keep_one_name(tmp_path, photo, picture):
@@ -537,19 +612,19 @@ def test_an_edited_caption_takes_the_place_of_the_old_one(album, tmp_path, pictu
     assert not destination.exists()
 
 
+class Carousel:
+    problems = ()
+
+    def __init__(self, root, names, caption, *tags):
+        media = tuple(Media(Path(name).name, str(root / name), "photo", root / name) for name in names)
+        self.post = Post(datetime(2021, 4, 1, tzinfo=timezone.utc), media, caption, tags)
+
+    def posts(self):
+        yield self.post
+
+
 def test_edited_tags_are_those_of_a_photo_that_its_carousel_has_lost(album, tmp_path):
     """Next year's export holds two of a post's three photos."""
-
-    class Carousel:
-        problems = ()
-
-        def __init__(self, root, names, caption, tag):
-            media = tuple(Media(name, str(root / name), "photo", root / name) for name in names)
-            self.post = Post(datetime(2021, 4, 1, tzinfo=timezone.utc), media, caption, (tag,))
-
-        def posts(self):
-            yield self.post
-
     names = ["0/IMG_0.jpg", "1/IMG_0.jpg", "2/IMG_0.jpg"]
     shutil.copytree(album.root, tmp_path / "again")
     run(Carousel(album.root, names, "처음", "카페"), tmp_path / "sorted", min_count=1)
@@ -558,6 +633,76 @@ def test_edited_tags_are_those_of_a_photo_that_its_carousel_has_lost(album, tmp_
     assert not any("카페" in path or "기타" in path for path in paths(tmp_path / "sorted"))
     sidecars = [path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.xmp")]
     assert len(sidecars) == sum("<rdf:li>여행</rdf:li>" in text for text in sidecars) == 3
+
+
+@pytest.mark.parametrize("caption", ["처음", "고친 글", ""])
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_a_carousel_of_which_a_part_came_first_is_one_post(album, tmp_path, picture, caption, first):
+    destination, names = tmp_path / "sorted", ["0/IMG_0.jpg", "1/IMG_0.jpg", "2/IMG_0.jpg"]
+    shutil.copytree(album.root, tmp_path / "again")
+    part = Carousel(album.root, names[first : first + 1], "처음", "카페")
+    whole = Carousel(tmp_path / "again", names, caption, "여행", "카페")
+    run(part, destination, min_count=1)
+    report = run(whole, destination, min_count=1)
+    assert (report.posts, report.files, report.duplicates) == (1, 3, 1)
+    (row,) = csv.DictReader((destination / "posts.csv").read_text("utf-8-sig").splitlines())
+    assert row["내용"] == (caption or "처음")
+    assert set(row["해시태그"].split()) == {"#카페", "#여행"}
+    assert row["파일"].count(".jpg") == 3
+    for folder in ("날짜/2021/04", "해시태그/여행", "해시태그/카페"):
+        assert {path.name for path in (destination / folder).glob("*.jpg")} == {
+            "IMG_0.jpg", "IMG_0 (2).jpg", "IMG_0 (3).jpg"
+        }  # fmt: skip
+    sidecars = [path.read_text(encoding="utf-8") for path in destination.rglob("*.xmp")]
+    assert len(sidecars) == 3
+    assert all(word in text for text in sidecars for word in ("여행", "카페", caption))
+    before = picture(destination)
+    for source in (whole, part, whole):
+        run(source, destination, min_count=1)
+        assert picture(destination) == before
+    assert verify(destination).problems == []
+    assert undo(destination).problems == []
+    assert not destination.exists()
+
+
+def test_a_photo_whose_film_comes_later_is_one_post(tmp_path, photo):
+    source, backup = tmp_path / "source", tmp_path / "backup"
+    for folder in (source, backup):
+        folder.mkdir()
+        (folder / "20200607_101112.jpg").write_bytes(photo(1))
+    (backup / "20200607_101112.mov").write_bytes(b"\0\0\0\x14ftypqt  ")
+    (backup / "20200607_101112.CR2").write_bytes(b"II*\0 raw")
+    (backup / "20200607_101112.jpg.xmp").write_text("<x>rated</x>")
+    run(source, tmp_path / "sorted", by="date")
+    report = run(backup, tmp_path / "sorted", by="date")
+    assert (report.posts, report.files, report.problems) == (1, 4, [])
+    month = tmp_path / "sorted/날짜/2020/06"
+    assert (month / "20200607_101112.jpg.xmp").read_text() == "<x>rated</x>"
+    assert {path.name for path in month.iterdir()} == {path.name for path in backup.iterdir()} | {
+        "20200607_101112.mov.xmp", "20200607_101112.CR2.xmp"
+    }  # fmt: skip
+    edited = (
+        "<x xmlns:dc='http://purl.org/dc/elements/1.1/' xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>"
+        "<dc:description><rdf:li>글</rdf:li></dc:description></x>"
+    )
+    (backup / "20200607_101112.jpg.xmp").write_text(edited, encoding="utf-8")
+    assert run(backup, tmp_path / "sorted", by="date").posts == 1
+    assert (month / "20200607_101112.jpg.xmp").read_text(encoding="utf-8") == edited
+    assert len(list(month.glob("*.xmp"))) == 3
+
+
+def test_a_photo_of_a_guessed_date_joins_no_two_carousels(album, tmp_path):
+    guessed = Carousel(album.root, ["0/IMG_0.jpg"], "")
+    first = Carousel(album.root, ["0/IMG_0.jpg", "1/IMG_0.jpg"], "처음")
+    second = Carousel(album.root, ["0/IMG_0.jpg", "2/IMG_0.jpg"], "다음")
+    guessed.post = replace(guessed.post, time_is_guess=True)
+    second.post = replace(second.post, taken_at=datetime(2022, 4, 1, tzinfo=timezone.utc))
+    album.posts = lambda: iter([guessed.post, first.post, second.post])
+    report = run(album, tmp_path / "sorted", by="date")
+    assert (report.posts, report.guesses) == (2, 0)
+    assert paths(tmp_path / "sorted") == {
+        "날짜/2021/04/IMG_0.jpg", "날짜/2021/04/IMG_0 (2).jpg", "날짜/2022/04/IMG_0.jpg", "날짜/2022/04/IMG_0 (2).jpg"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("killed", [True, False])
@@ -625,6 +770,36 @@ def test_a_guessed_date_neither_doubles_nor_moves_a_post_and_gives_way_to_one_th
     assert sort("later", "a.jpg", 2024) == (0, {"날짜/2020/06/a.jpg"})
     assert undo(destination).problems == []
     assert not destination.exists()
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize(
+    ("names", "months"),
+    [
+        (("a", "20200607_101112"), {"2020/06"}),
+        (("20200607_101112", "a"), {"2020/06"}),
+        (("a", "20200607_101112", "20210708_101112"), {"2020/06", "2021/07"}),
+        (("20200607_101112", "a", "20210708_101112"), {"2020/06", "2021/07"}),
+        (("a", "20200607_101112", "b", "20200607_101130", "20210708_101112", "c"), {"2020/06", "2021/07"}),
+    ],
+)
+def test_a_guess_gives_way_to_one_known_date_whatever_the_order(tmp_path, photo, picture, names, months, together):
+    """A photo of a guessed date does not join two posts of different dates."""
+    destination = tmp_path / "sorted"
+    for number, name in enumerate(names):
+        path = tmp_path / "source" / f"{0 if together else number}" / f"{number}" / f"{name}.jpg"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(photo(1))
+        os.utime(path, (1_600_000_000 + number, 1_600_000_000 + number))
+    for folder in sorted((tmp_path / "source").iterdir()):
+        report = run(folder, destination, by="date")
+    assert (report.posts, report.files, report.guesses, report.problems) == (len(months), 1, 0, [])
+    assert {path.rpartition("/")[0] for path in paths(destination)} == {f"날짜/{month}" for month in months}
+    whole = picture(destination)
+    for folder in sorted((tmp_path / "source").iterdir()):
+        run(folder, destination, by="date")
+    assert picture(destination) == whole
+    assert undo(destination).problems == []
 
 
 @pytest.mark.parametrize(("seconds", "posts"), [((0, 40, 59), 3), ((0, 3, 400), 4)])
@@ -1112,6 +1287,31 @@ def test_a_file_that_cannot_be_read_is_named_and_stops_nothing(album, tmp_path):
         str(album.root / "1/IMG_0.jpg"),
     }
     assert (tmp_path / "sorted/날짜/2022/01/clip.mp4").exists()
+
+
+def test_files_without_permission_are_named_once_with_the_cause(tmp_path, photo, monkeypatch):
+    def refuse(path, *arguments, **options):
+        if "locked" in str(path):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return io_open(path, *arguments, **options)
+
+    monkeypatch.chdir(tmp_path)
+    Path("source").mkdir()
+    for number, name in enumerate(["a.jpg", "locked.jpg", "locked film.mp4", "z.jpg"]):
+        Path("source", name).write_bytes(photo(number))
+    io_open = io.open
+    for module in ("builtins", "io"):
+        monkeypatch.setattr(f"{module}.open", refuse)
+    report = run("source", "sorted", by="date")
+    assert {(problem.location, problem.cause) for problem in report.problems} == {
+        ("source/locked.jpg", "permission denied"), ("source/locked film.mp4", "permission denied")
+    }  # fmt: skip
+    assert len(report.problems) == 2
+    assert {Path(path).name for path in paths(tmp_path / "sorted")} == {"a.jpg", "z.jpg"}
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert run("source", "sorted", by="date").problems == []
+    assert len(paths(tmp_path / "sorted")) == 4
 
 
 def test_table_and_report(album, tmp_path):

@@ -220,3 +220,21 @@ def test_photos_that_keep_the_words_of_before_inside_are_told(album, tmp_path, e
     assert said(beside.read_bytes(), "dc:description") == ["고친 글"]
     assert photo.read_bytes() == before
     assert told(embed=embed_again) == []
+
+
+@pytest.mark.parametrize("embed_again", [True, False])
+def test_photos_that_come_again_hold_no_words_of_before(album, tmp_path, embed_again):
+    from hashtagger.organize import organize
+
+    organize(album, tmp_path / "sorted", lang="ko", tag_untagged=False, embed=True)
+    photo = tmp_path / "sorted/날짜/2021/05/IMG_1.jpg"
+    for path in (tmp_path / "sorted").rglob("IMG_1.jpg"):
+        if path.samefile(photo) and path != photo:
+            path.unlink()
+    photo.unlink()
+    file, when, tags, _caption = album.rows[3]
+    album.rows[3] = (file, when, tags, "고친 글")
+    report = organize(album, tmp_path / "sorted", lang="ko", tag_untagged=False, embed=embed_again)
+    assert [problem for problem in report.problems if "inside" in problem.cause] == []
+    packet = read_xmp(photo.read_bytes())[0]
+    assert (said(packet, "dc:description") if packet else []) == (["고친 글"] if embed_again else [])

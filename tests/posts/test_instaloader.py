@@ -1,3 +1,4 @@
+import errno
 import json
 import lzma
 import os
@@ -182,6 +183,16 @@ def test_damaged_sidecar_is_named_and_the_name_serves(tmp_path, content):
     posts, problems = read(write(tmp_path, files))
     assert [(post.caption, post.taken_at.isoformat()) for post in posts] == [("text #tag", "2023-04-20T23:13:20+09:00")]
     assert [Path(problem.location).suffix for problem in problems] == [".xz"]
+
+
+def test_sidecar_without_permission_is_not_called_damaged(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(lzma, "open", refuse)
+    posts, problems = read(write(tmp_path, {f"{BASE}.jpg": JPEG, f"{BASE}.json.xz": b""}))
+    assert len(posts) == 1
+    assert [problem.cause for problem in problems] == ["permission denied"]
 
 
 def test_sidecar_that_unpacks_without_end_is_not_read(tmp_path, monkeypatch):

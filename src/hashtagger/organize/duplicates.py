@@ -84,12 +84,13 @@ def mark_duplicates(db: sqlite3.Connection, first_new: int, how: str, destinatio
         """(f.kind != 'other' OR NOT companion(f.name)) AND f.size IN
             (SELECT size FROM file WHERE same_as IS NULL GROUP BY size HAVING COUNT(*) > 1 AND MAX(id) >= ?1)""",
     )
-    _mark_posts(db, first_new)
+    fuller = _mark_posts(db, first_new)
     mark(
         "COALESCE(p.same_as, p.id)",
         """f.kind = 'other' AND COALESCE(p.same_as, p.id) IN (SELECT again.same_as FROM post again
            JOIN file new ON new.post = again.id WHERE new.id >= ?1 AND new.kind = 'other' AND new.same_as IS NULL)""",
     )
+    _complete(db, fuller)
     return problems
 
 
@@ -149,34 +150,16 @@ def _digest(file: _File) -> str:
         return files.digest_of(stream)
 
 
-def _mark_posts(db: sqlite3.Connection, first_new: int) -> None:
-    """Mark posts as duplicates if all their files belong to an earlier post of the same time.
+def _mark_posts(db: sqlite3.Connection, first_new: int) -> list[tuple[int, int]]:
+    """Mark posts as duplicates of an earlier post.
 
-    RAW files count only if a post has no photo or video, and companions never do. Times from two sources may differ by
-    seconds, and a guessed time matches any. The earlier post takes over what it lacks, and the duplicate's caption if
-    it differs, as captions get edited.
+    The earlier post takes over what it lacks, and the duplicate's caption if it differs, as captions get edited.
+
+    Returns:
+        The duplicates that have files which the earlier post lacks, each with that post.
     """
-    db.execute(
-        f"""UPDATE post SET same_as = again.earlier FROM (
-             SELECT later, MIN(earlier) AS earlier FROM (
-               SELECT f.post AS later, g.post AS earlier FROM file f
-               JOIN file g ON (g.id = f.same_as OR g.same_as = f.same_as) AND g.post < f.post
-               JOIN post p ON p.id = f.post JOIN post q ON q.id = g.post AND
-                 (q.taken_at = p.taken_at OR p.guess OR q.guess AND g.id < ?1
-                  OR ABS(julianday(q.taken_at) - julianday(p.taken_at)) * 86400 < {_SECONDS_APART})
-               WHERE f.id >= ?1 AND f.same_as IS NOT NULL AND (f.kind != 'other' OR NOT companion(f.name) AND NOT EXISTS
-                 (SELECT 1 FROM file WHERE post = f.post AND kind != 'other')) GROUP BY f.post, g.post
-               HAVING COUNT(DISTINCT f.id) = (SELECT COALESCE(NULLIF(SUM(kind != 'other'), 0), SUM(NOT companion(name)))
-                 FROM file WHERE post = f.post)
-             ) GROUP BY later
-           ) AS again WHERE post.id = again.later""",
-        (first_new,),
-    )
-    while db.execute(
-        """UPDATE post SET same_as = first.same_as FROM post AS first
-           WHERE first.id = post.same_as AND first.same_as IS NOT NULL"""
-    ).rowcount:
-        pass
+    found = list(_duplicates(db, first_new))
+    db.executemany("UPDATE post SET same_as = ?2 WHERE id = ?1", [(later, earlier) for later, earlier, _more in found])
     _agree_on_times(db)
     renewed = db.execute(
         """SELECT DISTINCT p.id FROM file f JOIN post p ON p.id = f.post JOIN file g ON g.id = f.same_as
@@ -208,6 +191,59 @@ def _mark_posts(db: sqlite3.Connection, first_new: int) -> None:
            FROM (SELECT same_as, MAX(caption) AS caption, MAX(permalink) AS permalink, MAX(place) AS place
              FROM post WHERE same_as IS NOT NULL GROUP BY same_as) AS again WHERE post.id = again.same_as"""
     )
+    return [(later, earlier) for later, earlier, has_more in found if has_more]
+
+
+def _duplicates(db: sqlite3.Connection, first_new: int) -> Iterator[tuple[int, int, bool]]:
+    """Yield each new post that duplicates an earlier one, that post, and whether the new one has more files.
+
+    They are of the same time, and one has all files of the other. RAW files count only if a post has no photo or video,
+    and companions never do. Times from two sources may differ by seconds. A guessed time matches any, but then gives
+    way to a known one, so it joins no posts of different times.
+    """
+    db.execute(
+        """CREATE TEMP VIEW part AS SELECT id, post, same_as, iif(kind != 'other', TRUE,
+           NOT companion(name) AND NOT EXISTS (SELECT 1 FROM file WHERE post = f.post AND kind != 'other')) AS counts
+           FROM file f"""
+    )
+    pairs = db.execute(
+        f"""SELECT p.id, p.guess, q.id, q.guess, head.id, head.guess,
+            COUNT(DISTINCT f.id) FILTER (WHERE f.counts) < (SELECT SUM(counts) FROM part WHERE post = p.id) AS has_more
+            FROM part f JOIN part g ON (g.id = f.same_as OR g.same_as = f.same_as) AND g.post < f.post
+            JOIN post p ON p.id = f.post JOIN post q ON q.id = g.post AND (p.guess OR q.guess OR q.taken_at = p.taken_at
+              OR ABS(julianday(q.taken_at) - julianday(p.taken_at)) * 86400 < {_SECONDS_APART})
+            JOIN post head ON head.id = COALESCE(q.same_as, q.id)
+            WHERE f.id >= ? AND f.same_as IS NOT NULL AND (f.counts OR g.counts) GROUP BY p.id, q.id
+            HAVING NOT has_more
+              OR COUNT(DISTINCT g.id) FILTER (WHERE g.counts) = (SELECT SUM(counts) FROM part WHERE post = q.id)
+            ORDER BY p.id, has_more, q.id""",
+        (first_new,),
+    )
+    earlier_of: dict[int, int] = {}
+    known: set[int] = set()  # earlier posts whose time is not a guess, or no longer
+    for later, is_guess, again, again_is_guess, head, head_is_guess, has_more in pairs:
+        if not head_is_guess:
+            known.add(head)
+        earlier = earlier_of.get(again, head)
+        if later in earlier_of or (earlier in known and again_is_guess and not is_guess):
+            continue
+        earlier_of[later] = earlier
+        if not is_guess:
+            known.add(earlier)
+        yield later, earlier, bool(has_more)
+
+
+def _complete(db: sqlite3.Connection, fuller: list[tuple[int, int]]) -> None:
+    """Give posts the files, and for those the tags, that only their duplicates have."""
+    for later, earlier in fuller:
+        db.execute("UPDATE file SET post = ? WHERE post = ? AND same_as IS NULL", (earlier, later))
+        db.execute(
+            """INSERT INTO post_tag(post, position, tag)
+               SELECT ?1, position + (SELECT COALESCE(MAX(position), -1) + 1 FROM post_tag WHERE post = ?1), tag
+               FROM post_tag WHERE post = ?2
+               AND tag NOT IN (SELECT tag FROM post_tag WHERE post = ?1 AND NOT by_model)""",
+            (earlier, later),
+        )
 
 
 def _agree_on_times(db: sqlite3.Connection) -> None:

@@ -132,13 +132,14 @@ class Intake:
             ).fetchone()
             return (row[0] if row else None), []
         same = f"""SELECT post, how != ? AND EXISTS (SELECT 1 FROM place p
-                    WHERE p.file = COALESCE(file.same_as, file.id) AND p.state != {State.PLANNED})
+                    WHERE p.file = COALESCE(file.same_as, file.id) AND p.state != {State.PLANNED}), said IS ?
                   FROM file JOIN post ON post.id = file.post
                   WHERE path = CAST(? AS TEXT) AND member = ? AND size IS ? AND mtime = ?
                   ORDER BY said IS ? DESC, post.id"""
-        found = [self._db.execute(same, (file[-1], *file[2:6], said)).fetchone() for file in files]
+        found = [self._db.execute(same, (file[-1], said, *file[2:6], said)).fetchone() for file in files]
         self.settled += sum(row[1] for row in found if row)
-        number = next((row[0] for row in found if row), None)
+        # A post that it completed may have some of its files: of the two, it is the one with the same words.
+        number = max(filter(None, found), key=lambda row: row[2], default=(None,))[0]
         if number is None:
             without = """SELECT id FROM post WHERE taken_at = ? AND caption = ? AND permalink IS ?
                          AND NOT EXISTS (SELECT 1 FROM file WHERE file.post = post.id)"""

@@ -45,7 +45,8 @@ CREATE TABLE post_tag(post INT, position INT, tag INT NOT NULL, by_model INT NOT
     PRIMARY KEY(post, position)) WITHOUT ROWID;
 -- A source file. `path` is the file, or the archive of `member`. `same_as`: an earlier file with the same content.
 -- `how` it gets there: copy, hardlink, symlink or move. `content` is the source's hash if it was read, `digest` that of
--- our copy (which may have embedded XMP) or NULL for a link, `sidecar` that of its .xmp.
+-- our copy (which may have embedded XMP) or NULL for a link, `sidecar` that of its .xmp. A copy whose `content` is NULL
+-- is outdated: its source has been edited since and will replace it.
 -- `permissions` are those of the source; `released` tells whether a moved source is gone (see Released).
 CREATE TABLE file(id INTEGER PRIMARY KEY, post INT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL, path TEXT NOT NULL,
     member TEXT NOT NULL, size INT, mtime INT, how TEXT NOT NULL, content TEXT, digest TEXT, sidecar TEXT, same_as INT,

@@ -30,6 +30,7 @@ class Lander:
     def land(self, jobs: list[Job]) -> None:
         """Put a staged batch into its places, setting ``error`` on the jobs for which that fails."""
         ready = [job for job in jobs if not job.error]
+        self._remove_outdated(ready)
         self._record(ready)
         for job in ready:
             if not self._land_by_links(job):
@@ -38,6 +39,19 @@ class Lander:
         self._db.execute(
             f"UPDATE place SET state = {State.LANDED} WHERE state = {State.PLANNED} AND file IN ({numbers})"
         )
+
+    def _remove_outdated(self, jobs: list[Job]) -> None:
+        """Remove our copies of what the sources of staged files were before they were edited."""
+        numbers = ",".join(str(job.number) for job in jobs)
+        rows = self._db.execute(
+            f"""SELECT d.path || '/' || p.name, f.digest FROM file f JOIN place p ON p.file = f.id
+                JOIN folder d ON d.id = p.folder
+                WHERE f.id IN ({numbers}) AND f.content IS NULL AND f.digest IS NOT NULL"""
+        ).fetchall()
+        for place, digest in rows:
+            final = self._destination / place
+            if final.is_file() and files.digest_at(final) == digest:
+                files.remove(final)
 
     def _record(self, jobs: list[Job]) -> None:
         """Record a batch's hashes and new folders in the journal, then create the folders."""

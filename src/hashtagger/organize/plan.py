@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hashtagger.i18n import _
 from hashtagger.organize import files
 from hashtagger.organize.duplicates import mark_duplicates
+from hashtagger.organize.files import Fingerprint
 from hashtagger.organize.intake import Intake, folder_id
 from hashtagger.organize.journal import DRAFT, THERE, Released, Sidecar, State, draft, get_meta, open_database, set_meta
 from hashtagger.organize.layout import KINDS, Layout
@@ -84,6 +85,7 @@ def make_plan(
             seen(post)
         _switch_mode(db, how)
         problems = _mend_links(db, dead, new_file)
+        _replace_sidecars(db, destination, new_file)
         problems += _without_moved(db, [*source.problems, *intake.problems])
         if intake.settled:
             cause = _("{count} files are already here and stay as they are; the mode applies to new ones only")
@@ -173,6 +175,37 @@ def _mend_links(db: sqlite3.Connection, dead: dict[int, Path], first_new: int) -
         db.execute("UPDATE file SET same_as = ? WHERE id = ?", (number, *moved))
         db.execute(f"UPDATE place SET state = ? WHERE file = ? AND {THERE}", (State.PLANNED, number))
     return problems
+
+
+def _replace_sidecars(db: sqlite3.Connection, destination: Path, first_new: int) -> None:
+    """Let the user's sidecars that were edited at their source replace our copies, unless those were edited too.
+
+    As further files of their posts they would get numbers, and photo managers would go on reading the old ones.
+    """
+    edited = db.execute(  # SQLite takes bare columns from the row with the MAX().
+        f"""SELECT new.id, MAX(old.id), old.digest, old.path, old.size, old.mtime FROM file new
+            JOIN post ON post.id = new.post
+            JOIN file old ON old.post IN (post.id, post.same_as) AND old.path = new.path AND old.id < ?1
+            WHERE new.id >= ?1 AND new.member = '' AND new.name LIKE '%.xmp' AND old.released = {Released.NO}
+            AND old.same_as IS NULL AND NOT EXISTS (SELECT 1 FROM file WHERE same_as = old.id) GROUP BY new.id""",
+        (first_new,),
+    ).fetchall()
+    for new, old, *known in edited:
+        places = db.execute(
+            "SELECT d.path || '/' || p.name FROM place p JOIN folder d ON d.id = p.folder WHERE p.file = ?", (old,)
+        )
+        there = [path for (place,) in places if os.path.lexists(path := destination / place)]
+        ours = Fingerprint(*known)
+        if not all(ours.is_at(path) for path in there):
+            continue
+        digest = ours.digest or next(map(files.digest_at, there), None)  # a hard link has no hash yet
+        db.execute(
+            """UPDATE file SET (size, mtime, permissions) = (SELECT size, mtime, permissions FROM file WHERE id = ?),
+               content = NULL, digest = ? WHERE id = ?""",
+            (new, digest, old),
+        )
+        db.execute(f"UPDATE place SET state = ? WHERE file = ? AND {THERE}", (State.PLANNED, old))
+        db.execute("DELETE FROM file WHERE id = ?", (new,))
 
 
 def _switch_mode(db: sqlite3.Connection, how: str) -> None:

@@ -157,7 +157,7 @@ def _carry_out(
     """Apply the plan and write the pages; ``problems`` are those found while planning."""
     before, stale = _count_files(db, _IN_TREE), _embedded_and_stale(db)
     with _bar(progress, _("Sorting"), _("files"), total=_count_files(db, f"state = {State.PLANNED}")) as tick:
-        problems = problems + apply(db, root, layout.tags, move=move, embed=embed, tick=tick)
+        problems = _each_once(problems + apply(db, root, layout.tags, move=move, embed=embed, tick=tick))
     problems += (_not_embedded(db, root) if embed else []) + _older_inside(db, root, stale)
     new = _count_files(db, _IN_TREE) - before
     report = count(db, root, layout.min_count, problems, new_files=new, _journal=journal_path(root))
@@ -198,6 +198,14 @@ def _count_files(db: sqlite3.Connection, places: str = "1") -> int:
     return found
 
 
+def _each_once(problems: list[Problem]) -> list[Problem]:
+    """Drop problems found again as a file was copied; what found them first may name the file by a relative path."""
+    found: dict[tuple[Path, str], Problem] = {}
+    for problem in problems:
+        found.setdefault((Path(problem.location).absolute(), problem.cause), problem)
+    return list(found.values())
+
+
 def _not_embedded(db: sqlite3.Connection, root: Path) -> list[Problem]:
     """Report how many copies equal their sources, because embedding skipped them or an earlier run made them."""
     found = db.execute("SELECT COUNT(*) FROM file WHERE content = digest AND sidecar IS NOT NULL").fetchone()[0]
@@ -205,16 +213,20 @@ def _not_embedded(db: sqlite3.Connection, root: Path) -> list[Problem]:
     return [Problem(str(root), cause.format(count=found))] if found else []
 
 
-def _embedded_and_stale(db: sqlite3.Connection) -> set[tuple[int, str]]:
-    """Return the ids of copies with embedded tags whose sidecar will be rewritten, each with the old sidecar's hash."""
-    query = """SELECT id, sidecar FROM file WHERE content != digest AND sidecar IS NOT NULL
+def _embedded_and_stale(db: sqlite3.Connection) -> dict[tuple[int, str], str]:
+    """Return the copies with embedded tags whose sidecar will be rewritten: their ids and hashes, with its old hash."""
+    query = """SELECT id, digest, sidecar FROM file WHERE content != digest AND sidecar IS NOT NULL
                AND id IN (SELECT file FROM place WHERE xmp = ?)"""
-    return set(db.execute(query, (Sidecar.STALE,)).fetchall())
+    return {(number, digest): sidecar for number, digest, sidecar in db.execute(query, (Sidecar.STALE,))}
 
 
-def _older_inside(db: sqlite3.Connection, root: Path, stale: set[tuple[int, str]]) -> list[Problem]:
-    """Report how many copies have outdated tags inside: the sidecar was rewritten, but copies never are."""
-    found = len(stale - set(db.execute("SELECT id, sidecar FROM file").fetchall()))
+def _older_inside(db: sqlite3.Connection, root: Path, stale: dict[tuple[int, str], str]) -> list[Problem]:
+    """Report how many copies have outdated tags inside: the sidecar was rewritten, but copies never are.
+
+    A file of which no copy was left has been copied again, so its hash is another.
+    """
+    now = db.execute("SELECT id, digest, sidecar FROM file")
+    found = sum(stale.get((number, digest), sidecar) != sidecar for number, digest, sidecar in now)
     cause = _("{count} photos have their new caption and tags only in the .xmp beside them; the old ones stay inside")
     return [Problem(str(root), cause.format(count=found))] if found else []
 

@@ -178,7 +178,9 @@ def _jobs(db: sqlite3.Connection, numbers: list[int], destination: Path, stage: 
         description = Description(tuple(tags[number]), top, caption, None if guess else taken_at, permalink, spot)
         staged = f"{stage}{os.sep}{number // _FILES_PER_TASK % STAGE_FOLDERS}{os.sep}{number}"
         # Only files that an earlier run recorded in the journal can already be in the tree.
-        maybe = [*reached[number], *planned[number]] if digest or sidecar or number in reached else []
+        recorded = digest or sidecar or number in reached
+        outdated = digest is not None and content is None
+        maybe = [*reached[number], *planned[number]] if recorded and not outdated else []
         there = [place.under(destination) for place in maybe]
         yield Job(
             number, name, kind, path, member, size, mtime, how, content, digest, sidecar,

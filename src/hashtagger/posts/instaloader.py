@@ -12,6 +12,7 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
+from hashtagger.errors import damage_of
 from hashtagger.i18n import _
 from hashtagger.posts import sniff
 from hashtagger.posts.dates import from_name, from_timestamp
@@ -256,7 +257,7 @@ def _structure(path: Path, problems: list[Problem]) -> dict[str, Any] | None:
             raise ValueError(_("too large for a sidecar"))
         structure = json.loads(data)
     except (OSError, lzma.LZMAError, EOFError, ValueError, RecursionError) as error:
-        problems.append(Problem(str(path), _("damaged: {error}").format(error=error)))
+        problems.append(Problem(str(path), damage_of(error)))
         return None
     return structure if isinstance(structure, dict) else {}
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from xml.etree import ElementTree
 
-from hashtagger.errors import cause_of
+from hashtagger.errors import damage_of
 from hashtagger.i18n import _
 from hashtagger.posts import sniff
 from hashtagger.posts.dates import from_text
@@ -60,7 +60,7 @@ class Metadata:
         xmp_time: Time of capture from XMP.
         keywords: Keywords, without ``#``.
         caption: Description.
-        damage: Why the file could not be read as its type; ``""`` for an intact file.
+        damage: Why the file could not be read, or not as its type; ``""`` for an intact file.
     """
 
     exif_time: datetime | None = None
@@ -79,7 +79,7 @@ def read_photo(path: Path, zone: tzinfo) -> Metadata:
     except Exception as error:
         # Pillow raises almost anything for damaged metadata; the photo is kept regardless.
         unknown = type(error).__name__ == "UnidentifiedImageError"  # its message repeats the path
-        return Metadata(damage=_("not a photo") if unknown else str(error) or type(error).__name__)
+        return Metadata(damage=damage_of(ValueError(_("not a photo")) if unknown else error))
 
 
 def read_film(path: Path, zone: tzinfo) -> Metadata:
@@ -88,7 +88,7 @@ def read_film(path: Path, zone: tzinfo) -> Metadata:
         with path.open("rb") as stream:
             return Metadata(creation_time(stream, zone))
     except OSError as error:
-        return Metadata(damage=cause_of(error))
+        return Metadata(damage=damage_of(error))
 
 
 def read_sidecar(path: Path, zone: tzinfo) -> Metadata:
@@ -96,10 +96,8 @@ def read_sidecar(path: Path, zone: tzinfo) -> Metadata:
     try:
         with path.open("rb") as stream:
             return _from_xmp(stream.read(_LARGEST_SIDECAR), zone)
-    except OSError as error:
-        return Metadata(damage=cause_of(error))
-    except (ElementTree.ParseError, ValueError) as error:
-        return Metadata(damage=str(error))
+    except (OSError, ElementTree.ParseError, ValueError) as error:
+        return Metadata(damage=damage_of(error))
 
 
 def parse_xmp(data: bytes) -> ElementTree.Element:

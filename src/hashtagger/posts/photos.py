@@ -163,7 +163,7 @@ def _read(media: Iterable[Media], zone: tzinfo, problems: list[Problem]) -> Iter
         else:
             continue
         if found.damage:
-            problems.append(Problem(one.location, _("damaged: {error}").format(error=found.damage)))
+            problems.append(Problem(one.location, found.damage))
         yield found
 
 
