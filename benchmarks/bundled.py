@@ -1,7 +1,7 @@
 """Accuracy per millisecond of the bundled networks: python benchmarks/bundled.py [--seconds 3].
 
-For each network of the twenty hashtags: its input size, its multiplications, its accuracy as stored in its file, and the
-time for one photo on the CPU, in torch and, where there is an int8 file beside it, in onnxruntime, all measured in turn.
+For each network of the twenty hashtags: its input size, its multiplications, its accuracy as stored in its file, and
+the time for one photo on the CPU, in torch and, if there is an int8 file, in onnxruntime, all measured in turn.
 """
 
 import argparse
