@@ -1,7 +1,7 @@
 """Accuracy per millisecond of the bundled networks: python benchmarks/bundled.py [--seconds 3].
 
 For each network of the twenty hashtags: its input size, its multiplications, its accuracy as stored in its file, and
-the time for one photo on the CPU, in torch and, if there is an int8 file, in onnxruntime, all measured in turn.
+the time for one photo on the CPU, in torch and, if there is an ONNX file, in onnxruntime, all measured in turn.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def main() -> None:
     for path in list_weights("hashtags_ko"):
         network = path.stem.partition("-")[0]
         recommenders[network, "torch"] = Recommender("hashtags_ko", network, "cpu", "torch")
-        if path.with_suffix(".int8.onnx").is_file():
+        if any(path.parent.glob(f"{path.stem}*.onnx")):
             recommenders[network, "onnx"] = Recommender("hashtags_ko", network, "cpu", "onnx")
     times = in_turn(recommenders, options.seconds)
     print("| network | size | MB | million multiplications | val top-1 | val_other top-1 | runtime | ms | ratio |")

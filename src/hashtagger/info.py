@@ -58,6 +58,7 @@ def _weights(weights: Path, device: str) -> dict[str, Any]:
     except WeightsError as error:
         return {"error": str(error)}
     int8 = figures.pop("int8", None)
+    figures.pop("onnx", None)
     return {
         "architecture": config.architecture,
         "learned": len(config.keys),

@@ -152,7 +152,8 @@ def test_users_mistakes(run, weights, labelled, tmp_path):
 
 def test_info_explains_the_choice(run):
     said = json.loads(run("info", "--json").stdout)
-    (hashtags,) = [one for one in said["vocabularies"] if one["name"] == "hashtags_ko"]
+    hashtags, other = [one for one in said["vocabularies"] if one["name"] == "hashtags_ko"]
+    assert other["architecture"] == "tf_efficientnet_lite2"
     assert hashtags["weights"] == str(find_weights("hashtags_ko"))
     assert hashtags["architecture"] == "drn_c_26"
     assert hashtags["labels"] == hashtags["learned"] == 20

@@ -256,6 +256,22 @@ def test_auto_takes_int8_of_these_very_weights_where_it_agrees(files, tmp_path):
     assert choose(weights, "cpu") == Choice("torch", weights, "x.int8.onnx was made from other weights")
 
 
+def test_auto_takes_the_float_onnx_file_of_these_very_weights_where_int8_is_no_choice(files, tmp_path):
+    folder, network = files
+    weights, exact = tmp_path / "x.safetensors", tmp_path / "x.onnx"
+    weights.write_bytes((folder / "x.safetensors").read_bytes())
+    exact.write_bytes((folder / "x.onnx").read_bytes())
+    assert choose(weights, "cpu") == Choice("torch", weights, "x.onnx was made from other weights")
+    export_onnx(network, replace(CONFIG, figures={"onnx": {"made_from": fingerprint(weights)}}), exact)
+    assert choose(weights, "cpu") == Choice("onnx", exact, "onnxruntime is faster here than torch")
+    assert choose(weights, "cuda").runtime == "torch"
+    int8 = tmp_path / "x.int8.onnx"
+    int8.write_bytes((folder / "x.int8.onnx").read_bytes())
+    assert choose(weights, "cpu").file == int8
+    write_int8(int8, {"agreement": 0.9, "made_from": fingerprint(weights)})
+    assert choose(weights, "cpu").file == exact
+
+
 def test_the_cpu_by_any_name_is_the_cpu():
     assert device.find_device("cpu:0") == "cpu"
     with pytest.raises(HashtaggerError, match="no device 'cpu:x' here"):

@@ -77,7 +77,8 @@ def command(
     if calibrate:
         _export_int8(network, config, out, calibrate)
     else:
-        (export_onnx if kind == "onnx" else export_program)(network, config, out)
+        made = replace(config, figures={**config.figures, "onnx": {"made_from": fingerprint(path)}})
+        (export_onnx if kind == "onnx" else export_program)(network, made, out)
     renew_checksum(out)
     figures = _compare(network, config, out, check) if check else {}
     if int8:

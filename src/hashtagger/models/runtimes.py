@@ -45,8 +45,8 @@ class Choice:
 def choose(weights: Path, device: str, runtime: str = "auto", *, bundled: bool = True) -> Choice:
     """Choose the runtime for weights; ``"auto"`` selects the fastest installed one that preserves accuracy.
 
-    That is onnxruntime on the CPU if there is an int8 file beside the weights that was made from them and agrees with
-    them on :data:`LEAST_AGREEMENT` of the photos; otherwise it is torch.
+    That is onnxruntime on the CPU if a file beside the weights was made from them: an int8 file that agrees with them on
+    :data:`LEAST_AGREEMENT` of the photos, or else a float one. Otherwise it is torch.
 
     Args:
         weights: A ``.safetensors`` or an ``.onnx`` file.
@@ -174,20 +174,31 @@ def _cost(int8: Path) -> Mapping[str, Any]:
 
 
 def _faster(weights: Path, device: str) -> tuple[Path | None, str]:
-    """The int8 file that can replace the weights, or None, and the reason in either case."""
-    file = _twins(weights)[0]
+    """The ONNX file that can replace the weights, or None, and the reason in either case."""
+    int8, exact = _twins(weights)
     if device != "cpu":
         return None, _("the device is {device}").format(device=device)
-    if not file.is_file():
-        return None, _("there is no {name}").format(name=file.name)
+    if not (int8.is_file() or exact.is_file()):
+        return None, _("there is no {name}").format(name=int8.name)
     if find_spec("onnxruntime") is None:
-        return None, _("onnxruntime is not installed; int8 is faster: pip install '.[onnx]' in a clone of hashtagger")
-    cost = _cost(file)
+        return None, _("onnxruntime is not installed and faster: pip install '.[onnx]' in a clone of hashtagger")
+    why_not = _objection(int8, weights) if int8.is_file() else ""
+    if int8.is_file() and not why_not:
+        said = _("int8 is the fastest here and agrees on {agreement:.1%} of photos")
+        return int8, said.format(agreement=_cost(int8)["agreement"])
+    if exact.is_file() and read_config(exact).figures.get("onnx", {}).get("made_from") == fingerprint(weights):
+        return exact, _("onnxruntime is faster here than torch")
+    return None, why_not or _("{name} was made from other weights").format(name=exact.name)
+
+
+def _objection(int8: Path, weights: Path) -> str:
+    """Why an int8 file cannot replace the weights; ``""`` if it can."""
+    cost = _cost(int8)
     if cost.get("made_from") != fingerprint(weights):
-        return None, _("{name} was made from other weights").format(name=file.name)
+        return _("{name} was made from other weights").format(name=int8.name)
     agreement = cost.get("agreement")
     if agreement is None:
-        return None, _("the agreement of {name} was not measured: export it with --check").format(name=file.name)
+        return _("the agreement of {name} was not measured: export it with --check").format(name=int8.name)
     if agreement < LEAST_AGREEMENT:
-        return None, _("{name} agrees on {agreement:.1%} of photos only").format(name=file.name, agreement=agreement)
-    return file, _("int8 is the fastest here and agrees on {agreement:.1%} of photos").format(agreement=agreement)
+        return _("{name} agrees on {agreement:.1%} of photos only").format(name=int8.name, agreement=agreement)
+    return ""
