@@ -45,8 +45,8 @@ class Choice:
 def choose(weights: Path, device: str, runtime: str = "auto", *, bundled: bool = True) -> Choice:
     """Choose the runtime for weights; ``"auto"`` selects the fastest installed one that preserves accuracy.
 
-    That is onnxruntime on the CPU if a file beside the weights was made from them: an int8 file that agrees with them on
-    :data:`LEAST_AGREEMENT` of the photos, or else a float one. Otherwise it is torch.
+    That is onnxruntime on the CPU if a file beside the weights was made from them: an int8 file that agrees with them
+    on :data:`LEAST_AGREEMENT` of the photos, or else a float one. Otherwise it is torch.
 
     Args:
         weights: A ``.safetensors`` or an ``.onnx`` file.
