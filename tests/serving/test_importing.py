@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from hashtagger.serving.store import Post, PostTag
 
@@ -85,9 +85,41 @@ def test_a_removed_tag_stays_away_when_an_older_export_comes_again(client, libra
     assert library() == [("#봄 #카페", ["봄"], list(photos))]
 
 
+def test_a_tag_that_the_user_added_stays_when_a_caption_gains_and_loses_it(client, library, photos, tmp_path):
+    add(client, make_export(tmp_path / "2021.zip", "#봄", photos))
+    client.send_form("/library/correct", posts=[1], add="카페")
+    add(client, make_export(tmp_path / "2022.zip", "#봄 #카페", photos))
+    add(client, make_export(tmp_path / "2023.zip", "#봄 #여행", photos))
+    assert library() == [("#봄 #여행", ["봄", "카페", "여행"], list(photos))]
+
+
+def test_words_that_an_earlier_version_did_not_know_are_read_anew(client, site, library, photos, tmp_path):
+    add(client, make_export(tmp_path / "2021.zip", "#냥이 #댕댕이", photos))
+    with site.app.state.services.sessions.begin() as db:
+        db.execute(update(PostTag).where(PostTag.tag == "강아지").values(tag="댕댕이"))
+    add(client, make_export(tmp_path / "2022.zip", "#냥이 #댕댕이 #봄", photos))
+    assert library() == [("#냥이 #댕댕이 #봄", ["고양이", "강아지", "봄"], list(photos))]
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_a_post_of_about_the_same_or_a_guessed_time_gets_the_photos_it_lacked(client, library, photos, tmp_path, dated):
+    first = tmp_path / "first"
+    if dated:
+        make_export(first, "#봄", {"1.jpg": photos["1.jpg"]}, taken=TAKEN - 1)
+    else:
+        first.mkdir()
+        (first / "1.jpg").write_bytes(photos["1.jpg"])
+    add(client, first)
+    assert "new ones: 0)" in add(client, make_export(tmp_path / "whole.zip", "#봄", photos))
+    assert library() == [("#봄", ["봄"], list(photos))]
+    assert "new ones: 0)" in add(client, first)
+    assert library() == [("#봄", ["봄"], list(photos))]
+
+
 def test_words_replace_guesses_of_the_model_and_of_the_time(client, site, library, photos, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a.jpg").write_bytes(photos["0.jpg"])
+    (tmp_path / "folder" / "a.jpeg").write_bytes(photos["1.jpg"])
     add(client, tmp_path / "folder")
     with site.app.state.services.sessions.begin() as db:
         post = db.get(Post, 1)
@@ -95,11 +127,11 @@ def test_words_replace_guesses_of_the_model_and_of_the_time(client, site, librar
         post.tags = [PostTag(user_id=1, position=0, typed="꽃", tag="꽃", by_model=True)]
     photo = {"0.jpg": photos["0.jpg"]}
     assert "new ones: 0)" in add(client, make_export(tmp_path / "export.zip", "#봄", photo))
+    stored = (site.settings.data_dir / "users/1/photos").rglob("*.jpg")
+    assert [path.stat().st_mtime for path in stored] == [TAKEN, TAKEN]
     assert "new ones: 0)" in add(client, tmp_path / "folder")
-    assert library() == [("#봄", ["봄"], ["a.jpg"])]
+    assert library() == [("#봄", ["봄"], ["a.jpeg", "a.jpg"])]
     assert posts_at(client, month="2021-04") == [1]
-    (stored,) = (site.settings.data_dir / "users/1/photos").rglob("*.jpg")
-    assert stored.stat().st_mtime == TAKEN
 
 
 def test_another_day_or_another_photo_makes_another_post(client, library, photos, tmp_path):

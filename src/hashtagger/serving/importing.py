@@ -121,17 +121,17 @@ def _write(services: Services, db: Session, work: Import, new: Post, kept: list[
             # It may have been deleted meanwhile, with the last entry that used it.
             if not photos.path(file.digest, file.suffix).exists():
                 _keep(services, work.user_id, media)
-        known = _earlier_version(db, new)
-        if known:
-            _renew(db, known, new)
+        post = _earlier_version(db, new)
+        if post:
+            _renew(db, post, new)
         else:
-            db.add(new)
+            db.add(post := new)
             work.added += 1
-        moment = (known or new).taken_at.timestamp()
-        for _media, file in kept:
+        moment = post.taken_at.timestamp()
+        for one in post.media:
             # Files copied out of the library keep this time; some file systems cannot store every time.
             with suppress(OSError):
-                os.utime(photos.path(file.digest, file.suffix), (moment, moment))
+                os.utime(photos.path(one.digest, one.suffix), (moment, moment))
         db.commit()
 
 
@@ -187,8 +187,8 @@ def _row(services: Services, user: int, key: str, post: SourcePost, kept: list[t
 def _earlier_version(db: Session, new: Post) -> Post | None:
     """Find the post of the library that a new one was before it was edited or more of its files were found.
 
-    They share a file and have the same time. If the earlier version has all of the new one's files, about the same
-    time is enough, and a guessed time matches any, as in ``organize``.
+    They share a file and have the same time. If one of them has all of the other's files, about the same time is
+    enough, and a guessed time matches any, as in ``organize``.
     """
     digests = {media.digest for media in new.media}
     sharing = select(Media.post_id).where(Media.user_id == new.user_id, Media.digest.in_(digests))
@@ -197,7 +197,8 @@ def _earlier_version(db: Session, new: Post) -> Post | None:
         query = query.where(or_(Post.guess, Post.taken_at.between(new.taken_at - _APART, new.taken_at + _APART)))
     query = query.options(selectinload(Post.media), selectinload(Post.tags)).execution_options(populate_existing=True)
     for post in db.scalars(query.order_by(Post.guess, Post.id)):
-        if post.taken_at == new.taken_at or digests <= {media.digest for media in post.media}:
+        known = {media.digest for media in post.media}
+        if post.taken_at == new.taken_at or digests <= known or known <= digests:
             return post
     return None
 
@@ -222,14 +223,19 @@ def _renew(db: Session, post: Post, new: Post) -> None:
 
 def _renewed_tags(db: Session, post: Post, new: Post) -> list[PostTag]:
     """Change a post's tags as its caption was edited; tags that the user added or removed here stay so."""
-    before = {row.tag for row in tag_rows(post.user_id, extract_tags(post.caption))}
-    after = {row.tag: row for row in new.tags if not row.by_model}
-    corrections = db.scalars(select(Correction).where(Correction.post_id == post.id)).all()
-    removed = {tag for one in corrections for tag in one.before if tag not in one.after}
-    kept = [row for row in post.tags if row.tag in after or row.tag not in before]
+    typed = list(parts(extract_tags(post.caption)))
+    before, after = tag_rows(post.user_id, typed), {row.tag: row for row in new.tags if not row.by_model}
+    wanted: dict[str, bool] = {}  # by the last correction of each tag
+    for one in db.scalars(select(Correction).where(Correction.post_id == post.id).order_by(Correction.id)):
+        wanted |= {tag: tag in one.after for tag in {*one.before} ^ {*one.after}}
+    # Typed words are compared, too, because an earlier version may have taken them for other tags.
+    of_caption = {row.tag for row in before} | {row.tag for row in post.tags if row.typed in typed}
+    kept = [row for row in post.tags if row.tag in after or row.tag not in of_caption or wanted.get(row.tag)]
     if after:
         kept = [row for row in kept if not row.by_model]
-    unwanted = before | removed | {row.tag for row in kept}
+    present = {row.typed for row in post.tags}
+    removed = {row.tag for row in before if row.typed not in present} | {tag for tag in wanted if not wanted[tag]}
+    unwanted = removed | {row.tag for row in kept}
     rows = [*kept, *(row for tag, row in after.items() if tag not in unwanted)]
     for position, row in enumerate(rows):
         row.position = position
