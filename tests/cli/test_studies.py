@@ -45,6 +45,18 @@ def from_seoul(tmp_path, sample_photos):
     return tmp_path / "seoul.jpg"
 
 
+@pytest.mark.parametrize(("command", "vocabulary"), [("landmark", "landmarks_world"), ("lookalike", "heroes")])
+def test_the_name_of_a_network_means_that_of_the_study(run, command, vocabulary, tmp_path, sample_photos, monkeypatch):
+    monkeypatch.setattr("hashtagger.models.weights.cache_folder", lambda: tmp_path)
+    keys = load_vocabulary(vocabulary).keys
+    network(tmp_path / f"sequential_cnn-{vocabulary}.safetensors", vocabulary, keys, keys[0])
+    network(tmp_path / "sequential_cnn-hashtags_ko.safetensors", "hashtags_ko", ["dog", "cat"], "dog")
+    result = run(command, sample_photos["palace"], "--weights", "sequential_cnn", "--json")
+    assert result.exit_code == 0, result.output
+    said = json.loads(result.stdout)
+    assert (said.get("landmarks") or said.get("likeness"))[0]["key"] == keys[0]
+
+
 def test_landmark_says_name_address_and_place(run, landmarks, sample_photos):
     result = run("landmark", sample_photos["palace"], "--weights", landmarks)
     assert result.exit_code == 0, result.output

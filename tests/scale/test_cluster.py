@@ -157,6 +157,16 @@ def test_a_machine_that_goes_costs_nothing_but_time(rows, pile, weights, tmp_pat
     assert (tmp_path / "tags.jsonl").read_bytes() == rows
 
 
+def test_the_workers_of_a_cluster_take_the_network_of_the_command(machines, sample_photos, tmp_path, monkeypatch):
+    address, _second = machines
+    monkeypatch.setenv("HASHTAGGER_NETWORK", "tf_efficientnet_lite2")
+    photo = str(sample_photos["palace"])
+    tag_photos([photo], tmp_path / "local.jsonl")
+    command = [sys.executable, "-m", "hashtagger", "tag", photo, "--output", tmp_path / "tags.jsonl"]
+    subprocess.run([*command, "--engine", "ray", "--workers", "1", "--address", address], check=True, timeout=240)
+    assert (tmp_path / "tags.jsonl").read_bytes() == (tmp_path / "local.jsonl").read_bytes()
+
+
 def test_what_the_local_engine_began_ray_can_end(rows, pile, weights, tmp_path):
     def stop(done, _total):
         if done >= 50:

@@ -177,13 +177,17 @@ def test_weights_that_never_reach_the_precision_are_warned_about(weights, manife
     assert said in caplog.text
 
 
-def test_bundled_weights_are_not_calibrated(manifest, tmp_path):
-    before = find_weights().stat().st_mtime_ns
-    arguments = ["evaluate", str(manifest), "--out", str(tmp_path / "out"), "--calibrate", "val"]
+@pytest.mark.parametrize("given", [[], ["--weights", "resnet18"]])
+def test_bundled_weights_are_not_calibrated(given, weights, manifest, tmp_path, monkeypatch):
+    bundled = tmp_path / "resnet18-hashtags_ko.safetensors"
+    bundled.write_bytes(weights.read_bytes())
+    monkeypatch.setattr("hashtagger.models.weights._BUNDLED", tmp_path)
+    before = bundled.read_bytes()
+    arguments = ["evaluate", str(manifest), "--out", str(tmp_path / "out"), "--calibrate", "val", *given]
     result = CliRunner().invoke(group, arguments)
     assert result.exit_code == 1
     assert "takes one of your own: --weights FILE" in result.stderr
-    assert find_weights().stat().st_mtime_ns == before
+    assert bundled.read_bytes() == before
 
 
 def test_an_onnx_file_is_refused_in_one_line(manifest, tmp_path):

@@ -306,12 +306,25 @@ def test_init_pretrained_starts_from_the_published_weights(folders, tmp_path, re
     )
 
 
+def test_each_step_counts_once_in_the_batch_norms_of_a_head(folders, tmp_path, recipe):
+    model = {"model": "mobilenetv4_conv_small_035", "model_options": {}, "sizes": (32,), "epochs": (1,)}
+    train(folders, tmp_path / "run", dataclasses.replace(recipe, **model), devices="cpu")
+    trained = state(tmp_path / "run")
+    assert trained["state_dict"]["network.norm_head.num_batches_tracked"] == trained["global_step"]
+
+
 def test_init_pretrained_of_a_network_without_published_weights(folders, tmp_path, recipe):
     options = {"pretrained_cfg_overlay": {"file": str(tmp_path / "absent.pth")}}
     absent = dataclasses.replace(recipe, model_options=options)
     with pytest.raises(ModelError, match="drn_c_26 cannot be created: FileNotFoundError"):
         train(folders, tmp_path / "run", absent, init="pretrained")
     assert not (tmp_path / "run").exists()
+    for name in ("cut.safetensors", "cut.pth"):
+        (tmp_path / name).write_bytes(b"x" * 20)
+        options = {"pretrained_cfg_overlay": {"file": str(tmp_path / name)}}
+        damaged = dataclasses.replace(recipe, model_options=options)
+        with pytest.raises(ModelError, match="drn_c_26 cannot be created: "):
+            train(folders, tmp_path / "run", damaged, init="pretrained")
     with pytest.raises(ModelError, match="sequential_cnn cannot be created: No pretrained weights"):
         train(folders, tmp_path, dataclasses.replace(recipe, **SMALLEST), init="pretrained")
 

@@ -51,9 +51,11 @@ def command(
 ) -> None:
     """Recognize landmarks, print them and write the map."""
     from hashtagger.landmarks import taken_at, write_map
+    from hashtagger.models.weights import locate_weights
     from hashtagger.recommend import Recommender
 
-    recommender = Recommender(vocabulary if vocabulary or weights else "landmarks_world", weights)
+    file = locate_weights(weights, vocabulary or "landmarks_world") if weights else None
+    recommender = Recommender(vocabulary if vocabulary or weights else "landmarks_world", file)
     found = recommender.recommend(photo, top_k=top_k, threshold=threshold)
     taken = taken_at(photo)
     whole = whole_vocabulary(vocabulary, recommender.vocabulary)

@@ -22,9 +22,11 @@ from hashtagger.i18n import _
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))
 def command(photo: str, vocabulary: str | None, weights: str | None, as_json: bool) -> None:
     """Rank the heroes by likeness and print them."""
+    from hashtagger.models.weights import locate_weights
     from hashtagger.recommend import Recommender
 
-    recommender = Recommender(vocabulary if vocabulary or weights else "heroes", weights)
+    file = locate_weights(weights, vocabulary or "heroes") if weights else None
+    recommender = Recommender(vocabulary if vocabulary or weights else "heroes", file)
     found = recommender.recommend(photo, top_k=len(recommender.vocabulary), threshold=0)
     unknown = unlearned(whole_vocabulary(vocabulary, recommender.vocabulary), recommender.vocabulary)
     if as_json:

@@ -2,6 +2,7 @@
 
 import difflib
 from contextlib import suppress
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from hashtagger.errors import ModelError
@@ -24,6 +25,7 @@ def create_model(architecture: str, **kwargs: Any) -> "nn.Module":
         ModelError: There is no network of that name, it rejects the arguments, or it has no pretrained weights.
     """
     import timm
+    from safetensors import SafetensorError
 
     import hashtagger.models.drn
     import hashtagger.models.sequential  # noqa: F401  (both register their networks with timm)
@@ -38,7 +40,7 @@ def create_model(architecture: str, **kwargs: Any) -> "nn.Module":
         )
     try:
         model: nn.Module = timm.create_model(architecture, **kwargs)
-    except (TypeError, KeyError, ValueError, RuntimeError, OSError) as error:
+    except (TypeError, KeyError, ValueError, RuntimeError, OSError, SafetensorError, UnpicklingError) as error:
         # timm logs which file is missing and raises an error without words.
         cause = " ".join(str(error).split()) or type(error).__name__
         raise ModelError(

@@ -42,6 +42,9 @@ def connected(address: str | None) -> "Iterator[None]":
 
     _require_answer(address)
     own: dict[str, Any] = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE} if address is None else {}
+    # The workers of a running cluster do not have this process's environment, but must choose the same network.
+    if network := os.environ.get("HASHTAGGER_NETWORK"):
+        own["runtime_env"] = {"env_vars": {"HASHTAGGER_NETWORK": network}}
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **own)
     except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:

@@ -82,10 +82,10 @@ def evaluate(
     Args:
         data: Class folders or a manifest, as :func:`~hashtagger.training.dataset.read_photos` takes them.
         out: Report folder; created if missing.
-        weights: Weights file; by default the one bundled for ``vocabulary``.
-        vocabulary: Name or file of the vocabulary whose bundled weights are measured if ``weights`` is not given.
+        weights: Weights file, or the name of a network with weights; by default the one bundled for ``vocabulary``.
+        vocabulary: Name or file of the vocabulary whose bundled weights are measured if ``weights`` is not a file.
         calibrate: Fit temperature and threshold on the photos of this split (``"all"`` if there are no splits) and
-            write them, with the main figures, into ``weights``, which must then be given.
+            write them, with the main figures, into ``weights``, which must then be a file.
 
     Returns:
         The contents of ``report.json``.
@@ -97,9 +97,9 @@ def evaluate(
         MissingExtraError: Matplotlib is not installed.
     """
     require("matplotlib")
-    if calibrate and not weights:
-        raise TrainingError(_("calibrating writes into the weights file, so it takes one of your own: --weights FILE"))
     path = locate_weights(weights, load_vocabulary(vocabulary).name)
+    if calibrate and (not weights or path != Path(weights)):
+        raise TrainingError(_("calibrating writes into the weights file, so it takes one of your own: --weights FILE"))
     network, config = load_weights(path)
     photos = _photos_to_measure(data, path, config)
     names = list(dict.fromkeys(photo.split or "all" for photo in photos if photo.key != OTHER))

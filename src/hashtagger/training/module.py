@@ -123,14 +123,16 @@ class Tagger(L.LightningModule):
         pixels, target = pixels.float(), self.targets[index]
         if self.current_epoch < self.recipe.total_epochs - self.recipe.mix_off:
             pixels, target = mix(pixels, target, self.recipe)
-        logits, pooled = classify(self.network, normalize(pixels, self.recipe.mean, self.recipe.std))
-        extra = pooled.new_zeros(())
+        seen = normalize(pixels, self.recipe.mean, self.recipe.std)
         if self.teachers:
             answers, features = self.teachers(pixels)
             target = torch.lerp(target, answers, self.recipe.teacher_share)
-            if self.predict_features:
-                extra = self.recipe.teacher_features * feature_loss(self.predict_features(pooled), features)
-        loss = self.loss(logits, target) + extra
+        if self.predict_features:
+            logits, pooled = classify(self.network, seen)
+            extra = feature_loss(self.predict_features(pooled), features)
+            loss = self.loss(logits, target) + self.recipe.teacher_features * extra
+        else:
+            loss = self.loss(self.network(seen), target)
         self.losses.append(loss.detach())
         self.log("loss", loss, prog_bar=True)
         return loss
