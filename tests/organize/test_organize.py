@@ -665,6 +665,62 @@ def test_a_carousel_of_which_a_part_came_first_is_one_post(album, tmp_path, pict
     assert not destination.exists()
 
 
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_a_part_that_has_not_changed_does_not_bring_back_the_caption_of_its_carousel(album, tmp_path, picture, first):
+    destination, names = tmp_path / "sorted", ["0/IMG_0.jpg", "1/IMG_0.jpg", "2/IMG_0.jpg"]
+    shutil.copytree(album.root, tmp_path / "again")
+    part = Carousel(album.root, names[first : first + 1], "처음", "카페")
+    run(part, destination, min_count=1)
+    run(Carousel(tmp_path / "again", names, "처음", "카페"), destination, min_count=1)
+    run(Carousel(tmp_path / "again", names, "고친 글", "여행"), destination, min_count=1)
+    edited = picture(destination)
+    run(part, destination, min_count=1)
+    assert picture(destination) == edited
+
+
+def test_a_photo_that_is_added_to_a_duplicate_belongs_to_the_post(album, tmp_path):
+    destination, names = tmp_path / "sorted", ["0/IMG_0.jpg", "1/IMG_0.jpg"]
+    shutil.copytree(album.root, tmp_path / "again")
+    run(Carousel(album.root, names[:1], "글", "카페"), destination, min_count=1)
+    run(Carousel(tmp_path / "again", names[:1], "글", "카페"), destination, min_count=1)
+    for caption, tag in (("글", "카페"), ("고친 글", "여행")):
+        report = run(Carousel(tmp_path / "again", names, caption, tag), destination, min_count=1)
+        assert (report.posts, report.files) == (1, 2)
+        (row,) = csv.DictReader((destination / "posts.csv").read_text("utf-8-sig").splitlines())
+        assert (row["내용"], row["해시태그"], row["파일"].count(".jpg")) == (caption, f"#{tag}", 2)
+        assert {path.rpartition("/")[0] for path in paths(destination)} == {"날짜/2021/04", f"해시태그/{tag}"}
+        assert len(paths(destination)) == 4
+
+
+def test_a_photo_that_is_added_to_a_duplicate_does_not_bring_back_its_caption(album, tmp_path):
+    """Neither over the caption that a later source gave the post, nor over its own new one."""
+    destination, names = tmp_path / "sorted", ["0/IMG_0.jpg", "1/IMG_0.jpg"]
+    for copy in ("again", "last"):
+        shutil.copytree(album.root, tmp_path / copy)
+    run(Carousel(album.root, names[:1], "처음"), destination)
+    run(Carousel(tmp_path / "again", names[:1], "다음"), destination)
+    run(Carousel(tmp_path / "last", names[:1], "마지막"), destination)
+    for added, edited, caption in ((names, "다음", "마지막"), ([*names, "2/IMG_0.jpg"], "고친 글", "고친 글")):
+        run(Carousel(tmp_path / "again", added, edited), destination)
+        (row,) = csv.DictReader((destination / "posts.csv").read_text("utf-8-sig").splitlines())
+        assert row["내용"] == caption
+
+
+def test_the_duplicates_of_a_post_that_becomes_one_itself_follow_it(album, tmp_path):
+    destination, names = tmp_path / "sorted", ["0/IMG_0.jpg", "1/IMG_0.jpg"]
+    for copy in ("again", "last"):
+        shutil.copytree(album.root, tmp_path / copy)
+    run(Carousel(album.root, names[1:], "", "카페"), destination, min_count=1)
+    for copy in ("again", "last"):
+        run(Carousel(tmp_path / copy, names[:1], "", "카페"), destination, min_count=1)
+    assert run(Carousel(tmp_path / "again", names, "", "카페"), destination, min_count=1).posts == 1
+    run(Carousel(tmp_path / "last", names[:1], "고친 글", "여행"), destination, min_count=1)
+    (row,) = csv.DictReader((destination / "posts.csv").read_text("utf-8-sig").splitlines())
+    assert (row["내용"], row["해시태그"], row["파일"].count(".jpg")) == ("고친 글", "#여행", 2)
+    assert {path.rpartition("/")[0] for path in paths(destination)} == {"날짜/2021/04", "해시태그/여행"}
+    assert len(paths(destination)) == 4
+
+
 def test_a_photo_whose_film_comes_later_is_one_post(tmp_path, photo):
     source, backup = tmp_path / "source", tmp_path / "backup"
     for folder in (source, backup):

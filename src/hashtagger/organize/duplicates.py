@@ -84,13 +84,13 @@ def mark_duplicates(db: sqlite3.Connection, first_new: int, how: str, destinatio
         """(f.kind != 'other' OR NOT companion(f.name)) AND f.size IN
             (SELECT size FROM file WHERE same_as IS NULL GROUP BY size HAVING COUNT(*) > 1 AND MAX(id) >= ?1)""",
     )
-    fuller = _mark_posts(db, first_new)
+    _mark_posts(db, first_new)
     mark(
         "COALESCE(p.same_as, p.id)",
         """f.kind = 'other' AND COALESCE(p.same_as, p.id) IN (SELECT again.same_as FROM post again
            JOIN file new ON new.post = again.id WHERE new.id >= ?1 AND new.kind = 'other' AND new.same_as IS NULL)""",
     )
-    _complete(db, fuller)
+    _complete(db, first_new)
     return problems
 
 
@@ -150,16 +150,16 @@ def _digest(file: _File) -> str:
         return files.digest_of(stream)
 
 
-def _mark_posts(db: sqlite3.Connection, first_new: int) -> list[tuple[int, int]]:
+def _mark_posts(db: sqlite3.Connection, first_new: int) -> None:
     """Mark posts as duplicates of an earlier post.
 
     The earlier post takes over what it lacks, and the duplicate's caption if it differs, as captions get edited.
-
-    Returns:
-        The duplicates that have files which the earlier post lacks, each with that post.
     """
-    found = list(_duplicates(db, first_new))
-    db.executemany("UPDATE post SET same_as = ?2 WHERE id = ?1", [(later, earlier) for later, earlier, _more in found])
+    db.execute("CREATE TEMP TABLE marked(post INTEGER PRIMARY KEY, earlier INT)")
+    db.executemany("INSERT INTO marked VALUES(?, ?)", list(_duplicates(db, first_new)))
+    db.execute("UPDATE post SET same_as = marked.earlier FROM marked WHERE marked.post = post.id")
+    # A known post whose new files make it a duplicate may have duplicates of its own.
+    db.execute("UPDATE post SET same_as = marked.earlier FROM marked WHERE marked.post = post.same_as")
     _agree_on_times(db)
     renewed = db.execute(
         """SELECT DISTINCT p.id FROM file f JOIN post p ON p.id = f.post JOIN file g ON g.id = f.same_as
@@ -171,9 +171,9 @@ def _mark_posts(db: sqlite3.Connection, first_new: int) -> list[tuple[int, int]]
     ).fetchall()
     renew_sidecars(db, (post for (post,) in renewed))
     reworded = db.execute(  # SQLite takes bare columns from the row with the MAX().
-        """SELECT q.id, p.caption, MAX(p.id) FROM post p JOIN post q ON q.id = p.same_as
-           WHERE p.id IN (SELECT post FROM file WHERE id >= ?) AND p.caption NOT IN ('', q.caption) GROUP BY q.id""",
-        (first_new,),
+        """SELECT q.id, p.caption, MAX(p.id)
+           FROM marked JOIN post p ON p.id = marked.post JOIN post q ON q.id = p.same_as
+           WHERE p.caption NOT IN ('', q.caption) GROUP BY q.id"""
     ).fetchall()
     renew_sidecars(db, (earlier for earlier, *_words in reworded))
     for earlier, caption, later in reworded:
@@ -191,11 +191,10 @@ def _mark_posts(db: sqlite3.Connection, first_new: int) -> list[tuple[int, int]]
            FROM (SELECT same_as, MAX(caption) AS caption, MAX(permalink) AS permalink, MAX(place) AS place
              FROM post WHERE same_as IS NOT NULL GROUP BY same_as) AS again WHERE post.id = again.same_as"""
     )
-    return [(later, earlier) for later, earlier, has_more in found if has_more]
 
 
-def _duplicates(db: sqlite3.Connection, first_new: int) -> Iterator[tuple[int, int, bool]]:
-    """Yield each new post that duplicates an earlier one, that post, and whether the new one has more files.
+def _duplicates(db: sqlite3.Connection, first_new: int) -> Iterator[tuple[int, int]]:
+    """Yield each post with new files that turns out to duplicate an earlier one, and that post.
 
     They are of the same time, and one has all files of the other. RAW files count only if a post has no photo or video,
     and companions never do. Times from two sources may differ by seconds. A guessed time matches any, but then gives
@@ -207,13 +206,14 @@ def _duplicates(db: sqlite3.Connection, first_new: int) -> Iterator[tuple[int, i
            FROM file f"""
     )
     pairs = db.execute(
-        f"""SELECT p.id, p.guess, q.id, q.guess, head.id, head.guess,
+        f"""SELECT p.id, p.guess, q.guess, head.id, head.guess,
             COUNT(DISTINCT f.id) FILTER (WHERE f.counts) < (SELECT SUM(counts) FROM part WHERE post = p.id) AS has_more
             FROM part f JOIN part g ON (g.id = f.same_as OR g.same_as = f.same_as) AND g.post < f.post
             JOIN post p ON p.id = f.post JOIN post q ON q.id = g.post AND (p.guess OR q.guess OR q.taken_at = p.taken_at
               OR ABS(julianday(q.taken_at) - julianday(p.taken_at)) * 86400 < {_SECONDS_APART})
             JOIN post head ON head.id = COALESCE(q.same_as, q.id)
-            WHERE f.id >= ? AND f.same_as IS NOT NULL AND (f.counts OR g.counts) GROUP BY p.id, q.id
+            WHERE f.id >= ? AND f.same_as IS NOT NULL AND p.same_as IS NULL AND (f.counts OR g.counts)
+            GROUP BY p.id, q.id
             HAVING NOT has_more
               OR COUNT(DISTINCT g.id) FILTER (WHERE g.counts) = (SELECT SUM(counts) FROM part WHERE post = q.id)
             ORDER BY p.id, has_more, q.id""",
@@ -221,20 +221,25 @@ def _duplicates(db: sqlite3.Connection, first_new: int) -> Iterator[tuple[int, i
     )
     earlier_of: dict[int, int] = {}
     known: set[int] = set()  # earlier posts whose time is not a guess, or no longer
-    for later, is_guess, again, again_is_guess, head, head_is_guess, has_more in pairs:
+    for later, is_guess, again_is_guess, head, head_is_guess, _has_more in pairs:
         if not head_is_guess:
             known.add(head)
-        earlier = earlier_of.get(again, head)
+        earlier = earlier_of.get(head, head)
         if later in earlier_of or (earlier in known and again_is_guess and not is_guess):
             continue
         earlier_of[later] = earlier
         if not is_guess:
             known.add(earlier)
-        yield later, earlier, bool(has_more)
+        yield later, earlier
 
 
-def _complete(db: sqlite3.Connection, fuller: list[tuple[int, int]]) -> None:
+def _complete(db: sqlite3.Connection, first_new: int) -> None:
     """Give posts the files, and for those the tags, that only their duplicates have."""
+    fuller = db.execute(
+        """SELECT id, same_as FROM post WHERE same_as IS NOT NULL AND id IN (SELECT post FROM file WHERE id >= ?)
+           AND EXISTS (SELECT 1 FROM part f WHERE f.post = post.id AND f.same_as IS NULL AND f.counts)""",
+        (first_new,),
+    ).fetchall()
     for later, earlier in fuller:
         db.execute("UPDATE file SET post = ? WHERE post = ? AND same_as IS NULL", (earlier, later))
         db.execute(

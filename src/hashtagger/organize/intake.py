@@ -138,8 +138,9 @@ class Intake:
                   ORDER BY said IS ? DESC, post.id"""
         found = [self._db.execute(same, (file[-1], said, *file[2:6], said)).fetchone() for file in files]
         self.settled += sum(row[1] for row in found if row)
-        # A post that it completed may have some of its files: of the two, it is the one with the same words.
-        number = max(filter(None, found), key=lambda row: row[2], default=(None,))[0]
+        # An earlier post that it completed may have some of its files: of the two, it is the one with the same words,
+        # or else, as they were edited, the later one.
+        number = max(filter(None, found), key=lambda row: (row[2], row[0]), default=(None,))[0]
         if number is None:
             without = """SELECT id FROM post WHERE taken_at = ? AND caption = ? AND permalink IS ?
                          AND NOT EXISTS (SELECT 1 FROM file WHERE file.post = post.id)"""
