@@ -119,14 +119,20 @@ def list_weights(vocabulary: "str | os.PathLike[str]") -> list[Path]:
     Args:
         vocabulary: Name or file of the vocabulary.
     """
-    found = [path for path in _all_weights() if path.stem.partition("-")[2] == _name(vocabulary)]
+    found = [path for path in _all_weights() if _of(path)[1] == _name(vocabulary)]
     preferred = os.environ.get("HASHTAGGER_NETWORK", "")
-    return sorted(found, key=lambda path: path.stem.partition("-")[0] != preferred)
+    return sorted(found, key=lambda path: _of(path)[0] != preferred)
 
 
 def _all_weights() -> list[Path]:
     folders = [_BUNDLED if _BUNDLED.is_dir() else _CHECKOUT, cache_folder()]
     return [path for folder in folders for path in sorted(folder.glob("*-*.safetensors"))]
+
+
+def _of(weights: Path) -> tuple[str, str]:
+    """Return the network and the vocabulary that a file's name tells."""
+    network, _dash, vocabulary = weights.stem.partition("-")
+    return network, vocabulary
 
 
 def _name(vocabulary: "str | os.PathLike[str]") -> str:
@@ -145,15 +151,15 @@ def find_weights(vocabulary: "str | os.PathLike[str]" = "hashtags_ko", network: 
     """
     name, found = _name(vocabulary), list_weights(vocabulary)
     for path in found:
-        if network in ("", path.stem.partition("-")[0]):
+        if network in ("", _of(path)[0]):
             return path
     if found:
         raise WeightsError(
             _("no weights of network {network!r} for vocabulary {name!r}; there are: {known}").format(
-                network=network, name=name, known=", ".join(path.stem.partition("-")[0] for path in found)
+                network=network, name=name, known=", ".join(_of(path)[0] for path in found)
             )
         )
-    known = {path.stem.partition("-")[2] for path in _all_weights()}
+    known = {_of(path)[1] for path in _all_weights()}
     raise WeightsError(
         _(
             "no weights for vocabulary {name!r}: none are bundled, and {folder} has no *-{name}.safetensors (there are "
