@@ -12,7 +12,7 @@ import numpy as np
 from common import count_macs, machine
 
 from hashtagger import Recommender
-from hashtagger.models.weights import list_weights, load_weights
+from hashtagger.models.weights import find_weights, list_weights, load_weights
 
 _ROUNDS = 5
 
@@ -34,8 +34,7 @@ def main() -> None:
     slowest = max(times.values())
     for (network, runtime), recommender in recommenders.items():
         config, file, taken = recommender.config, recommender.choice.file, times[network, runtime]
-        exact = next(path for path in list_weights("hashtags_ko") if path.name.startswith(network + "-"))
-        macs = count_macs(load_weights(exact)[0], config.image_size)
+        macs = count_macs(load_weights(find_weights("hashtags_ko", network))[0], config.image_size)
         shown = [f"{config.figures[name]['top1']['value']:.3f}" for name in ("val", "val_other")]
         print(
             f"| {network} | {config.image_size} | {file.stat().st_size / 1e6:.1f} | {macs / 1e6:,.0f} | "

@@ -17,11 +17,7 @@ from hashtagger.i18n import _
 )
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help=_("Folder of the findings."))
-@click.option(
-    "--weights",
-    type=click.Path(path_type=Path),
-    help=_("Weights file, or a network that info lists."),
-)
+@click.option("--weights", type=click.Path(path_type=Path), help=_("Weights file, or a network that info lists."))
 @click.option(
     "--apply",
     "applying",

@@ -35,11 +35,7 @@ from hashtagger.i18n import _
     help=_("Picture to write (.png, .webp, .pdf, ...); by default ./PHOTO-detect.png, or none with --json."),
 )
 @click.option("--vocabulary", help=_("Name or TOML file of the label set; by default that of the weights."))
-@click.option(
-    "--weights",
-    type=click.Path(),
-    help=_("Weights file, or a network that info lists."),
-)
+@click.option("--weights", type=click.Path(), help=_("Weights file, or a network that info lists."))
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))
 def command(
     photo: str,

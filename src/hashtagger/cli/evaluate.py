@@ -18,11 +18,7 @@ from hashtagger.i18n import _
     show_default=True,
     help=_("Without --weights: name or TOML file of the label set whose bundled weights are measured."),
 )
-@click.option(
-    "--weights",
-    type=click.Path(path_type=Path),
-    help=_("Weights file, or a network that info lists."),
-)
+@click.option("--weights", type=click.Path(path_type=Path), help=_("Weights file, or a network that info lists."))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help=_("Folder of the report."))
 @click.option(
     "--calibrate",

@@ -31,11 +31,7 @@ _KINDS = ["onnx", "pt2"]
     show_default=True,
     help=_("Without --weights: name or TOML file of the label set whose bundled weights are written."),
 )
-@click.option(
-    "--weights",
-    type=click.Path(path_type=Path),
-    help=_("Weights file, or a network that info lists."),
-)
+@click.option("--weights", type=click.Path(path_type=Path), help=_("Weights file, or a network that info lists."))
 @click.option(
     "--format", "kind", type=click.Choice(_KINDS), help=_("Format to write; by default the extension of OUT.")
 )

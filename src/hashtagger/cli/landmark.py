@@ -34,11 +34,7 @@ if TYPE_CHECKING:
         name="landmarks_world"
     ),
 )
-@click.option(
-    "--weights",
-    type=click.Path(),
-    help=_("Weights file, or a network that info lists."),
-)
+@click.option("--weights", type=click.Path(), help=_("Weights file, or a network that info lists."))
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))
 def command(
     photo: str,

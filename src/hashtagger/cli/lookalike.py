@@ -14,11 +14,7 @@ from hashtagger.i18n import _
     "--vocabulary",
     help=_("Name or TOML file of the label set; by default that of --weights, or {name}.").format(name="heroes"),
 )
-@click.option(
-    "--weights",
-    type=click.Path(),
-    help=_("Weights file, or a network that info lists."),
-)
+@click.option("--weights", type=click.Path(), help=_("Weights file, or a network that info lists."))
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))
 def command(photo: str, vocabulary: str | None, weights: str | None, as_json: bool) -> None:
     """Rank the heroes by likeness and print them."""

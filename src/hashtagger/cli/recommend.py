@@ -27,11 +27,7 @@ _RELATED_SHOWN = 5
     help=_("Leave out tags less probable than this; by default as the weights were calibrated."),
 )
 @click.option("--vocabulary", help=_("Name or TOML file of the label set; by default that of the weights."))
-@click.option(
-    "--weights",
-    type=click.Path(),
-    help=_("Weights file, or a network that info lists."),
-)
+@click.option("--weights", type=click.Path(), help=_("Weights file, or a network that info lists."))
 @click.option(
     "--runtime",
     type=click.Choice(["auto", "torch", "onnx"]),

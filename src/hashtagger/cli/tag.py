@@ -32,11 +32,7 @@ from hashtagger.i18n import _
 )
 @click.option("--resume", is_flag=True, help=_("Continue an interrupted run of this output."))
 @click.option("--vocabulary", help=_("Name or TOML file of the label set; by default that of the weights."))
-@click.option(
-    "--weights",
-    type=click.Path(),
-    help=_("Weights file, or a network that info lists."),
-)
+@click.option("--weights", type=click.Path(), help=_("Weights file, or a network that info lists."))
 @click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),

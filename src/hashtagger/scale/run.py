@@ -69,7 +69,7 @@ def tag_photos(
             a network, by default one per GPU, or one per CPU on a cluster without GPUs.
         resume: Resume the run in ``OUTPUT.parts``, or start one if there is none; do nothing if the table exists.
         vocabulary: Name or file of the label set; by default that of the weights.
-        weights: Weights file; by default the bundled one.
+        weights: Weights file, or name of a network with weights; by default the bundled one.
         engine: ``"local"``, or ``"ray"`` for the workers of a Ray cluster.
         address: Address of the Ray cluster, or ``"auto"`` for the one that this machine is part of; by default a
             temporary cluster on this machine.

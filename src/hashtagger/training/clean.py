@@ -72,7 +72,8 @@ def clean(
     Args:
         data: Class folders or a manifest, as :func:`~hashtagger.training.dataset.read_photos` takes them.
         out: Output folder; created if missing.
-        weights: Weights file of the network whose features are used to find wrong labels; by default the bundled one.
+        weights: Weights file, or name, of the network whose features are used to find wrong labels; by default the
+            bundled one.
 
     Returns:
         ``photos``, ``balance`` (photos per label), ``findings`` (number per kind) and ``review`` (path of the page).
