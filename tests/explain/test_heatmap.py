@@ -4,6 +4,7 @@ import torch
 from PIL import Image
 
 from hashtagger.explain.classmap import class_map, grid_size, network_input
+from hashtagger.explain.features import strongest_channels
 from hashtagger.explain.gradcam import target_layer
 from hashtagger.explain.heatmap import heat_map
 from hashtagger.images import load_image
@@ -98,10 +99,10 @@ def test_other_networks_have_heat_maps_too(name, options, sample_photos):
     assert target_layer(model) in list(model.modules())
 
 
-def test_a_network_of_output_stride_16_has_its_map_on_its_own_grid(sample_photos):
+def test_a_network_of_output_stride_16_has_a_map_as_fine_as_others(sample_photos):
     photo = load_image(sample_photos["palace"])
     config = ModelConfig("drn_c_26", "", (), image_size=72, mean=(0.5,) * 3, std=(0.25,) * 3)
     model = create_model("drn_c_26", num_classes=2, channels=(8,) * 8, output_stride=16).eval()
-    width, height = grid_size(photo.size, 72, 16)
-    assert (width - 1) % 16 == (height - 1) % 16 == 0
-    assert class_map(model, config, photo).shape == (2, (height - 1) // 16 + 1, (width - 1) // 16 + 1)
+    width, height = grid_size(photo.size, 72)
+    assert class_map(model, config, photo).shape == (2, (height - 1) // 8 + 1, (width - 1) // 8 + 1)
+    assert strongest_channels(model, config, photo, 8)[0].values.shape == ((height - 1) // 8 + 1, (width - 1) // 8 + 1)

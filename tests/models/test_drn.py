@@ -176,6 +176,21 @@ def test_output_stride_16_keeps_every_second_place(name, last):
     assert classifying.forward_class_map(x.float()).shape == (1, 5, 6, 4)
 
 
+@pytest.mark.parametrize("name", ["drn_c_26", "drn_c_58", "drn_d_24", "drn_a_50"])
+def test_dense_adds_positions_between_those_of_output_stride_16(name):
+    strided = build_model(name, num_classes=5, output_stride=16, **narrow(name)).eval().double()
+    dense = strided.dense()
+    x = torch.randn(1, 3, 97, 65, dtype=torch.float64)
+    with torch.inference_mode():
+        coarse, fine = strided.forward_class_map(x), dense.forward_class_map(x)
+    assert fine.shape == (1, 5, 13, 9)
+    torch.testing.assert_close(coarse, fine[:, :, ::2, ::2])
+    assert dense.dense() is dense
+    assert dense.feature_info[-1]["reduction"] == 8
+    assert strided.feature_info[-1]["reduction"] == 16
+    assert all(one is other for one, other in zip(strided.parameters(), dense.parameters(), strict=True))
+
+
 def test_invalid_networks_are_refused_in_one_line():
     with pytest.raises(ModelError, match="drn_d_24 cannot be created: No pretrained weights"):
         create_model("drn_d_24", pretrained=True)

@@ -212,8 +212,11 @@ def test_a_network_is_chosen_by_name(saved, tmp_path, monkeypatch):
     with monkeypatch.context() as environment:
         environment.setenv("HASHTAGGER_NETWORK", "resnet18")
         assert list_weights("abc") == [other, path]
-        environment.setenv("HASHTAGGER_NETWORK", "resnet50")
+        environment.setenv("HASHTAGGER_NETWORK", "tf_efficientnet_lite2")  # has weights, but not of this vocabulary
         assert locate_weights(None, "abc") == first
+        environment.setenv("HASHTAGGER_NETWORK", "efficientnet")
+        with pytest.raises(WeightsError, match="HASHTAGGER_NETWORK: no weights of network 'efficientnet'"):
+            locate_weights(None, "abc")
     assert locate_weights("resnet18", "abc") == other
     assert locate_weights(other, "abc") == other
     assert locate_weights("absent/resnet18", "abc") == Path("absent/resnet18")

@@ -9,19 +9,22 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor, nn
 
+    from hashtagger.models.dilated import DRN
+
 STRIDE = 8
 """Input pixels between two neighbouring cells of a DRN's class map."""
 LEAST_SIDE = 33
-"""Minimum side in pixels of a network's input (33 is both 8 k + 1 and 16 k + 1) and of a photo to search in."""
+"""Minimum side in pixels of a network's input (8 k + 1) and of a photo to search in."""
 _LONGEST = 8
 """Maximum aspect ratio of the input; longer photos are squeezed, which bounds the work."""
 
 
-def class_map(model: "nn.Module", config: ModelConfig, image: "Image", scale: float = 1.0) -> "Tensor":
+def class_map(model: "DRN", config: ModelConfig, image: "Image", scale: float = 1.0) -> "Tensor":
     """Run a DRN over a whole photo and classify each cell of its last feature map.
 
-    The photo is resized to 8 k + 1 pixels each way (16 k + 1 for an output stride of 16). The first and last cells
-    of the map are then centred on the photo's edges, so that the map aligns with the photo corner to corner.
+    The photo is resized to 8 k + 1 pixels each way. The first and last cells of the map are then centred on the photo's
+    edges, so that the map aligns with the photo corner to corner. A network with an output stride of 16 runs at 8
+    (:meth:`~hashtagger.models.dilated.DRN.dense`).
 
     Args:
         model: A DRN (Yu, Koltun and Funkhouser, CVPR 2017), in eval mode.
@@ -31,22 +34,21 @@ def class_map(model: "nn.Module", config: ModelConfig, image: "Image", scale: fl
 
     Returns:
         float32 (classes, rows, columns) on the CPU: calibrated logits. Their mean over all cells is the photo's
-        logits.
+        logits, up to the grid for an output stride of 16.
     """
     import torch
 
-    stride: int = model.feature_info[-1]["reduction"]  # type: ignore[index,assignment]
-    pixels = network_input(config, image, *grid_size(image.size, config.image_size * scale, stride))
+    pixels = network_input(config, image, *grid_size(image.size, config.image_size * scale))
     with torch.inference_mode():
-        logits = model.forward_class_map(pixels.to(next(model.parameters()).device))[0]  # type: ignore[operator]
+        logits = model.dense().forward_class_map(pixels.to(next(model.parameters()).device))[0]
         return logits.float().cpu() / config.temperature
 
 
-def grid_size(size: tuple[int, int], shorter: float, stride: int = STRIDE) -> tuple[int, int]:
-    """Fit ``size`` to ``stride`` k + 1 pixels each way, near its aspect ratio, the shorter side near ``shorter``."""
+def grid_size(size: tuple[int, int], shorter: float) -> tuple[int, int]:
+    """Fit ``size`` to 8 k + 1 pixels each way, near its aspect ratio, the shorter side near ``shorter``."""
     factor = shorter / min(size)
     longest = min(max(size) * factor, _LONGEST * shorter)
-    width, height = (max(LEAST_SIDE, stride * round((min(side * factor, longest) - 1) / stride) + 1) for side in size)
+    width, height = (max(LEAST_SIDE, STRIDE * round((min(side * factor, longest) - 1) / STRIDE) + 1) for side in size)
     return width, height
 
 

@@ -59,6 +59,8 @@ def strongest_channels(
 ) -> list[Channel]:
     """Run a network over a whole photo and return a level's channels with the highest means, strongest first.
 
+    A DRN runs at an output stride of 8 (:meth:`~hashtagger.models.dilated.DRN.dense`).
+
     Args:
         model: A network in eval mode.
         config: The network's metadata, from its weights file.
@@ -71,6 +73,10 @@ def strongest_channels(
     """
     import torch
 
+    from hashtagger.models.dilated import DRN
+
+    if isinstance(model, DRN):
+        model = model.dense()
     names = levels(model)
     if not names:
         raise ModelError(

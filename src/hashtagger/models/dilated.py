@@ -15,7 +15,9 @@ State-dict keys and shapes match the authors' checkpoints. :mod:`hashtagger.mode
 networks with timm. This module avoids importing timm, because that takes longer than recommending tags for a photo.
 """
 
+import copy
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -131,6 +133,17 @@ def _conv_level(in_channels: int, channels: int, depth: int, stride: int = 1, di
     return nn.Sequential(*layers)
 
 
+def _double_resolution(level: nn.Module) -> None:
+    """Remove a level's stride and double the dilations after it, so that it computes every position in between too."""
+    for module in level.modules():
+        if not isinstance(module, nn.Conv2d):
+            continue
+        if module.stride != (1, 1):
+            module.stride = (1, 1)  # its input is as fine as before, and so is its dilation
+        elif module.kernel_size != (1, 1):
+            module.dilation = module.padding = (2 * module.dilation[0], 2 * module.dilation[1])
+
+
 def _level_info(widths: Sequence[int], reductions: Sequence[int]) -> list[dict[str, Any]]:
     """Build timm's ``feature_info`` for ``layer1``, ``layer2``, ...: their output channels and strides."""
     return [
@@ -177,10 +190,10 @@ class DRN(nn.Module):
         channels: Width of each level, before the block's expansion.
         global_pool: timm's name of the pooling; ``""`` disables pooling.
         drop_rate: Dropout before the classifier, 0..1.
-        output_stride: 8, or 16 to run the same weights at a third of the cost, for most epochs of a training. With 16
-            the first dilated level has a stride of 2 and the dilations after it are halved, so each convolution
-            computes the same as before, but only at every second position. Undilated convolutions after that level
-            cover twice the distance.
+        output_stride: 8, or 16 to run the same weights at a third of the cost. With 16 the first dilated level has a
+            stride of 2 and the dilations after it are halved, so each convolution computes the same as before, but
+            only at every second position. Undilated convolutions after that level cover twice the distance.
+            :meth:`dense` gives such a network its fine maps back.
 
     The input is float (batch, in_chans, h, w) with h and w of at least 32; the output is (batch, num_classes).
 
@@ -419,6 +432,22 @@ class DRN(nn.Module):
         if isinstance(self.fc, nn.Linear):
             return nn.functional.conv2d(x, self.fc.weight[:, :, None, None], self.fc.bias)
         return self.fc(x)
+
+    def dense(self) -> "DRN":
+        """Make a network with an output stride of 8 from the same weights: itself if it has that already.
+
+        Unlike a network created with ``output_stride=8``, it doubles all dilations after the removed stride, so that
+        every second position of its maps, each way, is what this network computes there. It shares this one's tensors.
+        """
+        if self.feature_info[-1]["reduction"] == 8:
+            return self
+        tensors = chain(self.parameters(), self.buffers())
+        fine = copy.deepcopy(self, {id(tensor): tensor for tensor in tensors})
+        for info in fine.feature_info:
+            if info["reduction"] == 16:
+                info["reduction"] = 8
+                _double_resolution(fine.get_submodule(info["module"]))
+        return fine
 
     def forward(self, x: Tensor) -> Tensor:
         """Map photos, float (batch, in_chans, h, w), to logits (batch, num_classes)."""

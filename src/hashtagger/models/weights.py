@@ -120,8 +120,12 @@ def list_weights(vocabulary: "str | os.PathLike[str]") -> list[Path]:
         vocabulary: Name or file of the vocabulary.
     """
     found = [path for path in _all_weights() if _of(path)[1] == _name(vocabulary)]
-    preferred = os.environ.get("HASHTAGGER_NETWORK", "")
+    preferred = _preferred()
     return sorted(found, key=lambda path: _of(path)[0] != preferred)
+
+
+def _preferred() -> str:
+    return os.environ.get("HASHTAGGER_NETWORK", "")
 
 
 def _all_weights() -> list[Path]:
@@ -147,9 +151,16 @@ def find_weights(vocabulary: "str | os.PathLike[str]" = "hashtags_ko", network: 
         network: timm name of the network that the weights must belong to; any by default.
 
     Raises:
-        WeightsError: There are no weights for it.
+        WeightsError: There are no weights for it, or none at all of the network that ``HASHTAGGER_NETWORK`` names.
     """
     name, found = _name(vocabulary), list_weights(vocabulary)
+    preferred, networks = _preferred(), {_of(path)[0] for path in _all_weights()}
+    if preferred and preferred not in networks:
+        raise WeightsError(
+            _("HASHTAGGER_NETWORK: no weights of network {network!r}; there are: {known}").format(
+                network=preferred, known=", ".join(sorted(networks))
+            )
+        )
     for path in found:
         if network in ("", _of(path)[0]):
             return path
