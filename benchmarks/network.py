@@ -1,9 +1,10 @@
 """Speed of the network: python benchmarks/network.py [--sizes 128 224] [--batches 1 32] [--seconds 2].
 
 Runs DRN-C-26 in plain eager float32 (as in the public reference implementation), on hashtagger's torch runtime and on
-onnxruntime in float and int8, and timm's resnet34 and resnet50 in plain eager float32, at the same sizes and batches.
-The floor is the number of multiplications divided by this machine's matrix multiplication rate, measured in the same
-run. The weights are random, since speed does not depend on them; `hashtagger export --check` measures accuracy.
+onnxruntime in float and int8, all of these also at an output stride of 16 (as the bundled weights use it), and timm's
+resnet34 and resnet50 in plain eager float32, at the same sizes and batches. The floor is the number of multiplications
+divided by this machine's matrix multiplication rate, measured in the same run. The weights are random, since speed does
+not depend on them; `hashtagger export --check` measures accuracy.
 
 With a GPU, also measures photos per second in bfloat16 and channels last, with and without torch.compile, and in
 training, against the floor of the GPU's measured rate.
@@ -17,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -68,31 +70,44 @@ def main() -> None:
 
 
 def on_cpu(size: int, batches: list[int], seconds: float, rates: dict[str, float]) -> None:
-    network = create_model("drn_c_26", num_classes=_LABELS).eval()
-    macs = count_macs(network, size)
-    ours = "bfloat16" if computes_bfloat16("cpu") else "float32"
+    runtimes = {**drn_on_cpu(size, 8), **drn_on_cpu(size, 16)}
+    for name in ("resnet34", "resnet50"):
+        network = create_model(name, num_classes=_LABELS).eval()
+        runtimes[f"{name}: plain eager float32"] = Way(eager(network), count_macs(network, size))
+    print(f"\n{size} px\n")
+    print("| | GMAC | batch | ms a photo | times plain eager | times its floor |\n|---|---|---|---|---|---|")
+    for batch in batches:
+        taken = side_by_side({name: way.run for name, way in runtimes.items()}, pixels(batch, size), seconds)
+        plain = next(iter(taken.values()))
+        for name, (_run, macs, kind) in runtimes.items():
+            floor = f"{taken[name] / batch / (macs / rates[kind]):.2f}" if kind in _FLOORS else ""
+            each, times = taken[name] / batch * 1e3, plain / taken[name]
+            print(f"| {name} | {macs / 1e9:.2f} | {batch} | {each:.2f} | {times:.2f} | {floor} |")
+
+
+class Way(NamedTuple):
+    """A way to run a network, its multiplications for a photo, and the type that it computes in if it has a floor."""
+
+    run: Callable[[np.ndarray], np.ndarray]
+    macs: int
+    kind: str = ""
+
+
+def drn_on_cpu(size: int, stride: int) -> dict[str, Way]:
+    network = create_model("drn_c_26", num_classes=_LABELS, output_stride=stride).eval()
+    macs, ours = count_macs(network, size), "bfloat16" if computes_bfloat16("cpu") else "float32"
     with tempfile.TemporaryDirectory() as folder:
         exact, int8 = Path(folder, "float.onnx"), Path(folder, "int8.onnx")
         export_onnx(network, ModelConfig("drn_c_26", "", tuple(map(str, range(_LABELS))), size), exact)
         quantize(exact, int8, [pixels(2, size)])
-        runtimes = {
-            "DRN-C-26, plain eager float32": (eager(network), ""),
-            f"DRN-C-26, our torch runtime ({ours})": (torch_runtime(network, "cpu"), ours),
-            "DRN-C-26, onnx float32": (onnx_runtime(exact), ""),
-            "DRN-C-26, onnx int8": (onnx_runtime(int8), "int8"),
+        ways = {
+            "plain eager float32": Way(eager(network), macs),
+            f"our torch runtime ({ours})": Way(torch_runtime(network, "cpu"), macs, ours),
+            "onnx float32": Way(onnx_runtime(exact), macs),
+            "onnx int8": Way(onnx_runtime(int8), macs, "int8"),
         }
-    others = {name: create_model(name, num_classes=_LABELS).eval() for name in ("resnet34", "resnet50")}
-    print(f"\n{size} px: DRN-C-26 {macs / 1e9:.2f} GMAC a photo", end="")
-    for name, other in others.items():
-        print(f", {name} {count_macs(other, size) / 1e9:.2f}", end="")
-        runtimes[f"{name}, plain eager float32"] = (eager(other), "")
-    print("\n\n| | batch | ms a photo | times plain eager | times its floor |\n|---|---|---|---|---|")
-    for batch in batches:
-        taken = side_by_side({name: run for name, (run, _) in runtimes.items()}, pixels(batch, size), seconds)
-        plain = next(iter(taken.values()))
-        for name, (_, kind) in runtimes.items():
-            floor = f"{taken[name] / batch / (macs / rates[kind]):.2f}" if kind in _FLOORS else ""
-            print(f"| {name} | {batch} | {taken[name] / batch * 1e3:.2f} | {plain / taken[name]:.2f} | {floor} |")
+    title = "DRN-C-26" if stride == 8 else f"DRN-C-26, output stride {stride}"
+    return {f"{title}: {name}": way for name, way in ways.items()}
 
 
 def on_gpu(size: int, batch: int, seconds: float) -> None:
