@@ -12,7 +12,8 @@ import numpy as np
 from common import count_macs, machine
 
 from hashtagger import Recommender
-from hashtagger.models.weights import find_weights, list_weights, load_weights
+from hashtagger.models.find import find_weights, list_weights
+from hashtagger.models.weights import load_weights
 
 _ROUNDS = 5
 

@@ -16,10 +16,10 @@ from sklearn.preprocessing import StandardScaler
 
 from hashtagger.images import load_image
 from hashtagger.models import create_model, normalization
+from hashtagger.models.config import ModelConfig
 from hashtagger.models.preprocess import preprocess
-from hashtagger.models.weights import ModelConfig
-from hashtagger.training.dataset import OTHER, Photo, read_photos
 from hashtagger.training.metrics import ranked_right
+from hashtagger.training.photos import OTHER, Photo, read_photos
 
 _BATCH = 64
 

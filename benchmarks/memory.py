@@ -49,7 +49,8 @@ def make(folder: Path, network: bool) -> None:
     if not network:
         return
     from hashtagger.models import create_model
-    from hashtagger.models.weights import ModelConfig, save_weights
+    from hashtagger.models.config import ModelConfig
+    from hashtagger.models.weights import save_weights
     from hashtagger.vocabulary import load_vocabulary
 
     keys = tuple(load_vocabulary("hashtags_ko").keys)

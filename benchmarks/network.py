@@ -27,11 +27,11 @@ import torch
 from common import count_macs
 
 from hashtagger.models import create_model
+from hashtagger.models.config import ModelConfig
 from hashtagger.models.device import computes_bfloat16, cpu_name
 from hashtagger.models.export import export_onnx
 from hashtagger.models.quantize import quantize
 from hashtagger.models.runtimes import onnx_runtime, torch_runtime
-from hashtagger.models.weights import ModelConfig
 
 _SIDE = 2048
 """Side of the square matrices that are multiplied to measure the CPU's rate."""

@@ -99,7 +99,7 @@ def tags_found(
 def photos_found(posts: list[TagPost], asked: list[Asked], normalizer: Normalizer, folder: Path) -> None:
     """Print the top-1 accuracy on photos by strength of the history."""
     from hashtagger.recommend import Recommender
-    from hashtagger.training.dataset import read_photos
+    from hashtagger.training.photos import read_photos
 
     recommender = Recommender(VOCABULARY)
     photos = [p for p in read_photos(folder) if p.split == "val_other" and p.key in VOCABULARY.keys]

@@ -11,7 +11,7 @@ import hashlib
 from collections import Counter
 from pathlib import Path
 
-from hashtagger.training.dataset import OTHER, Photo, read_photos, write_manifest
+from hashtagger.training.photos import OTHER, Photo, read_photos, write_manifest
 
 
 def sample(photos: list[Photo], sizes: dict[str, int]) -> list[Photo]:

@@ -13,7 +13,8 @@ from typing import Any
 
 from common import camera_photos, count_macs, link, machine
 
-from hashtagger.models.weights import find_weights, load_weights
+from hashtagger.models.find import find_weights
+from hashtagger.models.weights import load_weights
 from hashtagger.scale.run import tag_photos
 
 _BATCH = 16

@@ -80,7 +80,8 @@ def straightforward(photos: list[Path], output: Path) -> Callable[[], int]:
     from PIL import Image
     from torchvision import transforms
 
-    from hashtagger.models.weights import find_weights, load_weights
+    from hashtagger.models.find import find_weights
+    from hashtagger.models.weights import load_weights
 
     model, config = load_weights(find_weights())
     transform = transforms.Compose(

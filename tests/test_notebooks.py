@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hashtagger.errors import WeightsError
-from hashtagger.models.weights import find_weights
+from hashtagger.models.find import find_weights
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))

@@ -84,7 +84,7 @@ def test_wheel_works_outside_the_checkout(tmp_path, sample_photos):
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r})\n"
         "import hashtagger\n"
-        "from hashtagger.models.weights import find_weights\n"
+        "from hashtagger.models.find import find_weights\n"
         "print(hashtagger.__file__); print(find_weights())\n"
         f"print(hashtagger.recommend({str(sample_photos['flower'])!r}, threshold=0)[0].key)"
     )

@@ -12,7 +12,9 @@ from PIL import Image
 import hashtagger
 from hashtagger.errors import HashtaggerError, ImageError, VocabularyError, WeightsError
 from hashtagger.models import create_model
-from hashtagger.models.weights import ModelConfig, find_weights, save_weights
+from hashtagger.models.config import ModelConfig
+from hashtagger.models.find import find_weights
+from hashtagger.models.weights import save_weights
 from hashtagger.recommend import Recommendation, Recommender
 from hashtagger.vocabulary import Label, load_vocabulary
 

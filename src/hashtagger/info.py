@@ -9,8 +9,9 @@ from typing import Any
 
 from hashtagger.errors import WeightsError
 from hashtagger.models.device import computes_bfloat16, cpu_name, find_device
+from hashtagger.models.find import list_weights
 from hashtagger.models.runtimes import choose
-from hashtagger.models.weights import list_weights, read_config
+from hashtagger.models.weights import read_config
 from hashtagger.vocabulary import Vocabulary, available, load_vocabulary
 
 _RUNTIMES = ("torch", "onnxruntime")

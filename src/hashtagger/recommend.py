@@ -96,9 +96,10 @@ class Recommender:
         runtime: Literal["auto", "torch", "onnx"] = "auto",
     ) -> None:
         from hashtagger.models.device import find_device
+        from hashtagger.models.find import locate_weights
         from hashtagger.models.labels import labels_of
         from hashtagger.models.runtimes import choose, open_runtime
-        from hashtagger.models.weights import locate_weights, read_config
+        from hashtagger.models.weights import read_config
 
         self._given = (vocabulary, weights, device, runtime)
         wanted = None if vocabulary is None else load_vocabulary(vocabulary)

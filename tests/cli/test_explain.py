@@ -10,7 +10,8 @@ from PIL import Image
 
 from hashtagger.cli import group
 from hashtagger.models import create_model
-from hashtagger.models.weights import ModelConfig, save_weights
+from hashtagger.models.config import ModelConfig
+from hashtagger.models.weights import save_weights
 from hashtagger.vocabulary import load_vocabulary
 
 

@@ -16,16 +16,9 @@ from PIL import Image
 from hashtagger.cli import group
 from hashtagger.cli.export import _calibration
 from hashtagger.models import create_model
-from hashtagger.models.weights import (
-    CHECKSUMS,
-    ModelConfig,
-    find_weights,
-    fingerprint,
-    load_weights,
-    read_config,
-    save_weights,
-    verify,
-)
+from hashtagger.models.config import ModelConfig
+from hashtagger.models.find import find_weights
+from hashtagger.models.weights import CHECKSUMS, fingerprint, load_weights, read_config, save_weights, verify
 from hashtagger.recommend import Recommender
 from hashtagger.vocabulary import Label
 
@@ -169,8 +162,8 @@ def test_info_explains_the_choice(run):
 
 def test_info_goes_on_where_weights_are_damaged(run, tmp_path, monkeypatch):
     (tmp_path / "x-heroes.safetensors").write_bytes(b"no")
-    monkeypatch.setattr("hashtagger.models.weights._BUNDLED", tmp_path)
-    monkeypatch.setattr("hashtagger.models.weights.cache_folder", lambda: tmp_path)
+    monkeypatch.setattr("hashtagger.models.find._BUNDLED", tmp_path)
+    monkeypatch.setattr("hashtagger.models.find.cache_folder", lambda: tmp_path)
     result = run("info")
     assert result.exit_code == 0, result.output
     assert "x-heroes.safetensors: truncated" in result.stdout

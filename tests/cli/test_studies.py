@@ -9,7 +9,8 @@ from PIL import Image
 
 from hashtagger.cli import group
 from hashtagger.models import create_model
-from hashtagger.models.weights import ModelConfig, save_weights
+from hashtagger.models.config import ModelConfig
+from hashtagger.models.weights import save_weights
 from hashtagger.vocabulary import load_vocabulary
 
 
@@ -47,7 +48,7 @@ def from_seoul(tmp_path, sample_photos):
 
 @pytest.mark.parametrize(("command", "vocabulary"), [("landmark", "landmarks_world"), ("lookalike", "heroes")])
 def test_the_name_of_a_network_means_that_of_the_study(run, command, vocabulary, tmp_path, sample_photos, monkeypatch):
-    monkeypatch.setattr("hashtagger.models.weights.cache_folder", lambda: tmp_path)
+    monkeypatch.setattr("hashtagger.models.find.cache_folder", lambda: tmp_path)
     keys = load_vocabulary(vocabulary).keys
     network(tmp_path / f"sequential_cnn-{vocabulary}.safetensors", vocabulary, keys, keys[0])
     network(tmp_path / "sequential_cnn-hashtags_ko.safetensors", "hashtags_ko", ["dog", "cat"], "dog")
@@ -157,8 +158,8 @@ def test_lookalike_names_those_that_were_not_learned(run, sample_photos, tmp_pat
 
 
 def test_without_weights_it_says_how_to_get_some(run, sample_photos, monkeypatch, tmp_path):
-    monkeypatch.setattr("hashtagger.models.weights._BUNDLED", tmp_path)
-    monkeypatch.setattr("hashtagger.models.weights.cache_folder", lambda: tmp_path)
+    monkeypatch.setattr("hashtagger.models.find._BUNDLED", tmp_path)
+    monkeypatch.setattr("hashtagger.models.find.cache_folder", lambda: tmp_path)
     for command, name in (("landmark", "landmarks_world"), ("lookalike", "heroes")):
         result = run(command, sample_photos["palace"])
         assert result.exit_code == 1

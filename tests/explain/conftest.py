@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from hashtagger.models import create_model
-from hashtagger.models.weights import ModelConfig
+from hashtagger.models.config import ModelConfig
 
 KEYS = ("cat", "dog", "flower")
 

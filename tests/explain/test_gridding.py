@@ -10,8 +10,8 @@ import torch
 
 from hashtagger.explain.classmap import network_input
 from hashtagger.images import load_image
+from hashtagger.models.config import ModelConfig
 from hashtagger.models.dilated import DRN, BasicBlock
-from hashtagger.models.weights import ModelConfig
 
 NETWORKS = {
     "A": ((2, 2, 2, 2), (16, 32, 32, 32)),

@@ -9,7 +9,7 @@ from hashtagger.explain.gradcam import target_layer
 from hashtagger.explain.heatmap import heat_map
 from hashtagger.images import load_image
 from hashtagger.models import create_model
-from hashtagger.models.weights import ModelConfig
+from hashtagger.models.config import ModelConfig
 
 
 def spot(width, height, x, y, radius):

@@ -1,8 +1,8 @@
 import pytest
 
 from hashtagger.errors import WeightsError
+from hashtagger.models.config import ModelConfig
 from hashtagger.models.labels import labels_of
-from hashtagger.models.weights import ModelConfig
 from hashtagger.vocabulary import Label, Vocabulary, load_vocabulary
 
 FRUIT = Vocabulary(

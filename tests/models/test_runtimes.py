@@ -12,19 +12,13 @@ import torch
 
 from hashtagger.errors import HashtaggerError, WeightsError
 from hashtagger.models import create_model, device
+from hashtagger.models.config import METADATA_KEY, ModelConfig
 from hashtagger.models.export import export_onnx, export_program
+from hashtagger.models.find import find_weights
 from hashtagger.models.onnxfile import read_metadata
 from hashtagger.models.quantize import fit_ranges, quantize, write_config
 from hashtagger.models.runtimes import Choice, choose, fold, onnx_runtime, open_runtime, torch_runtime
-from hashtagger.models.weights import (
-    CHECKSUMS,
-    METADATA_KEY,
-    ModelConfig,
-    find_weights,
-    fingerprint,
-    read_config,
-    save_weights,
-)
+from hashtagger.models.weights import CHECKSUMS, fingerprint, read_config, save_weights
 from hashtagger.recommend import Recommender
 from hashtagger.vocabulary import Label
 

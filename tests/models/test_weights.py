@@ -4,25 +4,15 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
 import pytest
 import torch
 
 from hashtagger.errors import ModelError, WeightsError
 from hashtagger.models import create_model
-from hashtagger.models.weights import (
-    CHECKSUMS,
-    ModelConfig,
-    find_weights,
-    list_weights,
-    load_weights,
-    locate_weights,
-    read_config,
-    replacing,
-    save_weights,
-    verify,
-)
+from hashtagger.models.config import ModelConfig
+from hashtagger.models.find import find_weights
+from hashtagger.models.weights import CHECKSUMS, load_weights, read_config, replacing, save_weights, verify
 from hashtagger.vocabulary import Label
 
 NARROW = {"channels": [4, 4, 8, 8, 8, 8, 8, 8]}
@@ -87,12 +77,6 @@ def test_bundled_weights_are_found_and_verified():
     verify(path)
 
 
-def test_cache_folder_is_searched(saved, tmp_path, monkeypatch):
-    _, path = saved
-    monkeypatch.setattr("hashtagger.models.weights.cache_folder", lambda: tmp_path)
-    assert find_weights("abc") == path
-
-
 @pytest.mark.parametrize("dtype", [torch.float16, None])
 def test_values_that_the_type_cannot_hold_are_refused(saved, dtype):
     model, path = saved
@@ -125,13 +109,6 @@ def test_a_file_that_cannot_be_written_whole_leaves_the_old_one_alone(tmp_path):
 def test_an_invalid_config_is_a_value_error(text):
     with pytest.raises(ValueError, match="\\w"):
         ModelConfig.from_json(text)
-
-
-def test_no_weights_is_one_clear_line():
-    with pytest.raises(WeightsError, match=r"no weights for vocabulary 'nothing': .*\*-nothing\.safetensors"):
-        find_weights("nothing")
-    with pytest.raises(WeightsError, match=r"'fruit': .* --vocabulary my/fruit\.toml --out RUN"):
-        find_weights("my/fruit.toml")
 
 
 def test_checksum_catches_a_changed_byte(saved):
@@ -195,30 +172,8 @@ def test_metadata_may_not_name_other_files(saved, reserved):
 
 def test_reading_the_config_does_not_import_torch():
     code = (
-        "import sys; from hashtagger.models.weights import find_weights, read_config;"
+        "import sys; from hashtagger.models.find import find_weights\n"
+        "from hashtagger.models.weights import read_config\n"
         "read_config(find_weights()); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_a_network_is_chosen_by_name(saved, tmp_path, monkeypatch):
-    _, path = saved
-    monkeypatch.setattr("hashtagger.models.weights.cache_folder", lambda: tmp_path)
-    other = path.with_name("resnet18-abc.safetensors")
-    other.write_bytes(path.read_bytes())
-    first, second = sorted([path, other])
-    assert list_weights("abc") == [first, second]
-    assert locate_weights(None, "abc") == first
-    with monkeypatch.context() as environment:
-        environment.setenv("HASHTAGGER_NETWORK", "resnet18")
-        assert list_weights("abc") == [other, path]
-        environment.setenv("HASHTAGGER_NETWORK", "tf_efficientnet_lite2")  # has weights, but not of this vocabulary
-        assert locate_weights(None, "abc") == first
-        environment.setenv("HASHTAGGER_NETWORK", "efficientnet")
-        with pytest.raises(WeightsError, match="HASHTAGGER_NETWORK: no weights of network 'efficientnet'"):
-            locate_weights(None, "abc")
-    assert locate_weights("resnet18", "abc") == other
-    assert locate_weights(other, "abc") == other
-    assert locate_weights("absent/resnet18", "abc") == Path("absent/resnet18")
-    with pytest.raises(WeightsError, match=r"network 'resnet50' for vocabulary 'abc'; there are: .*, resnet18"):
-        locate_weights("resnet50", "abc")

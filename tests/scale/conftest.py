@@ -22,7 +22,8 @@ def one_thread():
 def weights(tmp_path_factory) -> Path:
     """Weights of a tiny network for the twenty hashtags; it is sure of some photos and not of others."""
     from hashtagger.models import create_model
-    from hashtagger.models.weights import ModelConfig, save_weights
+    from hashtagger.models.config import ModelConfig
+    from hashtagger.models.weights import save_weights
     from hashtagger.vocabulary import load_vocabulary
 
     torch.manual_seed(0)

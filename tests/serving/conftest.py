@@ -27,7 +27,7 @@ import uvicorn
 from argon2 import PasswordHasher
 from PIL import Image
 
-from hashtagger.models.weights import find_weights
+from hashtagger.models.find import find_weights
 from hashtagger.recommend import Recommender
 from hashtagger.serving import recommend
 from hashtagger.serving.app import create_app

@@ -2,7 +2,8 @@ import pytest
 from PIL import Image
 
 import hashtagger
-from hashtagger.models.weights import find_weights, read_config
+from hashtagger.models.find import find_weights
+from hashtagger.models.weights import read_config
 
 
 def test_many_photos_one_of_them_bad(client, sample_photos, site):

@@ -294,7 +294,8 @@ class TestOtherVocabularies:
             assert re.findall(r'value="(\w+)" checked', text) == [switched]
 
     def test_heroes_are_all_compared(self, client, sample_photos):
-        from hashtagger.models.weights import find_weights, read_config
+        from hashtagger.models.find import find_weights
+        from hashtagger.models.weights import read_config
 
         text = client.ask(sample_photos["flower"], "heroes").text
         known = read_config(find_weights("heroes")).keys
@@ -307,7 +308,8 @@ class TestOtherVocabularies:
     def test_only_what_it_is_sure_of_is_taken(self, client, sample_photos):
         for name in ("heroes", "landmarks_world"):
             client.ask(sample_photos["palace"], name)
-        from hashtagger.models.weights import find_weights, read_config
+        from hashtagger.models.find import find_weights
+        from hashtagger.models.weights import read_config
 
         for entry in client.get("/history/export.json").json():
             sure = read_config(find_weights(entry["vocabulary"])).threshold

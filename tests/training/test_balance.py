@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from hashtagger.training.balance import write_variations
-from hashtagger.training.dataset import OTHER, Photo, read_photos
+from hashtagger.training.photos import OTHER, Photo, read_photos
 
 
 @pytest.fixture

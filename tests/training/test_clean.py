@@ -10,10 +10,11 @@ from PIL import Image, ImageDraw, ImageFont
 from hashtagger.cli import group
 from hashtagger.errors import TrainingError
 from hashtagger.models import create_model
-from hashtagger.models.weights import ModelConfig, save_weights
+from hashtagger.models.config import ModelConfig
+from hashtagger.models.weights import save_weights
 from hashtagger.training import label_check
 from hashtagger.training.clean import FLAT, TEXT, apply_findings, clean, text_and_flat
-from hashtagger.training.dataset import read_photos
+from hashtagger.training.photos import read_photos
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 from hashtagger.cli import group
 from hashtagger.errors import ModelError, TrainingError, WeightsError
 from hashtagger.models import create_model
-from hashtagger.models.weights import ModelConfig, save_weights
+from hashtagger.models.config import ModelConfig
+from hashtagger.models.weights import save_weights
 from hashtagger.training import recipe as recipes
 from hashtagger.training import sweep as sweeps
 from hashtagger.training.compare import compare

@@ -10,19 +10,14 @@ from lightning.fabric.utilities.distributed import DistributedSamplerWrapper
 from torch.utils.data import DataLoader
 
 from hashtagger.errors import TrainingError
-from hashtagger.models.weights import ModelConfig
+from hashtagger.models.config import ModelConfig
 from hashtagger.training.augment import Augment
-from hashtagger.training.dataset import (
-    Photo,
-    read_photos,
-    split_photos,
-    steps_per_epoch,
-    training_loader,
-    write_manifest,
-)
 from hashtagger.training.distill import Teachers
+from hashtagger.training.loading import steps_per_epoch, training_loader
 from hashtagger.training.module import Tagger
+from hashtagger.training.photos import Photo, read_photos, write_manifest
 from hashtagger.training.recipe import Recipe
+from hashtagger.training.split import split_photos
 from hashtagger.training.train import train
 
 RECIPE = Recipe(

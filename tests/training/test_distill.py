@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from hashtagger.models import create_model
-from hashtagger.models.weights import ModelConfig
+from hashtagger.models.config import ModelConfig
 from hashtagger.training.distill import Teachers, classify, feature_loss, normalize, width
 
 

@@ -4,8 +4,8 @@ import os
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from hashtagger.training.dataset import read_photos
 from hashtagger.training.duplicates import duplicate_groups, merge, near_pairs, perceptual_hash
+from hashtagger.training.photos import read_photos
 
 
 def recompressed(image, size, quality):

@@ -12,11 +12,12 @@ from safetensors.torch import load_file
 
 from hashtagger.cli import group
 from hashtagger.errors import MissingExtraError, TrainingError
-from hashtagger.models.weights import CHECKSUMS, find_weights, load_weights, save_weights
+from hashtagger.models.find import find_weights
+from hashtagger.models.weights import CHECKSUMS, load_weights, save_weights
 from hashtagger.training import plots
 from hashtagger.training.clean import clean
-from hashtagger.training.dataset import read_photos, write_manifest
 from hashtagger.training.evaluate import _by_label, evaluate
+from hashtagger.training.photos import read_photos, write_manifest
 from hashtagger.training.recipe import Recipe
 from hashtagger.training.train import train
 from hashtagger.vocabulary import Label
@@ -181,7 +182,7 @@ def test_weights_that_never_reach_the_precision_are_warned_about(weights, manife
 def test_bundled_weights_are_not_calibrated(given, weights, manifest, tmp_path, monkeypatch):
     bundled = tmp_path / "resnet18-hashtags_ko.safetensors"
     bundled.write_bytes(weights.read_bytes())
-    monkeypatch.setattr("hashtagger.models.weights._BUNDLED", tmp_path)
+    monkeypatch.setattr("hashtagger.models.find._BUNDLED", tmp_path)
     before = bundled.read_bytes()
     arguments = ["evaluate", str(manifest), "--out", str(tmp_path / "out"), "--calibrate", "val", *given]
     result = CliRunner().invoke(group, arguments)

@@ -13,7 +13,7 @@ from hashtagger.cli import group
 from hashtagger.cli.train import adapt
 from hashtagger.errors import ModelError, TrainingError
 from hashtagger.models.weights import read_config
-from hashtagger.training.dataset import OTHER, read_photos
+from hashtagger.training.photos import OTHER, read_photos
 from hashtagger.training.recipe import Recipe, load_recipe
 from hashtagger.training.train import train
 

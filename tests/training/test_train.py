@@ -18,10 +18,10 @@ from hashtagger.cli.train import adapt
 from hashtagger.errors import HashtaggerError, ModelError, TrainingError, WeightsError
 from hashtagger.models import create_model, device
 from hashtagger.models.weights import load_weights, save_weights
-from hashtagger.training.dataset import read_photos, write_manifest
 from hashtagger.training.distill import Teachers
 from hashtagger.training.module import Tagger, warmup_cosine
 from hashtagger.training.network import init_weights
+from hashtagger.training.photos import read_photos, write_manifest
 from hashtagger.training.recipe import Recipe, load_recipe
 from hashtagger.training.train import train
 
@@ -253,7 +253,7 @@ def test_the_average_follows_the_weights(folders, recipe):
 
 
 def _config(recipe):
-    from hashtagger.models.weights import ModelConfig
+    from hashtagger.models.config import ModelConfig
 
     return ModelConfig("drn_c_26", "", ("flower", "palace"), 32, model_args=dict(recipe.model_options))
 

@@ -16,7 +16,7 @@ from hashtagger.i18n import _
 if TYPE_CHECKING:
     from torch import nn
 
-    from hashtagger.models.weights import ModelConfig
+    from hashtagger.models.config import ModelConfig
 
 _CALIBRATION = 256
 _BATCH = 8
@@ -55,7 +55,8 @@ def command(
 ) -> None:
     """Export a network, compare the result with it if asked to, and print the figures."""
     from hashtagger.models.export import export_onnx, export_program
-    from hashtagger.models.weights import fingerprint, load_weights, locate_weights, renew_checksum
+    from hashtagger.models.find import locate_weights
+    from hashtagger.models.weights import fingerprint, load_weights, renew_checksum
     from hashtagger.vocabulary import load_vocabulary
 
     kind = kind or out.suffix[1:]

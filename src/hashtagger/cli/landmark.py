@@ -47,7 +47,7 @@ def command(
 ) -> None:
     """Recognize landmarks, print them and write the map."""
     from hashtagger.landmarks import taken_at, write_map
-    from hashtagger.models.weights import locate_weights
+    from hashtagger.models.find import locate_weights
     from hashtagger.recommend import Recommender
 
     file = locate_weights(weights, vocabulary or "landmarks_world") if weights else None

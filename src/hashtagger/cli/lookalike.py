@@ -18,7 +18,7 @@ from hashtagger.i18n import _
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON document."))
 def command(photo: str, vocabulary: str | None, weights: str | None, as_json: bool) -> None:
     """Rank the heroes by likeness and print them."""
-    from hashtagger.models.weights import locate_weights
+    from hashtagger.models.find import locate_weights
     from hashtagger.recommend import Recommender
 
     file = locate_weights(weights, vocabulary or "heroes") if weights else None

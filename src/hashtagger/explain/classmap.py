@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from hashtagger.models.config import ModelConfig
 from hashtagger.models.preprocess import network_pixels
-from hashtagger.models.weights import ModelConfig
 
 if TYPE_CHECKING:
     from PIL.Image import Image

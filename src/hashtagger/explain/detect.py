@@ -11,7 +11,7 @@ from hashtagger.arrays import Array
 from hashtagger.errors import ImageError, ModelError
 from hashtagger.explain.classmap import LEAST_SIDE, class_map, network_input
 from hashtagger.i18n import _
-from hashtagger.models.weights import ModelConfig
+from hashtagger.models.config import ModelConfig
 
 if TYPE_CHECKING:
     from PIL.Image import Image

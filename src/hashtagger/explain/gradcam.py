@@ -6,7 +6,7 @@ from hashtagger.arrays import Array
 from hashtagger.errors import MissingExtraError, ModelError
 from hashtagger.explain.classmap import as_map, whole_photo
 from hashtagger.i18n import _
-from hashtagger.models.weights import ModelConfig
+from hashtagger.models.config import ModelConfig
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from hashtagger.arrays import Array
 from hashtagger.explain.classmap import class_map
-from hashtagger.models.weights import ModelConfig
+from hashtagger.models.config import ModelConfig
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from hashtagger.errors import WeightsError
 from hashtagger.i18n import _
 from hashtagger.models import create_model
-from hashtagger.models.weights import ModelConfig, load_state, save_weights
+from hashtagger.models.config import ModelConfig
+from hashtagger.models.weights import load_state, save_weights
 from hashtagger.vocabulary import load_vocabulary
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from hashtagger.errors import MissingExtraError
 from hashtagger.i18n import _
+from hashtagger.models.config import METADATA_KEY, ModelConfig
 from hashtagger.models.runtimes import fold
-from hashtagger.models.weights import METADATA_KEY, ModelConfig, replacing
+from hashtagger.models.weights import replacing
 
 if TYPE_CHECKING:
     from torch import nn

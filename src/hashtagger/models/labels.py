@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from hashtagger.errors import VocabularyError, WeightsError
 from hashtagger.i18n import _
-from hashtagger.models.weights import ModelConfig
+from hashtagger.models.config import ModelConfig
 from hashtagger.vocabulary import Label, Vocabulary, load_vocabulary
 
 _LISTED = 20

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hashtagger.arrays import Array
+from hashtagger.models.config import METADATA_KEY, ModelConfig
 from hashtagger.models.export import require_onnx
-from hashtagger.models.weights import METADATA_KEY, ModelConfig, replacing
+from hashtagger.models.weights import replacing
 
 if TYPE_CHECKING:
     import numpy as np

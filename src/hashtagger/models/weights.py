@@ -1,206 +1,28 @@
-"""Weights files: find, verify, load, save.
+"""Weights files: verify, load, save.
 
-A weights file is a safetensors file, or an ONNX file for onnxruntime. Its metadata contains a :class:`ModelConfig` with
-everything needed to use it, so the file is self-contained. :mod:`hashtagger.models.convert` creates such files from
-third-party checkpoints.
+A weights file is a safetensors file, or an ONNX file for onnxruntime. Its metadata contains a
+:class:`~hashtagger.models.config.ModelConfig` with everything needed to use it, so the file is self-contained.
+:mod:`hashtagger.models.find` finds such files, and :mod:`hashtagger.models.convert` creates them from third-party
+checkpoints.
 """
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hashtagger.digest import digest_at
 from hashtagger.errors import WeightsError
 from hashtagger.i18n import _
-from hashtagger.vocabulary import Label
+from hashtagger.models.config import METADATA_KEY, RESERVED, ModelConfig
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-METADATA_KEY = "hashtagger"
-"""Metadata key of the :class:`ModelConfig`."""
-_BUNDLED = Path(__file__).parents[1] / "weights"
-_CHECKOUT = Path(__file__).parents[3] / "weights"
 CHECKSUMS = "SHA256SUMS"
 """Name of the file beside weights with their SHA-256 checksums, in the format of sha256sum."""
-RESERVED = frozenset(
-    {"num_classes", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"}
-)
-"""Arguments of ``timm.create_model`` that metadata must not set, because they would download or open other files."""
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """The description of a network that a weights file carries in its metadata.
-
-    Attributes:
-        architecture: The network's timm name: ``"drn_c_26"``.
-        vocabulary: Name of the vocabulary; ``""`` if the outputs belong to none.
-        keys: Label keys in the order of the outputs: all keys of the vocabulary, or the learned subset.
-        image_size: Side length in pixels: the shorter side is resized to it, then the centre is cropped.
-        mean: Mean of each RGB channel in 0..1, subtracted from the input.
-        std: Standard deviation of each channel, by which the input is divided.
-        temperature: Logits are divided by it before the softmax, which calibrates the scores.
-        threshold: Calibrated probability in 0..1 below which a label is not recommended.
-        model_args: Further arguments of the network's constructor, none of :data:`RESERVED`.
-        figures: Measured results by name of the data set, for the model card and ``hashtagger info``.
-        labels: The complete labels in the order of the outputs, for use without the vocabulary; may be empty.
-    """
-
-    architecture: str
-    vocabulary: str
-    keys: tuple[str, ...]
-    image_size: int
-    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
-    std: tuple[float, ...] = (0.25, 0.25, 0.25)
-    temperature: float = 1.0
-    threshold: float = 0.0
-    model_args: Mapping[str, Any] = field(default_factory=dict)
-    figures: Mapping[str, Any] = field(default_factory=dict)
-    labels: tuple[Label, ...] = ()
-
-    def to_json(self) -> str:
-        """Serialize the config to JSON, with an extra list of ``tags`` for programs that need only these.
-
-        Dates and times in the labels' details become strings.
-        """
-        tags = [label.tag for label in self.labels]
-        return json.dumps({**asdict(self), "tags": tags}, ensure_ascii=False, default=str)
-
-    @classmethod
-    def from_json(cls, text: str) -> "ModelConfig":
-        """Parse the output of :meth:`to_json`; unknown fields are ignored.
-
-        For files without ``labels``, which older versions wrote, labels are made from the keys and tags.
-
-        Raises:
-            ValueError: The text is not a valid config.
-        """
-        values = json.loads(text)
-        try:
-            known = _fields(cls, values)
-            for name in ("keys", "mean", "std"):
-                if name in known:
-                    known[name] = tuple(known[name])
-            tagged = zip(known.get("keys", ()), values.get("tags", ()), strict=False)
-            labels = values.get("labels") or [{"key": key, "tag": tag, "name": key} for key, tag in tagged]
-            known["labels"] = tuple(map(_label, labels))
-            return cls(**known)
-        except (AttributeError, TypeError) as error:
-            raise ValueError(str(error)) from error
-
-
-def _fields(dataclass: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    return {one.name: values[one.name] for one in fields(dataclass) if one.name in values}
-
-
-def _label(values: Mapping[str, Any]) -> Label:
-    return Label(**{**_fields(Label, values), "variants": tuple(values.get("variants", ()))})
-
-
-def cache_folder() -> Path:
-    """The folder in which :func:`find_weights` looks for the user's own weights."""
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("hashtagger")) / "weights"
-
-
-def list_weights(vocabulary: "str | os.PathLike[str]") -> list[Path]:
-    """List the weights files of a vocabulary, ``NETWORK-VOCABULARY.safetensors``, by name.
-
-    Those of the network that the environment variable ``HASHTAGGER_NETWORK`` names come first, then the bundled ones,
-    then those in :func:`cache_folder`.
-
-    Args:
-        vocabulary: Name or file of the vocabulary.
-    """
-    found = [path for path in _all_weights() if _of(path)[1] == _name(vocabulary)]
-    preferred = _preferred()
-    return sorted(found, key=lambda path: _of(path)[0] != preferred)
-
-
-def _preferred() -> str:
-    return os.environ.get("HASHTAGGER_NETWORK", "")
-
-
-def _all_weights() -> list[Path]:
-    folders = [_BUNDLED if _BUNDLED.is_dir() else _CHECKOUT, cache_folder()]
-    return [path for folder in folders for path in sorted(folder.glob("*-*.safetensors"))]
-
-
-def _of(weights: Path) -> tuple[str, str]:
-    """Return the network and the vocabulary that a file's name tells."""
-    network, _dash, vocabulary = weights.stem.partition("-")
-    return network, vocabulary
-
-
-def _name(vocabulary: "str | os.PathLike[str]") -> str:
-    return Path(vocabulary).name.removesuffix(".toml")
-
-
-def find_weights(vocabulary: "str | os.PathLike[str]" = "hashtags_ko", network: str = "") -> Path:
-    """Find the weights of a vocabulary: the first of :func:`list_weights`.
-
-    Args:
-        vocabulary: Name or file of the vocabulary.
-        network: timm name of the network that the weights must belong to; any by default.
-
-    Raises:
-        WeightsError: There are no weights for it, or none at all of the network that ``HASHTAGGER_NETWORK`` names.
-    """
-    name, found = _name(vocabulary), list_weights(vocabulary)
-    preferred, networks = _preferred(), {_of(path)[0] for path in _all_weights()}
-    if preferred and preferred not in networks:
-        raise WeightsError(
-            _("HASHTAGGER_NETWORK: no weights of network {network!r}; there are: {known}").format(
-                network=preferred, known=", ".join(sorted(networks))
-            )
-        )
-    for path in found:
-        if network in ("", _of(path)[0]):
-            return path
-    if found:
-        raise WeightsError(
-            _("no weights of network {network!r} for vocabulary {name!r}; there are: {known}").format(
-                network=network, name=name, known=", ".join(_of(path)[0] for path in found)
-            )
-        )
-    known = {_of(path)[1] for path in _all_weights()}
-    raise WeightsError(
-        _(
-            "no weights for vocabulary {name!r}: none are bundled, and {folder} has no *-{name}.safetensors (there are "
-            'weights for: {known}); collect photos and train your own: hashtagger collect "#TAG" photos/ '
-            "--vocabulary {given}, hashtagger train photos/ --vocabulary {given} --out RUN, then "
-            "--weights RUN/weights.safetensors"
-        ).format(name=name, given=os.fspath(vocabulary), folder=cache_folder(), known=", ".join(sorted(known)) or "-")
-    )
-
-
-def locate_weights(
-    weights: "str | os.PathLike[str] | None", vocabulary: "str | os.PathLike[str]" = "hashtags_ko"
-) -> Path:
-    """Resolve what a user gives as weights: a file, the name of a network with weights, or nothing.
-
-    Args:
-        weights: A path; or a network's name without folder and extension, as :func:`find_weights` takes it; or None.
-        vocabulary: Name or file of the vocabulary, for weights that are not a file.
-
-    Returns:
-        The path of the file, which may not exist if a path was given.
-
-    Raises:
-        WeightsError: There are no such weights.
-    """
-    if weights is None:
-        return find_weights(vocabulary)
-    path = Path(weights)
-    is_name = len(path.parts) == 1 and not path.suffix and not path.exists()
-    return find_weights(vocabulary, path.name) if is_name else path
 
 
 def verify(path: Path) -> None:

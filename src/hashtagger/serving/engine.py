@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hashtagger.errors import HashtaggerError
 from hashtagger.history import History
 from hashtagger.i18n import _
-from hashtagger.models.weights import find_weights
+from hashtagger.models.find import find_weights
 from hashtagger.recommend import Recommendation, Recommender
 from hashtagger.vocabulary import Vocabulary, available, load_vocabulary
 

@@ -10,7 +10,7 @@ from sqlalchemy import delete as remove
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from hashtagger.models.weights import find_weights
+from hashtagger.models.find import find_weights
 from hashtagger.serving.heat import overlay
 from hashtagger.serving.pages import page
 from hashtagger.serving.photos import Size, decode

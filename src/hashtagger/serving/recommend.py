@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 from hashtagger.i18n import _
 from hashtagger.landmarks import map_links
-from hashtagger.models.weights import find_weights, read_config
+from hashtagger.models.find import find_weights
+from hashtagger.models.weights import read_config
 from hashtagger.serving.api import as_tags
 from hashtagger.serving.asking import recommend_file
 from hashtagger.serving.engine import Question, compares, locates, vocabularies

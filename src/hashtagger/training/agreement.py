@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from hashtagger.errors import TrainingError
 from hashtagger.i18n import _
+from hashtagger.models.config import ModelConfig
 from hashtagger.models.preprocess import preprocess
-from hashtagger.models.weights import ModelConfig
-from hashtagger.training.dataset import OTHER, read_photos, reading_loader, targets
+from hashtagger.training.loading import reading_loader, targets
 from hashtagger.training.metrics import ranked_right, softmax
+from hashtagger.training.photos import OTHER, read_photos
 
 if TYPE_CHECKING:
     from torch import nn

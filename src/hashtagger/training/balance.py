@@ -8,7 +8,7 @@ from pathlib import Path
 from hashtagger.errors import ImageError
 from hashtagger.images import load_image
 from hashtagger.training.augment import Augment
-from hashtagger.training.dataset import OTHER, Photo
+from hashtagger.training.photos import OTHER, Photo
 from hashtagger.training.recipe import Recipe
 
 _QUALITY = 95

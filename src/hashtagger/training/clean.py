@@ -13,12 +13,13 @@ from hashtagger.errors import ImageError, TrainingError
 from hashtagger.groups import merge
 from hashtagger.i18n import _
 from hashtagger.images import load_image
-from hashtagger.models.weights import load_weights, locate_weights
+from hashtagger.models.find import locate_weights
+from hashtagger.models.weights import load_weights
 from hashtagger.training import label_check
-from hashtagger.training.dataset import MANIFEST, Photo, photos_of, read_entries, read_json_lines
 from hashtagger.training.duplicates import near_pairs, perceptual_hash
 from hashtagger.training.evaluate import run_network
 from hashtagger.training.extra import require
+from hashtagger.training.photos import MANIFEST, Photo, photos_of, read_entries, read_json_lines
 from hashtagger.training.plots import draw_balance
 from hashtagger.training.review import write_page
 
@@ -70,7 +71,7 @@ def clean(
     duplicates are marked to be dropped, and all others to be kept.
 
     Args:
-        data: Class folders or a manifest, as :func:`~hashtagger.training.dataset.read_photos` takes them.
+        data: Class folders or a manifest, as :func:`~hashtagger.training.photos.read_photos` takes them.
         out: Output folder; created if missing.
         weights: Weights file, or name, of the network whose features are used to find wrong labels; by default the
             bundled one.

@@ -13,10 +13,10 @@ from hashtagger.i18n import _
 from hashtagger.models.weights import load_weights
 from hashtagger.training import metrics
 from hashtagger.training.compare_report import write_comparison
-from hashtagger.training.dataset import OTHER, read_photos
 from hashtagger.training.evaluate import predict, with_interval
 from hashtagger.training.extra import require
 from hashtagger.training.network import check_network, count_macs
+from hashtagger.training.photos import OTHER, read_photos
 from hashtagger.training.recipe import Recipe
 from hashtagger.training.train import PHOTOS, train
 

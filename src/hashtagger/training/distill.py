@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from hashtagger.models.weights import ModelConfig
+from hashtagger.models.config import ModelConfig
 
 
 class Teachers:

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Any
 from hashtagger.arrays import Array
 from hashtagger.errors import TrainingError
 from hashtagger.i18n import _
+from hashtagger.models.config import ModelConfig
 from hashtagger.models.device import find_device
+from hashtagger.models.find import locate_weights
 from hashtagger.models.preprocess import preprocess
-from hashtagger.models.weights import ModelConfig, load_weights, locate_weights, renew_checksum, save_weights
+from hashtagger.models.weights import load_weights, renew_checksum, save_weights
 from hashtagger.training import metrics
-from hashtagger.training.dataset import OTHER, Photo, read_photos, reading_loader, targets
 from hashtagger.training.extra import require
+from hashtagger.training.loading import reading_loader, targets
+from hashtagger.training.photos import OTHER, Photo, read_photos
 from hashtagger.training.report import write_report
 from hashtagger.training.train import PHOTOS
 from hashtagger.vocabulary import load_vocabulary
@@ -41,7 +44,7 @@ class Answers:
     Attributes:
         photos: Those that could be read.
         logits: float (photos, labels).
-        truth: int (photos,): index of each photo's label; -1 for :data:`~hashtagger.training.dataset.OTHER`.
+        truth: int (photos,): index of each photo's label; -1 for :data:`~hashtagger.training.photos.OTHER`.
         right: bool (photos, labels): the labels that fit each photo.
     """
 
@@ -80,7 +83,7 @@ def evaluate(
     photos. Photos are preprocessed as in :meth:`hashtagger.Recommender.recommend`.
 
     Args:
-        data: Class folders or a manifest, as :func:`~hashtagger.training.dataset.read_photos` takes them.
+        data: Class folders or a manifest, as :func:`~hashtagger.training.photos.read_photos` takes them.
         out: Report folder; created if missing.
         weights: Weights file, or the name of a network with weights; by default the one bundled for ``vocabulary``.
         vocabulary: Name or file of the vocabulary whose bundled weights are measured if ``weights`` is not a file.

@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from hashtagger.errors import TrainingError
 from hashtagger.i18n import _
+from hashtagger.models.config import ModelConfig
 from hashtagger.models.preprocess import preprocess
-from hashtagger.models.weights import ModelConfig
 from hashtagger.training import metrics
 from hashtagger.training.augment import Augment, mix
-from hashtagger.training.dataset import Photo, reading_loader, steps_per_epoch, targets, training_loader
 from hashtagger.training.distill import Teachers, classify, feature_loss, normalize, width
+from hashtagger.training.loading import reading_loader, steps_per_epoch, targets, training_loader
+from hashtagger.training.photos import Photo
 from hashtagger.training.recipe import Recipe
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hashtagger.i18n import _
+from hashtagger.models.config import ModelConfig
 from hashtagger.models.labels import labels_of
-from hashtagger.models.weights import ModelConfig
 from hashtagger.training import plots
 from hashtagger.training.metrics import coverage_curve
 

@@ -20,22 +20,16 @@ from typing import TYPE_CHECKING, Any
 from hashtagger.errors import TrainingError
 from hashtagger.i18n import _
 from hashtagger.locks import only_one
+from hashtagger.models.config import RESERVED, ModelConfig
 from hashtagger.models.device import computes_bfloat16, find_device
-from hashtagger.models.weights import RESERVED, ModelConfig, load_weights, save_weights
+from hashtagger.models.weights import load_weights, save_weights
 from hashtagger.training.balance import write_variations
-from hashtagger.training.dataset import (
-    OTHER,
-    Photo,
-    choose_keys,
-    read_photos,
-    set_aside,
-    split_photos,
-    write_manifest,
-)
 from hashtagger.training.extra import require
 from hashtagger.training.network import PRETRAINED, check_network, init_weights, make_network
+from hashtagger.training.photos import OTHER, Photo, choose_keys, read_photos, set_aside, write_manifest
 from hashtagger.training.plots import draw_curves
 from hashtagger.training.recipe import Recipe, load_recipe
+from hashtagger.training.split import split_photos
 from hashtagger.vocabulary import load_vocabulary
 
 if TYPE_CHECKING:
@@ -71,7 +65,7 @@ def train(
     run), and ``checkpoints/`` with the best and the last epoch.
 
     Args:
-        data: Class folders or a manifest, as :func:`~hashtagger.training.dataset.read_photos` takes them.
+        data: Class folders or a manifest, as :func:`~hashtagger.training.photos.read_photos` takes them.
         out: The run's folder; created if missing.
         recipe: How to train.
         init: Weights file to start from; tensors that do not fit, and a classifier for other labels, start fresh. Or

@@ -3,27 +3,12 @@ import shutil
 import unicodedata
 from collections import Counter
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from hashtagger.errors import TrainingError
-from hashtagger.training.augment import Augment
-from hashtagger.training.dataset import (
-    Photo,
-    choose_keys,
-    read_photos,
-    reading_loader,
-    sampling_weights,
-    set_aside,
-    split_photos,
-    targets,
-    training_loader,
-    write_manifest,
-)
+from hashtagger.training.photos import Photo, choose_keys, read_photos, set_aside, write_manifest
 
 
 def test_class_folders_are_read_without_hidden_files(folders):
@@ -140,69 +125,6 @@ def test_data_without_photos_is_refused(tmp_path, folders):
         choose_keys([replace(photo, key="palace") for photo in read_photos(folders)], "hashtags_ko")
 
 
-def test_the_split_is_stratified_and_depends_on_the_seed_alone(folders):
-    photos = read_photos(folders)
-    split = split_photos(photos, 0.3, seed=1)
-    assert Counter((photo.key, photo.split) for photo in split) == {
-        ("flower", "train"): 14,
-        ("flower", "val"): 6,
-        ("palace", "train"): 7,
-        ("palace", "val"): 3,
-    }
-    assert split == split_photos(photos, 0.3, seed=1)
-    assert split != split_photos(photos, 0.3, seed=2)
-    assert [replace(photo, split="") for photo in split] == photos
-
-
-def test_a_split_that_is_given_stays(folders):
-    photos = [replace(photo, split="val") for photo in read_photos(folders)]
-    assert split_photos(photos, 0.3, seed=0) == photos
-
-
-def test_near_duplicates_stay_on_one_side(folders, tmp_path):
-    photos = read_photos(folders)
-    copies = []
-    for number, photo in enumerate(photos):
-        path = tmp_path / f"{number}.jpg"
-        Image.open(photo.path).resize((64, 64)).save(path, quality=70)
-        copies.append(replace(photo, path=path))
-    for seed in range(3):
-        split = split_photos(photos + copies, 0.3, seed=seed)
-        assert {photo.split for photo in split} == {"train", "val"}
-        for photo, copy in zip(split[:30], split[30:], strict=True):
-            assert photo.split == copy.split
-
-
-def test_one_sources_photos_stay_on_one_side_on_demand(folders):
-    photos = [replace(photo, source=f"s{number % 7}") for number, photo in enumerate(read_photos(folders))]
-    split = split_photos(photos, 0.3, seed=0, group_by_source=True)
-    sides = {source: {photo.split for photo in split if photo.source == source} for source in {p.source for p in split}}
-    assert all(len(side) == 1 for side in sides.values())
-    assert {"train"} in sides.values()
-    assert {"val"} in sides.values()
-
-
-def test_sources_are_shared_out_near_to_what_is_wanted(folders):
-    """Of sources of 10, 6 and 4 flowers the 6 are taken, though taking the 10 first is closer than taking none."""
-    flowers = [photo for photo in read_photos(folders) if photo.key == "flower"]
-    photos = [
-        replace(photo, source=source) for photo, source in zip(flowers, "a" * 10 + "b" * 6 + "c" * 4, strict=True)
-    ]
-    for seed in range(3):
-        split = split_photos(photos, 0.3, seed=seed, group_by_source=True)
-        assert {photo.source for photo in split if photo.split == "val"} == {"b"}
-        assert split == split_photos(photos, 0.3, seed=seed, group_by_source=True)
-
-
-def test_where_no_photo_is_of_val_it_is_drawn_from_train_alone(folders):
-    photos = [replace(photo, split="" if n % 10 else "test") for n, photo in enumerate(read_photos(folders))]
-    drawn = split_photos([replace(photo, split=photo.split or "train") for photo in photos], 0.3, seed=0)
-    assert Counter(photo.split for photo in drawn) == {"train": 19, "val": 8, "test": 3}
-    assert [photo.split == "test" for photo in drawn] == [photo.split == "test" for photo in photos]
-    # Without a photo of train there is nothing to draw from.
-    assert split_photos(photos, 0.3, seed=0) == photos
-
-
 def test_photos_that_are_set_aside_go_to_a_further_label_that_stays():
     photos = [Photo(Path(str(number)), "dog") for number in range(3)]
     aside = [
@@ -213,45 +135,3 @@ def test_photos_that_are_set_aside_go_to_a_further_label_that_stays():
     ]
     keys = [photo.key for photo in set_aside([*photos, *aside], ["rain"], 3)]
     assert keys == ["dog", "dog", "dog", "other", "dog", "other", "other"]
-
-
-def test_targets():
-    photos = [Photo(Path("a"), "dog"), Photo(Path("b"), "dog", also=("sea", "walk", "sea")), Photo(Path("c"), "other")]
-    keys = ("dog", "sea", "walk", "cat")
-    assert np.allclose(
-        targets(photos, keys, loss="softmax", also_share=0.4),
-        [[1, 0, 0, 0], [0.6, 0.2, 0.2, 0], [0.25, 0.25, 0.25, 0.25]],
-    )
-    assert targets(photos, keys, loss="sigmoid").tolist() == [[1, 0, 0, 0], [1, 1, 1, 0], [0, 0, 0, 0]]
-
-
-def test_balance_draws_classes_by_a_power_of_their_size(folders):
-    photos = read_photos(folders)
-    for power, ratio in ((0, 2), (0.5, 2**0.5), (1, 1)):
-        weights = sampling_weights(photos, power)
-        assert sum(weights[:20]) / sum(weights[20:]) == pytest.approx(ratio)
-
-
-def test_an_epoch_is_the_same_each_time_it_is_read(folders, recipe):
-    photos = read_photos(folders)
-
-    def epoch(seed):
-        loader = training_loader(photos, Augment(recipe, 24), batch=8, balance=0.5, seed=seed)
-        return [(pixels.numpy(), index.tolist()) for pixels, index, _problems in loader], loader
-
-    first, loader = epoch(3)
-    assert len(first) == 3
-    assert first[0][0].shape == (8, 3, 24, 24)
-    for again in (epoch(3)[0], [(pixels.numpy(), index.tolist()) for pixels, index, _problems in loader]):
-        assert all(np.array_equal(a[0], b[0]) and a[1] == b[1] for a, b in zip(first, again, strict=True))
-    assert first[0][1] != epoch(4)[0][0][1]
-
-
-def test_unreadable_photos_are_listed_and_the_others_read(folders, tmp_path):
-    (tmp_path / "broken.png").write_bytes(b"not a photo")
-    photos = [Photo(tmp_path / "broken.png", "flower"), *read_photos(folders)[:3]]
-    loader = reading_loader(photos, partial(np.array, dtype=np.uint8), batch=4, shorter_side=48)
-    ((pixels, index, problems),) = list(loader)
-    assert pixels.shape == (3, 48, 48, 3)
-    assert index.tolist() == [1, 2, 3]
-    assert problems == [f"{tmp_path / 'broken.png'}: not a photo"]

@@ -1,30 +1,19 @@
-"""Read labelled photos from class folders or a manifest, split them, and load them in batches."""
+"""Read labelled photos from class folders or a manifest."""
 
 import json
 import logging
-import math
 import os
-import random
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
-from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from hashtagger.arrays import Array
-from hashtagger.errors import ImageError, TrainingError, cause_of
-from hashtagger.groups import merge
+from hashtagger.errors import TrainingError, cause_of
 from hashtagger.i18n import _
-from hashtagger.images import find_photos, load_image
-from hashtagger.training.duplicates import duplicate_groups
+from hashtagger.images import find_photos
 from hashtagger.vocabulary import load_vocabulary
-
-if TYPE_CHECKING:
-    import torch
-    from torch.utils.data import DataLoader
 
 _log = logging.getLogger(__name__)
 
@@ -45,8 +34,6 @@ _SPLITS = {
 _WRITTEN = ("recipe.toml", "report.json", "comparison.md", "findings.jsonl")
 """A folder that contains one of these files was written by ``train``, ``evaluate``, ``compare`` or ``clean``."""
 
-_ORDERS = 100
-"""Number of random orders in which groups of sources are assigned; the most even split is used."""
 _OPTIONAL: dict[str, Callable[[Any], bool]] = {
     # Split names become part of file names in a report.
     "split": lambda value: isinstance(value, str) and Path(value).name == value,
@@ -243,202 +230,3 @@ def write_manifest(photos: Sequence[Photo], path: Path) -> None:
     entries = ({**asdict(photo), "file": str(photo.path.resolve())} for photo in photos)
     lines = (json.dumps({k: v for k, v in entry.items() if k != "path"}) for entry in entries)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def split_photos(photos: Sequence[Photo], val_share: float, *, seed: int, group_by_source: bool = False) -> list[Photo]:
-    """Assign each photo to ``"train"`` or ``"val"``, class by class, unless the data already has a ``"val"`` split.
-
-    Near-duplicates always end up in the same split.
-
-    Args:
-        photos: If any photo has the split ``"val"``, all are returned unchanged. If none has, but some have another
-            split, ``"val"`` is drawn only from the photos of ``"train"``.
-        val_share: Fraction of each class used for validation, 0..1, met as closely as the groups allow.
-        seed: Seeds the random draw.
-        group_by_source: Keep all photos of one source in the same split too.
-    """
-    given = {photo.split for photo in photos}
-    if "val" in given:
-        return list(photos)
-    side = "train" if any(given) else ""
-    pool = [photo for photo in photos if photo.split == side]
-    groups = duplicate_groups([photo.path for photo in pool])
-    if group_by_source:
-        groups = _join(groups, [photo.source or str(photo.path) for photo in pool])
-    members: dict[int, list[int]] = {}
-    for index, group in enumerate(groups):
-        members.setdefault(group, []).append(index)
-    order = list(members.values())
-    draw = random.Random(seed)
-    draw.shuffle(order)
-    # Large groups first, so that the small ones can even out the result.
-    order.sort(key=len, reverse=True)
-    # With few, large sources a single order may give a very uneven split, so others are tried as well.
-    others = (draw.sample(order, len(order)) for _try in range(_ORDERS if group_by_source else 0))
-    keys = [photo.key for photo in pool]
-    _off, val = min((_choose(tried, keys, val_share) for tried in (order, *others)), key=itemgetter(0))
-    sides = iter(["val" if index in val else "train" for index in range(len(pool))])
-    return [replace(photo, split=next(sides)) if photo.split == side else photo for photo in photos]
-
-
-def _choose(order: Iterable[Sequence[int]], keys: Sequence[str], val_share: float) -> tuple[float, set[int]]:
-    """Greedily take each group of photos, in order, that brings the classes closer to their share.
-
-    Returns:
-        The number of photos by which the classes miss their share in total, and the indices of the photos taken.
-    """
-    wanted = {key: count * val_share for key, count in Counter(keys).items()}
-    taken: set[int] = set()
-    for group in order:
-        counts = Counter(keys[index] for index in group)
-        gain = sum(abs(wanted[key]) - abs(wanted[key] - count) for key, count in counts.items())
-        if gain > 0:
-            taken.update(group)
-            for key, count in counts.items():
-                wanted[key] -= count
-    return sum(map(abs, wanted.values())), taken
-
-
-def _join(groups: Sequence[int], names: Sequence[str]) -> list[int]:
-    """Merge groups that share a name; each group is identified by the index of its first member."""
-    first: dict[str, int] = {}
-    named = ((first.setdefault(name, index), index) for index, name in enumerate(names))
-    return merge(len(groups), [*((group, index) for index, group in enumerate(groups)), *named])
-
-
-def targets(photos: Sequence[Photo], keys: Sequence[str], *, loss: str, also_share: float = 0.0) -> "torch.Tensor":
-    """Make the training targets: float32 (photos, keys).
-
-    With ``loss`` ``"softmax"`` each row is a probability distribution: a photo's further labels share ``also_share``
-    equally, and a photo that no label fits gets the uniform distribution (outlier exposure: Hendrycks, Mazeika and
-    Dietterich, ICLR 2019, arXiv:1812.04606). With ``"sigmoid"`` every fitting label is 1.
-    """
-    import torch
-
-    column = {key: number for number, key in enumerate(keys)}
-    rows = torch.zeros(len(photos), len(keys))
-    for row, photo in zip(rows, photos, strict=True):
-        also = [column[key] for key in dict.fromkeys(photo.also) if key in column and key != photo.key]
-        if loss == "sigmoid":
-            row[[column[key] for key in (photo.key,) if key in column] + also] = 1.0
-        elif photo.key not in column:
-            row.fill_(1 / len(keys))
-        else:
-            row[also] = also_share / len(also) if also else 0.0
-            row[column[photo.key]] = 1 - also_share if also else 1.0
-    return rows
-
-
-def sampling_weights(photos: Sequence[Photo], power: float) -> list[float]:
-    """Relative sampling weight of each photo: the size of its class to the power of ``-power``."""
-    counts = Counter(photo.key for photo in photos)
-    return [counts[photo.key] ** -power for photo in photos]
-
-
-class PhotoStream:
-    """A map-style data set that reads each photo from disk on access.
-
-    An item is (pixels, index, problem): the output of ``transform``, the photo's index and ``""``; or ``None``, the
-    index and one line on why the photo cannot be read.
-    """
-
-    def __init__(
-        self, photos: Sequence[Photo], transform: "Callable[[Any], Any]", shorter_side: int | None = None
-    ) -> None:
-        self.photos = photos
-        self.transform = transform
-        self.shorter_side = shorter_side
-
-    def __len__(self) -> int:
-        return len(self.photos)
-
-    def __getitem__(self, index: int) -> "tuple[Any, int, str]":
-        try:
-            return self.transform(load_image(self.photos[index].path, shorter_side=self.shorter_side)), index, ""
-        except ImageError as error:
-            return None, index, str(error)
-
-
-def collate(items: "Sequence[tuple[Any, int, str]]") -> "tuple[torch.Tensor, torch.Tensor, list[str]]":
-    """Stack the readable photos of a batch: pixels, their indices, and the problems of the unreadable ones."""
-    import numpy as np
-    import torch
-
-    readable = [(pixels, index) for pixels, index, problem in items if not problem]
-    stacked = torch.from_numpy(np.stack([pixels for pixels, _index in readable])) if readable else torch.empty(0)
-    return (
-        stacked,
-        torch.tensor([index for _pixels, index in readable], dtype=torch.long),
-        [problem for *_rest, problem in items if problem],
-    )
-
-
-def workers() -> int:
-    """Number of data loader processes; one core is left to the main process."""
-    return max(1, min(16, (os.cpu_count() or 1) - 1))
-
-
-def training_loader(
-    photos: Sequence[Photo],
-    transform: Callable[[Any], Array],
-    *,
-    batch: int,
-    balance: float,
-    seed: int,
-    rank: int = 0,
-    shorter_side: int | None = None,
-) -> "DataLoader[Any]":
-    """Load one epoch in a random, class-balanced order.
-
-    The order depends only on ``seed``, so that several devices can divide it among themselves; the augmentation also
-    depends on the device's ``rank``.
-    """
-    import torch
-    from torch.utils.data import DataLoader
-
-    batch = min(batch, len(photos))
-    weights = torch.tensor(sampling_weights(photos, balance), dtype=torch.double)
-    # Drawn here rather than by the loader, so that each iteration over it gives the same photos.
-    order = torch.multinomial(
-        weights,
-        steps_per_epoch(len(photos), batch) * batch,
-        replacement=balance > 0,
-        generator=torch.Generator().manual_seed(seed),
-    )
-    stream: Any = PhotoStream(photos, transform, shorter_side)
-    return DataLoader(
-        stream,
-        batch_size=batch,
-        sampler=order.tolist(),
-        num_workers=workers(),
-        collate_fn=collate,
-        worker_init_fn=partial(_seed_worker, seed, rank),
-        # Its own, because the loader would otherwise draw from the global generator, which MixUp uses.
-        generator=torch.Generator(),
-        pin_memory=torch.cuda.is_available(),
-        prefetch_factor=4,
-    )
-
-
-def _seed_worker(seed: int, rank: int, worker: int) -> None:
-    import torch
-
-    # Unique for each epoch, device and worker of a run, because there are fewer than 64 workers.
-    own = (rank << 32) + seed * 64 + worker
-    random.seed(own)
-    torch.manual_seed(own)
-
-
-def steps_per_epoch(photos: int, batch: int, devices: int = 1) -> int:
-    """Steps per epoch: full batches, at least one, divided among the devices."""
-    return math.ceil(max(1, photos // batch) / devices)
-
-
-def reading_loader(
-    photos: Sequence[Photo], transform: Callable[[Any], Array], *, batch: int, shorter_side: int
-) -> "DataLoader[Any]":
-    """Load all photos once, in order."""
-    from torch.utils.data import DataLoader
-
-    stream: Any = PhotoStream(photos, transform, shorter_side)
-    return DataLoader(stream, batch_size=batch, num_workers=workers(), collate_fn=collate)
