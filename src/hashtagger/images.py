@@ -132,12 +132,17 @@ def find_photos(folder: Path) -> list[Path]:
         found += [
             Path(root, name) for name in files if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
         ]
-    if links:
+    warn_of_links(links)
+    return sorted(found)
+
+
+def warn_of_links(folders: list[str]) -> None:
+    """Log a warning that these symbolic links to folders, if any, are not followed."""
+    if folders:
         import logging
 
-        message = _("links to folders are not followed: {names}").format(names=", ".join(sorted(links)))
+        message = _("links to folders are not followed: {names}").format(names=", ".join(sorted(folders)))
         logging.getLogger(__name__).warning(message)
-    return sorted(found)
 
 
 def _decode(file: Path | Any, name: str, shorter_side: int | None) -> "Image":

@@ -61,6 +61,14 @@ def test_a_folder_that_cannot_be_listed_is_named(folder, monkeypatch):
             next(photos)
 
 
+def test_links_to_folders_are_named_and_not_followed(folder, tmp_path, caplog):
+    before = list(list_photos([str(folder)]))
+    (folder / "circle").symlink_to(folder)
+    (folder / ".hidden").symlink_to(tmp_path)
+    assert list(list_photos([str(folder)])) == before
+    assert caplog.messages == [f"links to folders are not followed: {folder / 'circle'}"]
+
+
 def test_files_and_globs_keep_their_order(folder):
     long = "name" * 100 + ".jpg"
     given = [

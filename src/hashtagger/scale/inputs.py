@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hashtagger.errors import TaggingError, cause_of
 from hashtagger.i18n import _
-from hashtagger.images import SUFFIXES, matches
+from hashtagger.images import SUFFIXES, matches, warn_of_links
 from hashtagger.scale.storage import cause, is_url, locate
 
 if TYPE_CHECKING:
@@ -59,7 +59,17 @@ def _local(place: str) -> Iterator[str]:
         if not os.path.lexists(place) and Path(place).suffix.lower() not in SUFFIXES:
             raise TaggingError(_("{path}: no such file or folder").format(path=place))
         return iter([place])
-    return _walk(os.walk(place, onerror=refuse))
+    return _walk(_warning_of_links(os.walk(place, onerror=refuse)))
+
+
+def _warning_of_links(
+    folders: Iterable[tuple[str, list[str], list[str]]],
+) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Pass on what ``os.walk`` yields, which lists symbolic links to folders but does not enter them."""
+    for folder, below, names in folders:
+        paths = (os.path.join(folder, name) for name in below if not name.startswith("."))  # noqa: PTH118
+        warn_of_links([path for path in paths if os.path.islink(path)])  # noqa: PTH114
+        yield folder, below, names
 
 
 def _remote(url: str) -> Iterator[str]:
