@@ -20,6 +20,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--share", type=float, default=0.5, help="weight of B in the average, 0 to 1")
     parser.add_argument("--image-size", type=int, help="input side in pixels of the average; by default that of A")
+    parser.add_argument("--output-stride", type=int, choices=(8, 16), help="of a DRN; by default that of A")
     arguments = parser.parse_args()
     model, config = load_weights(arguments.a)
     other = load_weights(arguments.b)[0].state_dict()
@@ -29,6 +30,8 @@ def main() -> None:
             for key, tensor in model.state_dict().items()
         }
     )
+    if arguments.output_stride:
+        config = replace(config, model_args={**config.model_args, "output_stride": arguments.output_stride})
     save_weights(arguments.out, model, replace(config, image_size=arguments.image_size or config.image_size))
 
 
