@@ -132,6 +132,9 @@ def test_calibration_goes_into_the_weights_and_nothing_else_changes(weights, man
     (tmp_path / CHECKSUMS).unlink()
     before, _config = load_weights(path)
     (tmp_path / CHECKSUMS).write_text(f"{'1' * 64}  another\n", encoding="utf-8")
+    # A network this small may be surest of a photo that no label fits, and then no threshold reaches the precision.
+    lines = manifest.read_text(encoding="utf-8").splitlines()
+    manifest.write_text("\n".join(line for line in lines if json.loads(line)["key"] != "other"), encoding="utf-8")
     report = evaluate(manifest, tmp_path / "out", path, calibrate="val")
     after, config = load_weights(path)
     assert config.temperature == report["temperature"] > 1.2
