@@ -1,4 +1,4 @@
-"""Photos to Parquet, end to end: python benchmarks/tag.py [--photos FOLDER] [--count 256] [--rounds 3].
+"""Photos to Parquet, end to end: python benchmarks/tag.py [--photos FOLDER] [--count 1024] [--rounds 3].
 
 Compares `hashtagger tag` on 12-megapixel JPEGs with a straightforward loop (Pillow, torchvision's transforms, the
 network in eager float32, one photo at a time) and with its two halves alone on all cores: decoding, and the network
@@ -18,7 +18,7 @@ import numpy as np
 from common import camera_photos, link, machine
 
 from hashtagger.recommend import Recommender
-from hashtagger.scale.run import available_cpus, tag_photos
+from hashtagger.scale.run import decoding_threads, tag_photos
 
 _BATCH = 32
 
@@ -26,7 +26,7 @@ _BATCH = 32
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photos", type=Path, help="folder of 12-megapixel JPEGs")
-    parser.add_argument("--count", type=int, default=256, help="photos to tag")
+    parser.add_argument("--count", type=int, default=1024, help="photos to tag")
     parser.add_argument("--loop", type=int, default=32, help="how many of them the straightforward loop tags")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
@@ -59,7 +59,7 @@ def measure(folder: Path, photos: list[Path], many: list[Path], options: argpars
     print(f"{machine('torch', 'onnxruntime', 'pillow', 'pyarrow')}\n")
     print(
         f"{len(many)} JPEGs of {size:.1f} MB; {recommender.image_size} px, {recommender.choice.runtime} on "
-        f"{recommender.device}, batches of {_BATCH}, {available_cpus()} decoding threads. Loading the network is "
+        f"{recommender.device}, batches of {_BATCH}, {decoding_threads()} decoding threads. Loading the network is "
         f"left out ({loaded:.1f} s).\n\n| | ms a photo | photos/s |\n|---|---|---|"
     )
     for name, seconds in least.items():
@@ -107,7 +107,7 @@ def straightforward(photos: list[Path], output: Path) -> Callable[[], int]:
 
 
 def decode(recommender: Recommender, photos: list[Path]) -> int:
-    with ThreadPoolExecutor(available_cpus()) as pool:
+    with ThreadPoolExecutor(decoding_threads()) as pool:
         return sum(1 for _ in pool.map(recommender.prepare, photos))
 
 

@@ -28,7 +28,10 @@ from hashtagger.i18n import _
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    help=_("Threads that decode photos, or with Ray, processes with a network each; by default one per CPU (or GPU)."),
+    help=_(
+        "Threads that decode photos, by default one more than there are CPUs; with Ray, processes with a network each, "
+        "by default one per CPU (or GPU)."
+    ),
 )
 @click.option("--resume", is_flag=True, help=_("Continue an interrupted run of this output."))
 @click.option("--vocabulary", help=_("Name or TOML file of the label set; by default that of the weights."))

@@ -65,8 +65,8 @@ def tag_photos(
         inputs: Inputs as accepted by :func:`~hashtagger.scale.inputs.list_photos`.
         output: Path or fsspec URL of the table, ending in ``.parquet``, ``.jsonl`` or ``.csv``.
         batch: Batch size of the network, 1 or more.
-        workers: Local engine: number of decoding threads, by default one per CPU. Ray: number of processes, each with
-            a network, by default one per GPU, or one per CPU on a cluster without GPUs.
+        workers: Local engine: number of decoding threads, by default :func:`decoding_threads`. Ray: number of
+            processes, each with a network, by default one per GPU, or one per CPU on a cluster without GPUs.
         resume: Resume the run in ``OUTPUT.parts``, or start one if there is none; do nothing if the table exists.
         vocabulary: Name or file of the label set; by default that of the weights.
         weights: Weights file, or name of a network with weights; by default the bundled one.
@@ -108,7 +108,7 @@ def tag_photos(
         if engine == "ray":
             counts = cluster.tag_parts(job, missing, workers)
         else:
-            counts = tag_parts(job, missing, recommender, workers or available_cpus())
+            counts = tag_parts(job, missing, recommender, workers or decoding_threads())
         done = report.resumed
         for count in chain([0], counts):
             done += count
@@ -166,6 +166,7 @@ def _digest(recommender: Recommender) -> str:
     return digest.hexdigest()
 
 
-def available_cpus() -> int:
-    """Return the number of CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def decoding_threads() -> int:
+    """Return one more than the CPUs that this process may use, for moments when the network does not use them all."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cpus + 1
