@@ -2,17 +2,17 @@ import shutil
 import unicodedata
 
 import pytest
+from playwright.sync_api import expect, sync_playwright
 
 from hashtagger.organize import organize
 
 
 @pytest.fixture
 def page():
-    sync_api = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("needs Debian's chromium")
-    with sync_api.sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield browser.new_page()
         browser.close()
@@ -48,7 +48,7 @@ def test_what_cannot_be_shown_is_named_in_the_gallery(album, tmp_path, page):
     (album.root / "2/IMG_3.jpg").write_bytes(b"\xff\xd8\xff damaged")
     organize(album, tmp_path / "sorted", tag_untagged=False, lang="en")
     page.goto((tmp_path / "sorted" / "index.html").as_uri())
-    page.wait_for_function("document.querySelectorAll('#grid i').length == 2")
+    expect(page.locator("#grid i")).to_have_count(2)
     assert page.locator("#grid i").all_inner_texts() == ["clip.mp4", "IMG_3 (2).jpg"]
     page.locator("#grid a").first.click()
     page.locator("#stage i", has_text="clip.mp4").wait_for()
@@ -64,12 +64,12 @@ def test_the_menu_counts_what_a_click_shows(album, tmp_path, page):
     assert told == ["#강아지7", "#꽃4", "#고양이2", "#산책2", "#집2"]
     page.get_by_role("searchbox").fill("사진 11")
     entries.first.click()
-    page.wait_for_function("document.querySelectorAll('#grid a').length == 7")
+    expect(page.locator("#grid a")).to_have_count(7)
     # The click clears the previous search, even if the URL stays the same.
     page.get_by_role("searchbox").fill("사진 11")
     assert page.locator("#grid a").count() == 1
     entries.first.click()
-    page.wait_for_function("document.querySelectorAll('#grid a').length == 7")
+    expect(page.locator("#grid a")).to_have_count(7)
     assert page.get_by_role("searchbox").input_value() == ""
 
 
@@ -106,14 +106,14 @@ def test_a_person_browses_the_gallery(album, tmp_path, page):
     assert page.locator("#grid a").count() == 13
     assert not page.locator("#more").is_visible()
     page.get_by_text("#꽃").first.click()
-    page.wait_for_function("document.querySelectorAll('#grid a').length < 13")
+    expect(page.locator("#grid a")).not_to_have_count(13)
     assert page.locator("#grid a").count() > 0
     page.get_by_role("searchbox").fill("사진 10")
     assert page.locator("#grid a").count() == 1
     page.get_by_role("searchbox").fill("")
     assert page.locator("#grid img").first.evaluate("image => image.decode().then(() => image.naturalWidth)") == 64
     page.locator("nav a").first.click()
-    page.wait_for_function("document.querySelectorAll('#grid a').length == 13")
+    expect(page.locator("#grid a")).to_have_count(13)
     page.locator("#grid a").nth(1).click()
     assert page.locator("#words p").inner_text() == "사진 11"
     assert page.get_by_role("link", name="Instagram").get_attribute("href").startswith("https://www.instagram.com/p/")

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from playwright.sync_api import expect
 from sqlalchemy import select, text
 
 from hashtagger.cli import group
@@ -465,7 +466,7 @@ class TestBrowser:
         assert page.locator(".tile").count() == 60
         page.get_by_role("button", name="Show more").press("Enter")
         page.locator(".tile").nth(64).wait_for()
-        page.wait_for_function("document.querySelectorAll('.tile a')[60] === document.activeElement")
+        expect(page.locator(".tile a").nth(60)).to_be_focused()
         assert page.locator("#correct [name=back]").input_value() == "/library?shown=120"
         assert "back=%2Flibrary%3Fshown%3D120" in page.locator("form.language").get_attribute("action")
         page.locator(".tile input").nth(62).check()
@@ -535,7 +536,7 @@ class TestBrowser:
             page.route(sent, lambda route: let_go.append(route))
             with page.expect_request(sent):
                 page.set_input_files("#folder", tmp_path / "photos")
-            page.wait_for_function("document.querySelectorAll('#upload input:disabled').length === 3")
+            expect(page.locator("#upload input:disabled")).to_have_count(3)
             assert "import receiving" in page.request.get("/library/imports").text()
             with page.expect_response("**/dismiss"):
                 let_go[0].continue_()

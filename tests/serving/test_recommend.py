@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 from sqlalchemy import select
 
 from hashtagger.serving import recommend
@@ -366,7 +367,7 @@ class TestMap:
         for side, start in (("width", "x"), ("height", "y")):
             assert pin[start] + pin[side] / 2 == pytest.approx(middle[start] + middle[side] / 2, abs=3)
         box.get_by_role("button", name="Zoom in").click()
-        page.wait_for_function("path => path !== document.querySelector('.map path.land').getAttribute('d')", arg=drawn)
+        expect(box.locator("path.land")).not_to_have_attribute("d", drawn)
 
     def test_streets_are_asked_for_only_once_a_person_says_so(self, browse, make_settings, photos):
         tile = io.BytesIO()
