@@ -39,6 +39,7 @@ def test_a_network_is_chosen_by_name(kept, monkeypatch):
         environment.setenv("HASHTAGGER_NETWORK", "efficientnet")
         with pytest.raises(WeightsError, match="HASHTAGGER_NETWORK: no weights of network 'efficientnet'"):
             locate_weights(None, "abc")
+        assert locate_weights("resnet18", "abc") == other
     assert locate_weights("resnet18", "abc") == other
     assert locate_weights(other, "abc") == other
     assert locate_weights("absent/resnet18", "abc") == Path("absent/resnet18")

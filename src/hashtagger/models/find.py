@@ -58,11 +58,12 @@ def find_weights(vocabulary: "str | os.PathLike[str]" = "hashtags_ko", network: 
         network: timm name of the network that the weights must belong to; any by default.
 
     Raises:
-        WeightsError: There are no weights for it, or none at all of the network that ``HASHTAGGER_NETWORK`` names.
+        WeightsError: There are no weights for it; or no network is given, and there are no weights at all of the one
+            that ``HASHTAGGER_NETWORK`` names.
     """
     name, found = _name(vocabulary), list_weights(vocabulary)
     preferred, networks = _preferred(), {_of(path)[0] for path in _all_weights()}
-    if preferred and preferred not in networks:
+    if not network and preferred and preferred not in networks:
         raise WeightsError(
             _("HASHTAGGER_NETWORK: no weights of network {network!r}; there are: {known}").format(
                 network=preferred, known=", ".join(sorted(networks))
