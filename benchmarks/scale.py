@@ -70,14 +70,16 @@ def rate(folder: Path, **engine: Any) -> float:
 
 
 def decoding_rate(photos: list[Path]) -> float:
-    """Return the photos per second that one core decodes."""
+    """Return the photos per second that one core decodes, in the best of three rounds."""
     from hashtagger.recommend import Recommender
 
-    recommender = Recommender()
-    begin = time.perf_counter()
-    for path in photos:
-        recommender.prepare(path)
-    return len(photos) / (time.perf_counter() - begin)
+    recommender, rates = Recommender(), []
+    for _round in range(3):
+        begin = time.perf_counter()
+        for path in photos:
+            recommender.prepare(path)
+        rates.append(len(photos) / (time.perf_counter() - begin))
+    return max(rates)
 
 
 def cost(options: argparse.Namespace, per_core: float, decoded: float, size: float) -> None:
