@@ -27,6 +27,14 @@ def test_a_teacher_sees_its_own_size_and_normalization():
         assert torch.allclose(features, network.forward_features(seen).mean((2, 3)), atol=1e-3)
 
 
+def test_teachers_see_photos_of_the_size_of_a_recipe():
+    network, config = teacher(64, (0.5,) * 3, (0.5,) * 3)
+    pixels = torch.randint(0, 256, (3, 3, 32, 32)).float()
+    answers, _features = Teachers([(network, config)], size=32)(pixels)
+    with torch.no_grad():
+        assert torch.allclose(answers, network(normalize(pixels, config.mean, config.std)).softmax(1), atol=1e-4)
+
+
 def test_several_teachers_are_averaged_and_their_features_joined():
     one, other = teacher(32, (0.5,) * 3, (0.5,) * 3), teacher(48, (0.4,) * 3, (0.2,) * 3)
     pixels = torch.randint(0, 256, (2, 3, 32, 32)).float()

@@ -6,7 +6,7 @@ import pytest
 
 from hashtagger.training.augment import Augment
 from hashtagger.training.loading import reading_loader, sampling_weights, targets, training_loader
-from hashtagger.training.photos import Photo, read_photos
+from hashtagger.training.photos import OTHER, Photo, read_photos
 
 
 def test_targets():
@@ -24,6 +24,27 @@ def test_balance_draws_classes_by_a_power_of_their_size(folders):
     for power, ratio in ((0, 2), (0.5, 2**0.5), (1, 1)):
         weights = sampling_weights(photos, power)
         assert sum(weights[:20]) / sum(weights[20:]) == pytest.approx(ratio)
+
+
+def test_photos_that_fit_no_label_have_their_share_of_the_draws(folders):
+    labelled = read_photos(folders)
+    other = [Photo(Path(f"{number}.png"), OTHER) for number in range(5)]
+    for power in (0, 0.5, 1):
+        alone = sampling_weights(labelled, power)
+        weights = sampling_weights(labelled + other, power, 0.25)
+        assert sum(weights[-5:]) / sum(weights) == pytest.approx(0.25)
+        assert weights[-1] == weights[-5]
+        assert weights[0] / weights[20] == pytest.approx(alone[0] / alone[20])
+        # Without such photos, or with nothing else, the share has no meaning.
+        assert sampling_weights(labelled, power, 0.25) == alone
+        assert len(set(sampling_weights(other, power, 0.25))) == 1
+
+
+def test_draws_of_photos_that_fit_no_label(folders, recipe):
+    photos = [*read_photos(folders), Photo(read_photos(folders)[0].path, OTHER)]
+    loader = training_loader(photos, Augment(recipe, 24), batch=8, balance=0.0, other_share=0.9, seed=0)
+    drawn = [number for _pixels, index, _problems in loader for number in index.tolist()]
+    assert drawn.count(len(photos) - 1) > len(drawn) / 2
 
 
 def test_an_epoch_is_the_same_each_time_it_is_read(folders, recipe):

@@ -12,10 +12,15 @@ class Teachers:
     """Trained networks with the same labels, each with the config of its weights file.
 
     Not an ``nn.Module``, which would store the teachers in every checkpoint of the network that learns from them.
+
+    Args:
+        networks: The teachers.
+        size: Side in pixels of the photos they see; 0 means the size each is used at.
     """
 
-    def __init__(self, networks: Sequence[tuple[nn.Module, ModelConfig]]) -> None:
+    def __init__(self, networks: Sequence[tuple[nn.Module, ModelConfig]], size: int = 0) -> None:
         self.networks = list(networks)
+        self.size = size
 
     def __bool__(self) -> bool:
         return bool(self.networks)
@@ -32,7 +37,7 @@ class Teachers:
 
     @torch.no_grad()
     def __call__(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Look at a batch, each teacher at its own input size and normalization.
+        """Look at a batch, each teacher with its own normalization.
 
         Args:
             pixels: (batch, 3, height, width), 0..255.
@@ -44,8 +49,8 @@ class Teachers:
         """
         answers, features = [], []
         for network, config in self.networks:
-            size = (config.image_size, config.image_size)
-            seen = nn.functional.interpolate(pixels.float(), size, mode="bilinear", antialias=True)
+            size = self.size or config.image_size
+            seen = nn.functional.interpolate(pixels.float(), (size, size), mode="bilinear", antialias=True)
             logits, pooled = classify(network, normalize(seen, config.mean, config.std))
             answers.append((logits.float() / config.temperature).softmax(1))
             features.append(pooled.float())

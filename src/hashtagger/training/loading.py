@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hashtagger.arrays import Array
 from hashtagger.errors import ImageError
 from hashtagger.images import load_image
-from hashtagger.training.photos import Photo
+from hashtagger.training.photos import OTHER, Photo
 
 if TYPE_CHECKING:
     import torch
@@ -41,10 +41,19 @@ def targets(photos: Sequence[Photo], keys: Sequence[str], *, loss: str, also_sha
     return rows
 
 
-def sampling_weights(photos: Sequence[Photo], power: float) -> list[float]:
-    """Relative sampling weight of each photo: the size of its class to the power of ``-power``."""
+def sampling_weights(photos: Sequence[Photo], power: float, other_share: float = 0.0) -> list[float]:
+    """Relative sampling weight of each photo: the size of its class to the power of ``-power``.
+
+    If ``other_share`` is not 0, photos that fit no label together have that share of the weight instead.
+    """
     counts = Counter(photo.key for photo in photos)
-    return [counts[photo.key] ** -power for photo in photos]
+    weights = [counts[photo.key] ** -power for photo in photos]
+    if not other_share or len({photo.key == OTHER for photo in photos}) < 2:
+        return weights
+    other = counts[OTHER] ** (1 - power)
+    labelled = sum(weights) - other
+    shares = {True: other_share / other, False: (1 - other_share) / labelled}
+    return [weight * shares[photo.key == OTHER] for photo, weight in zip(photos, weights, strict=True)]
 
 
 class PhotoStream:
@@ -96,6 +105,7 @@ def training_loader(
     *,
     batch: int,
     balance: float,
+    other_share: float = 0.0,
     seed: int,
     rank: int = 0,
     shorter_side: int | None = None,
@@ -109,12 +119,12 @@ def training_loader(
     from torch.utils.data import DataLoader
 
     batch = min(batch, len(photos))
-    weights = torch.tensor(sampling_weights(photos, balance), dtype=torch.double)
+    weights = torch.tensor(sampling_weights(photos, balance, other_share), dtype=torch.double)
     # Drawn here rather than by the loader, so that each iteration over it gives the same photos.
     order = torch.multinomial(
         weights,
         steps_per_epoch(len(photos), batch) * batch,
-        replacement=balance > 0,
+        replacement=balance > 0 or other_share > 0,
         generator=torch.Generator().manual_seed(seed),
     )
     stream: Any = PhotoStream(photos, transform, shorter_side)

@@ -87,6 +87,7 @@ class Tagger(L.LightningModule):
             Augment(self.recipe, size),
             batch=self.recipe.batch,
             balance=self.recipe.balance,
+            other_share=self.recipe.other_share,
             seed=self.epoch_seed,
             rank=self.global_rank,
             shorter_side=2 * size,

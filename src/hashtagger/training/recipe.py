@@ -22,7 +22,7 @@ _LEAST = {"batch": 2, "seed": -(10**12)}
 _MOST = {"learning_rate": 1000, "seed": 10**12}
 """Maximum of a number; numbers that are neither here nor in ``_SHARES`` are unbounded."""
 _SHARES = frozenset(
-    "val_share ema label_smoothing also_share teacher_share drop_rate crop "  # noqa: SIM905
+    "val_share other_share ema label_smoothing also_share teacher_share drop_rate crop "  # noqa: SIM905
     "flip rescale jitter trivial_augment erase mix_share".split()
 )
 """Entries whose maximum is 1."""
@@ -54,6 +54,7 @@ class Recipe:
             which are written into the run's folder; 0 writes none.
         balance: Exponent of the class balancing: 0 draws all photos equally often, 0.5 classes by the square root of
             their size, 1 all classes equally often.
+        other_share: Fraction of the photos drawn that fit no label, 0..1; 0 draws them like the photos of a label.
         optimizer: ``"sgd"`` (Nesterov), ``"adam"`` or ``"adamw"``.
         learning_rate: Peak learning rate of the schedule.
         momentum: The momentum of SGD; the other optimizers ignore it.
@@ -70,6 +71,7 @@ class Recipe:
         also_share: Fraction of the target, 0..1, that a photo's further labels share (softmax only).
         teachers: Weights files of networks whose mean prediction is part of the target (softmax only): knowledge
             distillation. Relative paths start at the working directory.
+        teacher_size: Side of the photos in pixels for the teachers; 0 means the size each is used at.
         teacher_share: Fraction of the target that comes from the teachers, 0..1.
         teacher_features: Weight of a second loss: how well a linear map of the network's pooled features predicts those
             of the teachers; 0 disables it.
@@ -104,6 +106,7 @@ class Recipe:
     min_photos: int = 0
     balance_to: int = 0
     balance: float = 0.0
+    other_share: float = 0.0
     optimizer: str = "sgd"
     learning_rate: float = 0.05
     momentum: float = 0.9
@@ -119,6 +122,7 @@ class Recipe:
     label_smoothing: float = 0.0
     also_share: float = 0.0
     teachers: tuple[str, ...] = ()
+    teacher_size: int = 0
     teacher_share: float = 0.5
     teacher_features: float = 0.0
     drop_rate: float = 0.0

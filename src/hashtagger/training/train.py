@@ -265,7 +265,7 @@ def _make_tagger(
         model_args={name: value for name, value in recipe.model_options.items() if name not in RESERVED},
         labels=tuple(vocabulary[key] for key in keys) if vocabulary else (),
     )
-    teachers = Teachers([_load_teacher(path, keys) for path in recipe.teachers])
+    teachers = Teachers([_load_teacher(path, keys) for path in recipe.teachers], recipe.teacher_size)
     tagger = Tagger(network, recipe, config, sides["train"], sides["val"], teachers, lambda module: _save(module, out))
     tagger.init = str(init) if init else None
     return tagger
