@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--file", help="file of its weights, to download none")
     parser.add_argument("--size", type=int, default=192, help="side of its photos in pixels")
     parser.add_argument("--penalty", type=float, default=0.001, help="inverse strength of the regression's penalty (C)")
-    parser.add_argument("--other-share", type=float, default=0.25, help="weight of photos that fit no label, 0 to 1")
+    parser.add_argument("--other-share", type=float, default=0.4, help="weight of photos that fit no label, 0 to 1")
     parser.add_argument("--out", type=Path, help="weights file to write")
     options = parser.parse_args()
     if options.weights:
