@@ -38,7 +38,15 @@ def train_in_two(data, out):
     recipe_file = out.with_suffix(".toml")
     recipe_file.write_text(dataclasses.replace(RECIPE, batch=10).to_toml(), encoding="utf-8")
     command = [sys.executable, "-m", "hashtagger", "train", data, "--recipe", recipe_file, "--out", out]
-    environment = {**os.environ, "LANGUAGE": "en", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    # Below the ports that the servers of other tests are given, one of which could take Lightning's free port first.
+    port = str(20_000 + os.getpid() % 10_000)
+    environment = {
+        **os.environ,
+        "LANGUAGE": "en",
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+        "MASTER_PORT": port,
+    }
     done = subprocess.run(
         [*map(str, command), "--devices", "2", "--nodes", "1", "--strategy", "ddp"],
         env=environment, capture_output=True, text=True, timeout=240,
