@@ -26,6 +26,7 @@ _WORDS = {
         "close": "Close", "back": "Back", "next": "Next", "open": "Open on Instagram",
     },
 }  # fmt: skip
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @contextmanager
@@ -66,4 +67,4 @@ def _kinds(paths: list[str]) -> list[list[Any]]:
 
 def _json(value: Any) -> bytes:
     # "</script>" or "<!--" in a caption must not end the data.
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c").encode()
+    return _ENCODER.encode(value).replace("<", "\\u003c").encode()

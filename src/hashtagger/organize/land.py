@@ -5,7 +5,7 @@ A file found at a planned path is either ours, as its hash shows, or somebody el
 
 import sqlite3
 from itertools import count
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from hashtagger.organize import files, names
 from hashtagger.organize.journal import State
@@ -25,7 +25,7 @@ class Lander:
             interrupted: Whether an earlier run was interrupted, so that it may have left incomplete files.
         """
         self._db, self._destination, self._embed, self._interrupted = db, destination, embed, interrupted
-        self._made: set[int] = set()
+        self._made: set[str] = set()
 
     def land(self, jobs: list[Job]) -> None:
         """Put a staged batch into its places, setting ``error`` on the jobs for which that fails."""
@@ -62,21 +62,21 @@ class Lander:
                     FROM (VALUES {",".join(["(?, ?, ?, ?)"] * len(jobs))}) AS v WHERE id = v.column1""",
                 [x for job in jobs for x in (job.number, job.content, job.digest, job.sidecar_digest)],
             )
-        places = (place for job in jobs for place in job.places)
-        folders = {place.folder: PurePosixPath(place.path) for place in places if place.folder not in self._made}
-        for path in folders.values():
-            missing = [(str(part),) for part in (path, *path.parents) if not (self._destination / part).exists()]
+        folders = {place.parent for job in jobs for place in job.places} - self._made
+        for folder in folders:
+            path = Path(folder).relative_to(self._destination)
+            missing = [(part.as_posix(),) for part in (path, *path.parents) if not (self._destination / part).exists()]
             self._db.executemany("INSERT OR IGNORE INTO made VALUES(?)", missing)
         self._db.execute("COMMIT")
-        for folder, path in folders.items():
-            (self._destination / path).mkdir(parents=True, exist_ok=True)
-            self._made.add(folder)
+        for folder in folders:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        self._made |= folders
 
     def _land_by_links(self, job: Job) -> bool:
         """Land a file by hard links only; return ``False`` if a name is taken or a link cannot be made."""
         try:
             for place in job.places:
-                final = place.under(self._destination)
+                final = place.path
                 if not files.link(job.origin, final):
                     return False
                 if place.xmp and job.sidecar:
@@ -99,13 +99,13 @@ class Lander:
         job.origin = job.stage
         for planned in job.places:
             place, number = planned, 1
-            while not self._land_at(job, (final := place.under(self._destination)), place.xmp):
+            while not self._land_at(job, (final := place.path), place.xmp):
                 name, number = self._free_name(place.folder, planned.name, number + 1)
                 self._db.execute(
-                    "UPDATE place SET key = ?, name = ? WHERE folder = ? AND key = ?",
-                    (names.key(name), name, place.folder, place.key),
+                    "UPDATE place SET key = ?, name = ? WHERE file = ? AND folder = ?",
+                    (names.key(name), name, job.number, place.folder),
                 )
-                place = place._replace(key=names.key(name), name=name)
+                place = place._replace(name=name)
         job.clear(final)
 
     def _free_name(self, folder: int, name: str, start: int) -> tuple[str, int]:

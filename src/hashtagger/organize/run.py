@@ -225,6 +225,8 @@ def _older_inside(db: sqlite3.Connection, root: Path, stale: dict[tuple[int, str
 
     A file of which no copy was left has been copied again, so its hash is another.
     """
+    if not stale:
+        return []
     now = db.execute("SELECT id, digest, sidecar FROM file")
     found = sum(stale.get((number, digest), sidecar) != sidecar for number, digest, sidecar in now)
     cause = _("{count} photos have their new caption and tags only in the .xmp beside them; the old ones stay inside")

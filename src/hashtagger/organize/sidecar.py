@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from xml.etree import ElementTree as ET
 
 from hashtagger.posts.metadata import parse_xmp
@@ -26,6 +27,7 @@ _HEAD = (
     + '><rdf:Description rdf:about="">'
 )
 _TAIL = "</rdf:Description></rdf:RDF></x:xmpmeta>\n"
+_TAG_LISTS = (("dc:subject", "rdf:Bag"), ("lr:hierarchicalSubject", "rdf:Bag"), ("digiKam:TagsList", "rdf:Seq"))
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
@@ -72,10 +74,9 @@ def render(description: Description, existing: bytes | None = None) -> bytes:
     target = parts[0] if parts else ET.SubElement(rdf, _name("rdf:Description"), {_name("rdf:about"): ""})
     said = {name for part in parts for name in [*part.attrib, *(child.tag for child in part)]}
 
-    tags = [_clean(tag) for tag in description.tags]
-    _extend_list(parts or [target], "dc:subject", "rdf:Bag", tags)
-    _extend_list(parts or [target], "lr:hierarchicalSubject", "rdf:Bag", [f"{description.top}|{tag}" for tag in tags])
-    _extend_list(parts or [target], "digiKam:TagsList", "rdf:Seq", [f"{description.top}/{tag}" for tag in tags])
+    for number, (name, container) in enumerate(_TAG_LISTS):
+        listed = [_clean(_listed(description.top, tag)[number]) for tag in description.tags]
+        _extend_list(parts or [target], name, container, listed)
     if description.caption and _name("dc:description") not in said:
         alternative = ET.SubElement(ET.SubElement(target, _name("dc:description")), _name("rdf:Alt"))
         ET.SubElement(alternative, _name("rdf:li"), {_XML_LANG: "x-default"}).text = _clean(description.caption)
@@ -87,12 +88,10 @@ def render(description: Description, existing: bytes | None = None) -> bytes:
 
 def _render_new(description: Description) -> bytes:
     """Render a new packet as text, which is several times faster than building an element tree."""
-    tags = [_escape(tag) for tag in description.tags]
-    top = _escape(description.top)
+    items = [_items(description.top, tag) for tag in description.tags]
     body = [
-        _items("dc:subject", "Bag", tags),
-        _items("lr:hierarchicalSubject", "Bag", [f"{top}|{tag}" for tag in tags]),
-        _items("digiKam:TagsList", "Seq", [f"{top}/{tag}" for tag in tags]),
+        f"<{name}><{container}>{''.join(listed)}</{container}></{name}>"
+        for (name, container), listed in zip(_TAG_LISTS, zip(*items, strict=True), strict=bool(items))
     ]
     if description.caption:
         words = f'<rdf:li xml:lang="x-default">{_escape(description.caption)}</rdf:li>'
@@ -101,9 +100,15 @@ def _render_new(description: Description) -> bytes:
     return (_HEAD + "".join(body) + _TAIL).encode()
 
 
-def _items(name: str, container: str, values: list[str]) -> str:
-    items = "".join(f"<rdf:li>{value}</rdf:li>" for value in values)
-    return f"<{name}><rdf:{container}>{items}</rdf:{container}></{name}>" if values else ""
+@lru_cache(maxsize=10_000)  # A tag is in many packets.
+def _items(top: str, tag: str) -> tuple[str, ...]:
+    """Return a tag's item in each of ``_TAG_LISTS``."""
+    return tuple(f"<rdf:li>{_escape(text)}</rdf:li>" for text in _listed(top, tag))
+
+
+def _listed(top: str, tag: str) -> tuple[str, str, str]:
+    """Return a tag as each of ``_TAG_LISTS`` lists it."""
+    return tag, f"{top}|{tag}", f"{top}/{tag}"
 
 
 def _texts(description: Description) -> list[tuple[str, str | None]]:

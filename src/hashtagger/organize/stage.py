@@ -24,7 +24,7 @@ from hashtagger.organize.sidecar import Description, render
 from hashtagger.posts import sniff
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 SIDECAR = ".xmp"
 WORKERS = min(4, 2 * (os.cpu_count() or 1))
@@ -42,17 +42,20 @@ class UnreadableError(Exception):
 
 
 class Place(NamedTuple):
-    """A place in the tree: folder id, key, whether it gets the sidecar, the folder's path, and the file's name."""
+    """A place in the tree: the folder's id and absolute path, the file's name, and whether it gets the sidecar.
+
+    Paths are strings here, as creating a Path takes longer than landing the file.
+    """
 
     folder: int
-    key: str
-    xmp: bool
-    path: str
+    parent: str
     name: str
+    xmp: bool
 
-    def under(self, destination: Path) -> str:
-        """Return its path as a string, as creating a Path takes longer than landing the file."""
-        return f"{destination}{os.sep}{self.path}{os.sep}{self.name}"
+    @property
+    def path(self) -> str:
+        """The file's absolute path."""
+        return f"{self.parent}{os.sep}{self.name}"
 
 
 @dataclass(slots=True)
@@ -119,18 +122,23 @@ def staged_batches(
         OSError: The staging folder cannot be written to.
     """
     stager = _Stager(with_xmp)
-    waiting = None
+    waiting: list[Future[list[Job]]] = []
     for batch in _batches(db, destination, stage, top):
-        parts = (batch[start : start + _FILES_PER_TASK] for start in range(0, len(batch), _FILES_PER_TASK))
-        staging = [pool.submit(copy_context().run, stager.stage_all, part) for part in parts]
-        if waiting is not None:
+        staging = []
+        if not stager.only_links(batch):
+            parts = (batch[start : start + _FILES_PER_TASK] for start in range(0, len(batch), _FILES_PER_TASK))
+            staging = [pool.submit(copy_context().run, stager.stage_all, part) for part in parts]
+        if waiting:
             yield [job for future in waiting for job in future.result()]
+        if not staging:  # Threads would mostly wait for one another, as no file is read or written.
+            yield stager.stage_all(batch)
         waiting = staging
-    if waiting is not None:
+    if waiting:
         yield [job for future in waiting for job in future.result()]
 
 
 def _batches(db: sqlite3.Connection, destination: Path, stage: Path, top: str) -> Iterator[list[Job]]:
+    folders = {number: str(destination / path) for number, path in db.execute("SELECT id, path FROM folder").fetchall()}
     last = 0
     while True:
         rows = db.execute(
@@ -147,10 +155,10 @@ def _batches(db: sqlite3.Connection, destination: Path, stage: Path, top: str) -
             if total > _BATCH_BYTES:
                 break
         last = batch[-1]
-        yield list(_jobs(db, batch, destination, stage, top))
+        yield list(_jobs(db, batch, folders, stage, top))
 
 
-def _jobs(db: sqlite3.Connection, numbers: list[int], destination: Path, stage: Path, top: str) -> Iterator[Job]:
+def _jobs(db: sqlite3.Connection, numbers: list[int], folders: dict[int, str], stage: Path, top: str) -> Iterator[Job]:
     wanted = f"IN ({','.join('?' * len(numbers))})"
     tags: dict[int, dict[str, None]] = defaultdict(dict)
     for number, tag in db.execute(
@@ -161,12 +169,11 @@ def _jobs(db: sqlite3.Connection, numbers: list[int], destination: Path, stage: 
         tags[number][tag] = None
     planned: dict[int, list[Place]] = defaultdict(list)
     reached: dict[int, list[Place]] = defaultdict(list)
-    for number, state, *place in db.execute(
-        f"""SELECT p.file, p.state, d.id, p.key, p.xmp = {Sidecar.WANTED}, d.path, p.name
-            FROM place p JOIN folder d ON d.id = p.folder WHERE p.file {wanted} ORDER BY p.file, d.id""",
-        numbers,
+    for number, state, folder, name, xmp in db.execute(
+        f"SELECT file, state, folder, name, xmp FROM place WHERE file {wanted} ORDER BY file, folder", numbers
     ):
-        (planned if state == State.PLANNED else reached)[number].append(Place(*place))
+        place = Place(folder, folders[folder], name, xmp == Sidecar.WANTED)
+        (planned if state == State.PLANNED else reached)[number].append(place)
     rows = db.execute(
         f"""SELECT f.id, f.name, f.kind, f.path, f.member, f.size, f.mtime, f.how, f.content, f.digest, f.sidecar,
             o.taken_at, o.guess, o.caption, o.permalink, o.place FROM file f JOIN post o ON o.id = f.post
@@ -181,7 +188,7 @@ def _jobs(db: sqlite3.Connection, numbers: list[int], destination: Path, stage: 
         recorded = digest or sidecar or number in reached
         outdated = digest is not None and content is None
         maybe = [*reached[number], *planned[number]] if recorded and not outdated else []
-        there = [place.under(destination) for place in maybe]
+        there = [place.path for place in maybe]
         yield Job(
             number, name, kind, path, member, size, mtime, how, content, digest, sidecar,
             taken_at, description, staged, planned[number], there,
@@ -200,7 +207,15 @@ class _Stager:
     with_xmp: bool
     linkable: set[str] = field(default_factory=set)
 
+    def only_links(self, jobs: list[Job]) -> bool:
+        """Return whether all files are expected to be hard-linked to their sources."""
+        return all(
+            job.how not in ("copy", "symlink") and not job.member and job.source.rpartition(os.sep)[0] in self.linkable
+            for job in jobs
+        )
+
     def stage_all(self, jobs: list[Job]) -> list[Job]:
+        """Stage each file, setting ``error`` where its source cannot be read."""
         for job in jobs:
             self._stage(job)
         return jobs
