@@ -665,6 +665,63 @@ def test_a_carousel_of_which_a_part_came_first_is_one_post(album, tmp_path, pict
     assert not destination.exists()
 
 
+@pytest.mark.parametrize("guess", [True, False])
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("caption", ["처음", "고친 글"])
+def test_a_carousel_whose_parts_came_one_by_one_is_one_post(album, tmp_path, picture, guess, together, caption):
+    """As single photos that were saved from it, perhaps without their dates."""
+    destination, names = tmp_path / "sorted", ["0/IMG_0.jpg", "1/IMG_0.jpg", "2/IMG_0.jpg"]
+    shutil.copytree(album.root, tmp_path / "again")
+    parts = [Carousel(album.root, names[:1], "처음", "카페"), Carousel(album.root, names[1:2], "")]
+    for number, part in enumerate(parts if guess else ()):
+        when = datetime(2022, 1 + number, 1, tzinfo=timezone.utc)
+        part.post = replace(part.post, taken_at=when, time_is_guess=True)
+    whole = Carousel(tmp_path / "again", names, caption, "여행", "카페")
+    if together:
+        album.posts = lambda: (source.post for source in (*parts, whole))
+        report = run(album, destination, min_count=1)
+    else:
+        for source in (*parts, whole):
+            report = run(source, destination, min_count=1)
+    assert (report.posts, report.files, report.guesses, report.problems) == (1, 3, 0, [])
+    (row,) = csv.DictReader((destination / "posts.csv").read_text("utf-8-sig").splitlines())
+    assert (row["내용"], set(row["해시태그"].split())) == (caption, {"#카페", "#여행"})
+    assert row["파일"].count(".jpg") == 3
+    assert {path.rpartition("/")[0] for path in paths(destination)} == {
+        "날짜/2021/04", "해시태그/여행", "해시태그/카페"
+    }  # fmt: skip
+    assert len(paths(destination)) == 9
+    sidecars = [path.read_text(encoding="utf-8") for path in destination.rglob("*.xmp")]
+    assert len(sidecars) == 3
+    assert all(word in text for text in sidecars for word in ("여행", "카페", caption, "2021-04-01"))
+    before = picture(destination)
+    for source in (*parts, whole):
+        run(source, destination, min_count=1)
+        assert picture(destination) == before
+    assert verify(destination).problems == []
+    assert undo(destination).problems == []
+    assert not destination.exists()
+
+
+def test_a_carousel_of_which_a_part_came_first_shows_a_photo_that_another_post_has_too(album, tmp_path):
+    posts = [Carousel(album.root, [f"{number}/IMG_0.jpg" for number in numbers], "") for numbers in ([0], [1], [0, 1])]
+    posts[1].post = replace(posts[1].post, taken_at=datetime(2022, 4, 1, tzinfo=timezone.utc))
+    album.posts = lambda: (source.post for source in posts)
+    run(album, tmp_path / "sorted", by="date")
+    rows = list(csv.DictReader((tmp_path / "sorted/posts.csv").read_text("utf-8-sig").splitlines()))
+    assert [row["파일"].count(".jpg") for row in rows] == [2, 1]
+
+
+def test_a_carousel_of_a_guessed_date_joins_no_parts_of_two_dates(album, tmp_path):
+    parts = [Carousel(album.root, [f"{number}/IMG_0.jpg"], "") for number in range(2)]
+    parts[1].post = replace(parts[1].post, taken_at=datetime(2022, 4, 1, tzinfo=timezone.utc))
+    whole = Carousel(album.root, ["0/IMG_0.jpg", "1/IMG_0.jpg"], "")
+    whole.post = replace(whole.post, taken_at=datetime(2023, 4, 1, tzinfo=timezone.utc), time_is_guess=True)
+    album.posts = lambda: (source.post for source in (*parts, whole))
+    run(album, tmp_path / "sorted", by="date")
+    assert {"날짜/2021/04/IMG_0.jpg", "날짜/2022/04/IMG_0.jpg"} <= paths(tmp_path / "sorted")
+
+
 @pytest.mark.parametrize("first", [0, 1, 2])
 def test_a_part_that_has_not_changed_does_not_bring_back_the_caption_of_its_carousel(album, tmp_path, picture, first):
     destination, names = tmp_path / "sorted", ["0/IMG_0.jpg", "1/IMG_0.jpg", "2/IMG_0.jpg"]

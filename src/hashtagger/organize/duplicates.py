@@ -7,7 +7,7 @@ agree, by the whole content.
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import BadZipFile
@@ -103,7 +103,7 @@ def _readable(db: sqlite3.Connection, destination: Path, file: _File, mtime: int
             WHERE p.file = ? AND p.state != {State.PLANNED}""",
         (file.number,),
     )
-    paths = (Path(file.path), *(destination / place for (place,) in places))
+    paths = chain([Path(file.path)], (destination / place for (place,) in places))
     return next((file._replace(path=str(path)) for path in paths if files.is_unchanged(path, file.size, mtime)), None)
 
 
@@ -156,7 +156,7 @@ def _mark_posts(db: sqlite3.Connection, first_new: int) -> None:
     The earlier post takes over what it lacks, and the duplicate's caption if it differs, as captions get edited.
     """
     db.execute("CREATE TEMP TABLE marked(post INTEGER PRIMARY KEY, earlier INT)")
-    db.executemany("INSERT INTO marked VALUES(?, ?)", list(_duplicates(db, first_new)))
+    db.executemany("INSERT INTO marked VALUES(?, ?)", _duplicates(db, first_new).items())
     db.execute("UPDATE post SET same_as = marked.earlier FROM marked WHERE marked.post = post.id")
     # A known post whose new files make it a duplicate may have duplicates of its own.
     db.execute("UPDATE post SET same_as = marked.earlier FROM marked WHERE marked.post = post.same_as")
@@ -165,7 +165,7 @@ def _mark_posts(db: sqlite3.Connection, first_new: int) -> None:
         """SELECT DISTINCT p.id FROM file f JOIN post p ON p.id = f.post JOIN file g ON g.id = f.same_as
            JOIN post q ON q.id = g.post WHERE f.id >= ?1 AND f.same_as < ?1 AND (EXISTS
            (SELECT 1 FROM post_tag t WHERE t.post = p.id AND t.tag NOT IN (SELECT tag FROM post_tag WHERE post = q.id))
-           OR p.same_as = q.id AND (p.caption NOT IN ('', q.caption)
+           OR q.id IN (SELECT post FROM marked) OR p.same_as = q.id AND (p.caption NOT IN ('', q.caption)
              OR q.permalink IS NULL AND p.permalink IS NOT NULL OR q.place IS NULL AND p.place IS NOT NULL))""",
         (first_new,),
     ).fetchall()
@@ -173,7 +173,7 @@ def _mark_posts(db: sqlite3.Connection, first_new: int) -> None:
     reworded = db.execute(  # SQLite takes bare columns from the row with the MAX().
         """SELECT q.id, p.caption, MAX(p.id)
            FROM marked JOIN post p ON p.id = marked.post JOIN post q ON q.id = p.same_as
-           WHERE p.caption NOT IN ('', q.caption) GROUP BY q.id"""
+           WHERE p.caption != '' GROUP BY q.id HAVING p.caption != q.caption"""
     ).fetchall()
     renew_sidecars(db, (earlier for earlier, *_words in reworded))
     for earlier, caption, later in reworded:
@@ -193,16 +193,18 @@ def _mark_posts(db: sqlite3.Connection, first_new: int) -> None:
     )
 
 
-def _duplicates(db: sqlite3.Connection, first_new: int) -> Iterator[tuple[int, int]]:
-    """Yield each post with new files that turns out to duplicate an earlier one, and that post.
+def _duplicates(db: sqlite3.Connection, first_new: int) -> dict[int, int]:
+    """Map each post that turns out to duplicate an earlier one, because of new files, to that one.
 
-    They are of the same time, and one has all files of the other. RAW files count only if a post has no photo or video,
-    and companions never do. Times from two sources may differ by seconds. A guessed time matches any, but then gives
-    way to a known one, so it joins no posts of different times.
+    They are of the same time, and one has all files of the other; several posts that each have a part of a new one are
+    one post. RAW files count only if a post has no photo or video, and companions never do. Times from two sources may
+    differ by seconds. A guessed time matches any, but then gives way to a known one, so it joins no posts of different
+    times.
     """
     db.execute(
-        """CREATE TEMP VIEW part AS SELECT id, post, same_as, iif(kind != 'other', TRUE,
-           NOT companion(name) AND NOT EXISTS (SELECT 1 FROM file WHERE post = f.post AND kind != 'other')) AS counts
+        """CREATE TEMP VIEW part AS SELECT id, post, same_as, COALESCE(same_as, id) AS stored,
+           iif(kind != 'other', TRUE, NOT companion(name)
+             AND NOT EXISTS (SELECT 1 FROM file WHERE post = f.post AND kind != 'other')) AS counts
            FROM file f"""
     )
     pairs = db.execute(
@@ -221,27 +223,43 @@ def _duplicates(db: sqlite3.Connection, first_new: int) -> Iterator[tuple[int, i
     )
     earlier_of: dict[int, int] = {}
     known: set[int] = set()  # earlier posts whose time is not a guess, or no longer
-    for later, is_guess, again_is_guess, head, head_is_guess, _has_more in pairs:
+
+    def first(post: int) -> int:
+        while post in earlier_of:
+            post = earlier_of[post]
+        return post
+
+    for later, is_guess, again_is_guess, head, head_is_guess, has_more in pairs:
         if not head_is_guess:
             known.add(head)
-        earlier = earlier_of.get(head, head)
-        if later in earlier_of or (earlier in known and again_is_guess and not is_guess):
+        earlier = first(head)
+        if earlier in known and again_is_guess and not is_guess:
             continue
-        earlier_of[later] = earlier
-        if not is_guess:
-            known.add(earlier)
-        yield later, earlier
+        if later not in earlier_of:
+            earlier_of[later] = earlier
+            if not is_guess:
+                known.add(earlier)
+        elif has_more and (whole := first(later)) < earlier and not (is_guess and {whole, earlier} <= known):
+            earlier_of[earlier] = whole
+            if earlier in known:
+                known.add(whole)
+    return {later: first(later) for later in earlier_of}
 
 
 def _complete(db: sqlite3.Connection, first_new: int) -> None:
     """Give posts the files, and for those the tags, that only their duplicates have."""
     fuller = db.execute(
         """SELECT id, same_as FROM post WHERE same_as IS NOT NULL AND id IN (SELECT post FROM file WHERE id >= ?)
-           AND EXISTS (SELECT 1 FROM part f WHERE f.post = post.id AND f.same_as IS NULL AND f.counts)""",
+           AND EXISTS (SELECT 1 FROM part f WHERE f.post = post.id AND f.counts
+                       AND f.stored NOT IN (SELECT stored FROM part WHERE post = post.same_as))""",
         (first_new,),
     ).fetchall()
     for later, earlier in fuller:
-        db.execute("UPDATE file SET post = ? WHERE post = ? AND same_as IS NULL", (earlier, later))
+        db.execute(
+            """UPDATE file SET post = ?1
+               WHERE post = ?2 AND COALESCE(same_as, id) NOT IN (SELECT stored FROM part WHERE post = ?1)""",
+            (earlier, later),
+        )
         db.execute(
             """INSERT INTO post_tag(post, position, tag)
                SELECT ?1, position + (SELECT COALESCE(MAX(position), -1) + 1 FROM post_tag WHERE post = ?1), tag

@@ -176,8 +176,8 @@ def _jobs(db: sqlite3.Connection, numbers: list[int], folders: dict[int, str], s
         (planned if state == State.PLANNED else reached)[number].append(place)
     rows = db.execute(
         f"""SELECT f.id, f.name, f.kind, f.path, f.member, f.size, f.mtime, f.how, f.content, f.digest, f.sidecar,
-            o.taken_at, o.guess, o.caption, o.permalink, o.place FROM file f JOIN post o ON o.id = f.post
-            WHERE f.id {wanted} ORDER BY f.id""",
+            o.taken_at, o.guess, o.caption, o.permalink, o.place FROM file f JOIN post p ON p.id = f.post
+            JOIN post o ON o.id = COALESCE(p.same_as, p.id) WHERE f.id {wanted} ORDER BY f.id""",
         numbers,
     )
     for number, name, kind, path, member, size, mtime, how, content, digest, sidecar, taken_at, guess, *said in rows:
