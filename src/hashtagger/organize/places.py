@@ -175,8 +175,9 @@ def _assign_free_names(db: sqlite3.Connection) -> None:
     db.execute(
         f"""INSERT OR IGNORE INTO place(folder, key, file, name, xmp)
             SELECT w.folder, f.key, w.file, f.name, w.xmp FROM wanted w JOIN named f ON f.id = w.file
-            WHERE NOT {skip} AND w.file NOT IN (SELECT id FROM apart) AND NOT EXISTS
-            (SELECT 1 FROM foreign_name x WHERE x.folder = w.folder AND x.key IN (f.key, f.key || '.xmp'))
+            WHERE NOT {skip} AND w.file NOT IN (SELECT id FROM apart)
+            AND NOT (w.folder IN (SELECT folder FROM foreign_name) AND EXISTS
+              (SELECT 1 FROM foreign_name x WHERE x.folder = w.folder AND x.key IN (f.key, f.key || '.xmp')))
             ORDER BY w.folder, w.file"""
     )
     if fresh:
