@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text, update
 
-from hashtagger.serving.store import Post, PostTag
+from hashtagger.serving.store import Correction, Post, PostTag
 
 from .conftest import add, cut, posts_at
 
@@ -114,6 +114,27 @@ def test_a_post_of_about_the_same_or_a_guessed_time_gets_the_photos_it_lacked(cl
     assert library() == [("#봄", ["봄"], list(photos))]
     assert "new ones: 0)" in add(client, first)
     assert library() == [("#봄", ["봄"], list(photos))]
+
+
+def test_photos_saved_from_a_post_one_by_one_are_part_of_it(client, site, library, photos, tmp_path):
+    """Their tags and corrections become those of the post; a photo that was posted at another time stays a post."""
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    for name, content in photos.items():
+        (saved / name).write_bytes(content)
+    add(client, saved)
+    add(client, make_export(tmp_path / "alone.zip", "#꽃", {"2.jpg": photos["2.jpg"]}, taken=TAKEN - 3600))
+    assert len(library()) == 3
+    client.send_form("/library/correct", posts=[2], add="여행")
+    whole = make_export(tmp_path / "whole.zip", "#봄", photos)
+    for source in (whole, saved, whole):
+        assert "new ones: 0)" in add(client, source)
+        assert library() == [("#봄", ["봄", "여행"], list(photos)), ("#꽃", ["꽃"], ["2.jpg"])]
+    assert posts_at(client, tag="여행") == [1]
+    with site.app.state.services.sessions() as db:
+        assert list(db.scalars(select(Correction.post_id))) == [1]
+    stored = (site.settings.data_dir / "users/1/photos").rglob("*.jpg")
+    assert len(list(stored)) == len(photos)
 
 
 def test_words_replace_guesses_of_the_model_and_of_the_time(client, site, library, photos, tmp_path):

@@ -4,12 +4,12 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from zipfile import BadZipFile
 
-from sqlalchemy import or_, select
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, selectinload
 
@@ -124,6 +124,7 @@ def _write(services: Services, db: Session, work: Import, new: Post, kept: list[
         post = _earlier_version(db, new)
         if post:
             _renew(db, post, new)
+            _absorb_parts(db, post)
         else:
             db.add(post := new)
             work.added += 1
@@ -190,17 +191,26 @@ def _earlier_version(db: Session, new: Post) -> Post | None:
     They share a file and have the same time. If one of them has all of the other's files, about the same time is
     enough, and a guessed time matches any, as in ``organize``.
     """
-    digests = {media.digest for media in new.media}
-    sharing = select(Media.post_id).where(Media.user_id == new.user_id, Media.digest.in_(digests))
-    query = select(Post).where(Post.id.in_(sharing))
-    if not new.guess:
-        query = query.where(or_(Post.guess, Post.taken_at.between(new.taken_at - _APART, new.taken_at + _APART)))
-    query = query.options(selectinload(Post.media), selectinload(Post.tags)).execution_options(populate_existing=True)
-    for post in db.scalars(query.order_by(Post.guess, Post.id)):
-        known = {media.digest for media in post.media}
+    digests = _digests(new)
+    for post in _posts_that_share(db, new):
+        known = _digests(post)
         if post.taken_at == new.taken_at or digests <= known or known <= digests:
             return post
     return None
+
+
+def _posts_that_share(db: Session, post: Post) -> Sequence[Post]:
+    """Return the posts of the library that share a file with a post, and may be of the same time."""
+    sharing = select(Media.post_id).where(Media.user_id == post.user_id, Media.digest.in_(_digests(post)))
+    query = select(Post).where(Post.id.in_(sharing))
+    if not post.guess:
+        query = query.where(or_(Post.guess, Post.taken_at.between(post.taken_at - _APART, post.taken_at + _APART)))
+    query = query.options(selectinload(Post.media), selectinload(Post.tags)).execution_options(populate_existing=True)
+    return db.scalars(query.order_by(Post.guess, Post.id)).all()
+
+
+def _digests(post: Post) -> set[str]:
+    return {media.digest for media in post.media}
 
 
 def _renew(db: Session, post: Post, new: Post) -> None:
@@ -219,6 +229,23 @@ def _renew(db: Session, post: Post, new: Post) -> None:
         post.media = sorted([*post.media, *added], key=lambda media: order.get(media.digest, len(new.media)))
         for position, media in enumerate(post.media):
             media.position = position
+
+
+def _absorb_parts(db: Session, post: Post) -> None:
+    """Merge into a post the others that are parts of it, such as photos saved from it that were imported one by one.
+
+    Their tags, unless only the model gave them, and the user's corrections become those of the post.
+    """
+    for part in _posts_that_share(db, post):
+        if part is post or not _digests(part) <= _digests(post) or (post.guess and not part.guess):
+            continue
+        present = {row.tag for row in post.tags}
+        for row in part.tags:
+            if not row.by_model and row.tag not in present:
+                position = len(post.tags)
+                post.tags.append(PostTag(user_id=post.user_id, position=position, typed=row.typed, tag=row.tag))
+        db.execute(update(Correction).where(Correction.post_id == part.id).values(post_id=post.id))
+        db.execute(delete(Post).where(Post.id == part.id))
 
 
 def _renewed_tags(db: Session, post: Post, new: Post) -> list[PostTag]:
