@@ -180,6 +180,14 @@ def test_logged_out_session_says_which_file_to_delete(instagram, tmp_path):
         collect_profile("someone", tmp_path, login())
 
 
+def test_session_that_shall_wait_is_not_called_logged_out(instagram, tmp_path):
+    collect_profile("someone", tmp_path, login(instagram.password))
+    document = {"message": "Please wait a few minutes before you try again.", "require_login": True, "status": "fail"}
+    instagram.fail["graphql"] = (401, document)
+    with pytest.raises(CollectError, match="too many requests; run it again"):
+        collect_profile("someone", tmp_path, login())
+
+
 def test_hashtag_gives_a_class_folder_of_photos_alone(instagram, tmp_path):
     collected = collect_hashtag("#강아지", tmp_path, "dog", login(instagram.password), Wanted(count=4))
     assert collected.folder == tmp_path / "dog"
@@ -189,6 +197,13 @@ def test_hashtag_gives_a_class_folder_of_photos_alone(instagram, tmp_path):
 def test_hashtag_needs_a_login(tmp_path):
     with pytest.raises(CollectError, match="--login USER"):
         collect_hashtag("#강아지", tmp_path, "dog")
+
+
+@pytest.mark.parametrize(
+    "name", ["instagram.com/someone", "www.instagram.com/Someone/", "https://instagram.com/someone?hl=ko", "＠someone"]
+)
+def test_profile_is_known_by_its_address(instagram, tmp_path, name):
+    assert collect_profile(name, tmp_path).folder == tmp_path / "someone"
 
 
 @pytest.mark.parametrize("name", ["", "../up", "두 낱말", "https://example.org/someone", "a" * 31])

@@ -88,17 +88,18 @@ def test_decomposed_korean_and_backslashes_are_found(tmp_path):
     assert ours.find("media/posts/b.jpg") is None
 
 
-@pytest.mark.parametrize("damage", ["cut", "entry", "end", "no zip", "empty", "sizes"])
+@pytest.mark.parametrize("damage", ["cut", "cut end", "entry", "end", "no zip", "empty", "sizes"])
 def test_damage_is_said(tmp_path, damage):
     path = tmp_path / "x.zip"
     with zipfile.ZipFile(path, "w") as out:
         out.writestr("a.jpg", b"1")
     data = path.read_bytes()
     path.write_bytes({
-        "cut": data[:-30], "entry": data.replace(b"PK\x01\x02", b"PK\x01\x03"), "end": data[:-22], "no zip": b"x" * 99,
+        "cut": data[:-30], "cut end": data[:-9], "entry": data.replace(b"PK\x01\x02", b"PK\x01\x03"),
+        "end": data[:-22], "no zip": b"x" * 99,
         "empty": b"", "sizes": data[:-10] + b"\xff" * 4 + data[-6:],
     }[damage])  # fmt: skip
-    with pytest.raises(zipfile.BadZipFile):
+    with pytest.raises(zipfile.BadZipFile, match="table of contents"):
         Directory(path)
 
 

@@ -134,6 +134,15 @@ def test_of_two_years_exports_the_later_has_the_words_that_count(tmp_path, names
         assert {post.caption for post in read(given)[0]} == {"고침", "둘", "셋"}
 
 
+def test_post_archived_after_an_edit_has_the_words_of_the_later_export(tmp_path):
+    write(tmp_path / "2023", {"content/posts_1.json": [{"media": [item(A, "처음")]}], A: JPEG})
+    archived = {"ig_archived_post_media": [{"media": [item(A, "고침")]}]}
+    later = {"content/archived_posts.json": archived, "content/posts_1.json": [{"media": [item(B, "둘", NOON + 99)]}]}
+    write(tmp_path / "2024", {**later, A: JPEG, B: JPEG})
+    for given in (tmp_path, [tmp_path / "2024", tmp_path / "2023"]):
+        assert {post.caption for post in read(given)[0]} == {"고침", "둘"}
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_part_of_media_alone_is_known_by_its_months_and_its_depth(tmp_path, packed):
     files = {
@@ -173,6 +182,20 @@ def test_a_part_may_hold_media_without_months_alone(tmp_path):
     for parts in ("folders", "archives"):
         posts, problems = read(tmp_path / parts)
         assert (shown(posts), problems) == ([("2023-04-20T23:13:20+09:00", "하나", ["a.jpg", "1_n_17.jpg"])], [])
+
+
+@pytest.mark.parametrize("inner", ["p1", "meta-2026-Jan-09/instagram-x"])
+def test_of_the_archives_some_may_be_unpacked(tmp_path, inner):
+    content = [{"media": [item(A, "하나"), item(C)]}]
+    write(tmp_path / inner, {A: JPEG})
+    write(tmp_path / "years" / "photos" / "202304", {"IMG_1.jpg": JPEG})
+    archived = pack(tmp_path / "p2.zip", {"content/posts_1.json": content, C: MP4})
+    posts, problems = read(tmp_path)
+    assert shown(posts) == [("2023-04-20T23:13:20+09:00", "하나", ["a.jpg", "c.mp4"])]
+    assert [Path(problem.location).name for problem in problems] == ["years"]
+    assert shown(read([tmp_path / inner, archived])[0]) == shown(posts)
+    listed = write(tmp_path / "p3", {"content/posts_1.json": content, C: MP4})
+    assert shown(read([listed, tmp_path / inner])[0]) == shown(posts)
 
 
 @pytest.mark.parametrize("name", ["media.json", "posts.json"])
@@ -601,6 +624,8 @@ def test_archive_that_needs_unpacking_says_so(tmp_path, name, change, cause):
 def test_archive_of_photos_or_of_media_alone_says_what_to_give(tmp_path):
     with pytest.raises(SourceError, match=r"a\.zip: holds photos but no Instagram export; unpack it"):
         open_source(pack(tmp_path / "a.zip", {"a.jpg": JPEG}))
+    with pytest.raises(SourceError, match=r"drive\.zip: holds other archives; unpack it"):
+        open_source(pack(tmp_path / "drive.zip", {"instagram-x-1.zip": b"PK", "instagram-x-2.zip": b"PK"}, "drive/"))
     with pytest.raises(SourceError, match=r"b\.zip: .* no list of its posts; give the export's other ZIP"):
         open_source(pack(tmp_path / "b.zip", {A: JPEG}))
     for name in ("one", "two"):

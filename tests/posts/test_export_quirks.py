@@ -76,6 +76,16 @@ def test_each_part_has_its_language_or_that_of_the_others(tmp_path):
 OWNER = {"title": "Owner", "dict": [{"dict": [label("소개", "내 소개 #일상 #소통 #맞팔")]}]}
 
 
+def test_hashtag_in_the_owners_name_alone_is_no_caption(tmp_path):
+    posts = labelled(tmp_path, [OWNER, label("문구", "좋은 날")], [label("문구", " "), OWNER])
+    assert [post.caption for post in posts[:2]] == ["좋은 날", ""]
+    for part in ("2023", "2024", "2025"):
+        words = "산책 #강아지" if part == "2024" else "좋은 날"
+        entry = {"timestamp": NOON + int(part), "media": [], "label_values": [OWNER, label("문구", words)]}
+        write(tmp_path / "parts" / part, {f"your_instagram_activity/media/posts_{part}.json": [entry]})
+    assert sorted(post.caption for post in read(tmp_path / "parts")[0]) == ["산책 #강아지", "좋은 날", "좋은 날"]
+
+
 def test_post_without_the_label_of_captions_has_none(tmp_path):
     posts = labelled(
         tmp_path, [OWNER], [label("문구", "산책 #강아지"), OWNER], [label("위치", "카페거리 #여기"), OWNER]

@@ -135,6 +135,7 @@ def test_what_is_no_post_is_passed_over(tmp_path):
         "iterator_AbC.json.xz": structure({"query_hash": "x"}, "FrozenNodeIterator"),
         "highlight_cover.jpg": JPEG,
         "id": b"7\n",
+        "someone_id": b"7\n",
         f"{BASE}.jpg.temp": b"half",
         f"{BASE}.jpg": JPEG,
         f"{BASE}.json.xz": structure(node()),
@@ -208,6 +209,7 @@ def test_photos_and_json_of_others_in_the_same_folder_are_not_lost(tmp_path):
         "KakaoTalk_20230420_231320123.jpg": JPEG,
         "IMG_1.jpg": JPEG,
         "IMG_1.json": {"title": "of another program"},
+        "IMG_1.txt": "글 #개".encode(),
         "settings.json": [1],
     }
     write(tmp_path, files)
@@ -218,6 +220,7 @@ def test_photos_and_json_of_others_in_the_same_folder_are_not_lost(tmp_path):
         "KakaoTalk_20230420_231320123.jpg",
         "IMG_1.jpg",
     }
+    assert [post.caption for post in posts if post.media[0].name == "IMG_1.jpg"] == ["글 #개"]
     assert {Path(problem.location).name for problem in problems} >= {"IMG_1.json", "settings.json"}
 
 
@@ -236,6 +239,29 @@ def test_carousel_of_custom_name_without_sidecar(tmp_path):
         ("words", ["my name_1.jpg", "my name_9.jpg", "my name_10.jpg"]),
     ]
     assert [Path(problem.location).name for problem in problems if "left" in problem.cause] == ["DSC.txt"]
+
+
+@pytest.mark.parametrize("base", ["{}", "2023-04-20_14-13-20_UTC {}", "someone {} x"])
+def test_carousel_whose_files_are_named_by_their_addresses(tmp_path, base):
+    def address(name: str) -> str:
+        return f"https://scontent.cdninstagram.com/v/{name}?x=1"
+
+    items = [{"display_url": address("11_n.jpg")}, {"display_url": address("22_n.jpg")}]
+    items.append({"display_url": address("33_n.jpg"), "video_url": address("AQ33.mp4"), "is_video": True})
+    phone = [{}, {"image_versions2": {"candidates": [{"url": address("44_n.webp")}]}}]
+    more = {
+        "display_url": address("11_n.jpg"), "iphone_struct": {"carousel_media": phone},
+        "edge_sidecar_to_children": {"edges": [{"node": one} for one in items]},
+    }  # fmt: skip
+    files = {"11_n.json.xz": structure(node(caption="셋", **more)), "11_n.txt": "셋\n".encode()}
+    files |= dict.fromkeys(["11_n.jpg", "44_n.webp", "33_n.jpg"], JPEG) | {"AQ33.mp4": MP4}
+    named = {base.format(name.split(".")[0]) + "." + name.split(".", 1)[1]: content for name, content in files.items()}
+    posts, problems = read(write(tmp_path, {**named, "IMG_1.jpg": JPEG}))
+    assert {post.caption: [media.kind for media in post.media] for post in posts} == {
+        "셋": ["photo", "photo", "video", "other"],
+        "": ["photo"],
+    }
+    assert not any("missing" in problem.cause or "only" in problem.cause for problem in problems)
 
 
 def test_decomposed_caption_and_text_are_one_post(tmp_path):

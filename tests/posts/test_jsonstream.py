@@ -68,6 +68,16 @@ def test_entries_before_the_damage_are_kept(rest):
         list(reading)
 
 
+def test_bare_control_characters_in_text_are_read():
+    assert read('[{"title": "첫 줄\n둘째\t줄"}]') == [(None, {"title": "첫 줄\n둘째\t줄"})]
+
+
+@pytest.mark.parametrize("data", ["[1] junk", "[1][2]", '{"a": [1]}\0', "[]{}", "{}[]"])
+def test_what_follows_the_end_is_said(data):
+    with pytest.raises(ValueError, match="it goes on after its end"):
+        read(data)
+
+
 @pytest.mark.parametrize("data", ["", "   ", "null", '"x"', "<html>", "5"])
 def test_what_is_no_list_of_posts(data):
     with pytest.raises(ValueError, match="it "):

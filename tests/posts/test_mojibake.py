@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashtagger.posts.mojibake import repair
+from hashtagger.posts.mojibake import decoded, repair
 
 
 def damaged(text: str) -> str:
@@ -43,3 +43,30 @@ def test_decomposed_korean_stays_decomposed():
 def test_half_surrogates_become_writable_and_pairs_are_joined():
     assert repair("\ud83d") == "\ufffd"
     assert repair("개\ud83d\udc36") == "개🐶"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("산책 #강아지", "utf-8"),
+        ("산책 #강아지", "utf-8-sig"),
+        ("산책 #강아지", "utf-16"),
+        ("산책 #강아지", "cp949"),
+        ("café", "cp1252"),
+        ("“Überraschung”", "cp1252"),
+        ("plain", "ascii"),
+        ("", "ascii"),
+    ],
+)
+def test_text_of_old_files_is_decoded(text, encoding):
+    assert decoded(text.encode(encoding)) == text
+
+
+@pytest.mark.parametrize("cut", [1, 2])
+def test_half_a_character_at_the_end_of_a_file_costs_only_itself(cut):
+    assert decoded("산책 #강아지".encode()[:-cut]) == "산책 #강아"
+
+
+@given(st.binary())
+def test_any_bytes_are_decoded_to_text(raw):
+    decoded(raw).encode()

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from hashtagger.posts import open_source
 
@@ -21,8 +22,12 @@ XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.o
 SUBJECT = "<dc:subject><rdf:Bag><rdf:li>#강아지</rdf:li><rdf:li> 산책 </rdf:li></rdf:Bag></dc:subject>"
 
 
-def photo(path: Path, *, taken: str | None = None, offset: str | None = None, mtime: float = 1e9, **save) -> Path:
+def photo(
+    path: Path, *, taken: str | None = None, offset: str | None = None, changed: str = "", mtime: float = 1e9, **save
+) -> Path:
     exif = Image.Exif()
+    if changed:
+        exif[0x0132] = changed
     if taken is not None:
         exif.get_ifd(0x8769).update({0x9003: taken, **({0x9011: offset} if offset else {})})
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,6 +71,38 @@ def test_times_are_taken_from_exif_then_xmp_then_name_then_file(tmp_path):
     ]
 
 
+def test_time_of_the_last_change_is_a_guess_and_comes_before_that_of_the_file(tmp_path):
+    photo(tmp_path / "20200101_000000.jpg", changed="2023:04:20 23:13:20")
+    photo(tmp_path / "scan.jpg", changed="2023:04:20 23:13:20")
+    posts, __ = read(tmp_path)
+    assert [(post.taken_at.isoformat(), post.time_is_guess) for post in posts] == [
+        ("2020-01-01T00:00:00+09:00", False),
+        ("2023-04-20T23:13:20+09:00", True),
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_xmp_in_every_encoding_that_it_may_have(tmp_path, encoding):
+    photo(tmp_path / "a.jpg")
+    file(tmp_path / "a.xmp", XMP.format(subject=SUBJECT).encode(encoding))
+    posts, problems = read(tmp_path)
+    assert posts[0].tags == ("강아지", "산책", "노을")
+    assert problems == []
+
+
+@pytest.mark.parametrize(
+    "properties", ['dc:subject="강아지" dc:description="글"/>', "><dc:subject>강아지</dc:subject>{}</rdf:Description>"]
+)
+def test_single_values_of_xmp_without_a_list(tmp_path, properties):
+    start = XMP[: XMP.index("<rdf:Description")] + '<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/" '
+    written = start + properties.format("<dc:description>글</dc:description>") + "</rdf:RDF></x:xmpmeta>"
+    photo(tmp_path / "a.jpg")
+    file(tmp_path / "a.xmp", written.encode())
+    posts, problems = read(tmp_path)
+    assert [(post.tags, post.caption) for post in posts] == [(("강아지",), "글")]
+    assert problems == []
+
+
 def test_tags_and_words_of_xmp_in_the_photo_and_beside_it(tmp_path):
     photo(tmp_path / "in.jpg", xmp=XMP.format(subject=SUBJECT).encode())
     photo(tmp_path / "beside.jpg")
@@ -82,20 +119,23 @@ def test_tags_and_words_of_xmp_in_the_photo_and_beside_it(tmp_path):
     assert problems == []
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "cp949"])
-def test_iptc_keywords(tmp_path, encoding):
+@pytest.mark.parametrize(
+    ("encoding", "words"),
+    [("utf-8", ("강아지", "산책")), ("cp949", ("강아지", "산책")), ("latin-1", ("café", "Überraschung"))],
+)
+def test_iptc_keywords(tmp_path, encoding, words):
     def record(number: int, text: str) -> bytes:
         raw = text.encode(encoding)
         return struct.pack(">BBBH", 0x1C, 2, number, len(raw)) + raw
 
-    iptc = record(25, "강아지") + record(25, "산책") + record(120, "글")
+    iptc = record(25, words[0]) + record(25, words[1]) + record(120, words[0])
     block = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(iptc)) + iptc + b"\0" * (len(iptc) % 2)
     segment = b"Photoshop 3.0\0" + block
     path = photo(tmp_path / "a.jpg")
     data = path.read_bytes()
     path.write_bytes(data[:2] + b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment + data[2:])
     posts, __ = read(tmp_path)
-    assert (posts[0].tags, posts[0].caption) == (("강아지", "산책"), "글")
+    assert (posts[0].tags, posts[0].caption) == (words, words[0])
 
 
 def test_files_of_one_name_are_one_post(tmp_path):
@@ -181,6 +221,23 @@ def test_real_heic_and_avif(tmp_path, form):
     assert problems == []
 
 
+def test_photo_of_200_megapixels_is_dated(tmp_path):
+    content = bytearray(photo(tmp_path / "a.jpg", taken="2023:04:20 23:13:20").read_bytes())
+    size = content.index(b"\xff\xc0") + 5
+    content[size : size + 4] = struct.pack(">HH", 12240, 16320)
+    file(tmp_path / "a.jpg", bytes(content))
+    posts, problems = read(tmp_path)
+    assert [(post.taken_at.isoformat(), post.time_is_guess) for post in posts] == [("2023-04-20T23:13:20+09:00", False)]
+    assert problems == []
+
+
+def test_heic_under_the_name_of_a_jpeg_is_dated(tmp_path):
+    file(tmp_path / "IMG_1.jpg", b"\0\0\0\x18ftypheic" + exif_block("2023:04:20 23:13:20"))
+    posts, problems = read(tmp_path)
+    assert [(post.taken_at.isoformat(), post.time_is_guess) for post in posts] == [("2023-04-20T23:13:20+09:00", False)]
+    assert problems == []
+
+
 @pytest.mark.parametrize(
     ("name", "start"),
     [
@@ -208,9 +265,10 @@ def test_raw_of_several_makers(tmp_path, name, start):
     assert problems == []
 
 
-def test_text_beside_a_photo_is_its_caption(tmp_path):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp949"])
+def test_text_beside_a_photo_is_its_caption(tmp_path, encoding):
     photo(tmp_path / "CrAbC_1.jpg")
-    file(tmp_path / "CrAbC_1.txt", "\ufeff첫 줄\r\n#산책\r\n".encode())
+    file(tmp_path / "CrAbC_1.txt", "첫 줄\r\n#산책\r\n".encode(encoding))
     file(tmp_path / "notes.txt")
     posts, problems = read(tmp_path)
     assert [(post.caption, post.tags) for post in posts] == [("첫 줄\n#산책", ("산책",))]
@@ -278,6 +336,23 @@ def test_sidecar_with_entities_is_not_expanded(tmp_path, encoding):
     posts, problems = read(tmp_path)
     assert len(posts) == 1
     assert "damaged" in problems[0].cause
+
+
+def test_damaged_xmp_does_not_hide_exif(tmp_path):
+    photo(tmp_path / "a.jpg", taken="2023:04:20 23:13:20", xmp=b"<x:xmpmeta")
+    file(tmp_path / "b.heic", b"\0\0\0\x18ftypheic" + exif_block("2023:04:20 23:13:20") + b"<x:xmpmeta </x:xmpmeta>")
+    posts, problems = read(tmp_path)
+    assert [post.taken_at.isoformat() for post in posts] == ["2023-04-20T23:13:20+09:00"] * 2
+    assert ["damaged" in problem.cause for problem in problems] == [True] * 2
+
+
+def test_exif_that_imagemagick_wrote_into_a_png(tmp_path):
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2023:04:20 23:13:20"
+    text = PngInfo()
+    text.add_text("Raw profile type exif", f"\nexif\n{len(exif.tobytes()):8}\n{exif.tobytes().hex()}\n")
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png", pnginfo=text)
+    assert [post.taken_at.isoformat() for post in read(tmp_path)[0]] == ["2023-04-20T23:13:20+09:00"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")

@@ -23,7 +23,7 @@ from hashtagger.posts import sniff
 if TYPE_CHECKING:
     from instaloader import Instaloader, NodeIterator, Post
 
-_PROFILE = re.compile(r"(?:https?://(?:www\.)?instagram\.com/|@)?(?P<name>[A-Za-z0-9._]{1,30})/?(?:\?.*)?")
+_PROFILE = re.compile(r"(?:(?:https?://)?(?:www\.)?instagram\.com/|[@＠])?(?P<name>[A-Za-z0-9._]{1,30})/?(?:\?.*)?")
 _STATUS = re.compile(r"\b(401|403|429) [A-Z]")
 _CHECKPOINT = re.compile(r"browser to (\S+)")
 _ITEM = re.compile(r"_\d+$")
@@ -274,7 +274,8 @@ def _advice(target: str, login: Login | None, error: Exception) -> str:
         return _("Instagram wants you to confirm your identity: open its app, confirm, wait a while, then run it again")
     if isinstance(error, instaloader.LoginException):
         return _("{user}: Instagram refuses the login ({error})").format(user=login.user if login else "", error=text)
-    if status and status[1] == "429":
+    # Instagram also says so with status 401, which asks those who are not logged in to log in.
+    if (status and status[1] == "429") or (login is not None and "wait a few minutes" in text):
         return _("{target}: Instagram reports too many requests; run it again in a few hours to go on").format(
             target=target
         )

@@ -13,7 +13,7 @@ _EARLIEST, _LATEST = datetime(1990, 1, 1, tzinfo=timezone.utc), datetime(2100, 1
 
 _WRITTEN = re.compile(
     r"(?P<year>\d{4})[:./-]?(?P<month>\d\d)[:./-]?(?P<day>\d\d)"
-    r"(?:[T ]?(?P<hour>\d\d):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,]\d+)?)?\s*(?P<offset>Z|[+-]\d\d:?\d\d)?)?",
+    r"(?:(?:T| *)(?P<hour>\d\d):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,]\d+)?)?\s*(?P<offset>Z|[+-]\d\d:?\d\d)?)?",
 )
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)")
 
@@ -24,15 +24,17 @@ _CLOCK = r"""
         (?: (?<=\d{6})\d{1,3}(?!\d) | (?!\d) )
         (?: [-_.]\d{1,3}(?!\d) )?
         (?: [\ \u202f]?(?P<after>AM|PM)\b )?
-        (?P<utc>_UTC)?
+        (?P<utc>_UTC|Z\b)?
     )?
 """
+_YEAR = r"(?<!\d)(?P<year>19\d\d|20\d\d)"
 _NAMED = tuple(
-    re.compile(r"(?<!\d)(?P<year>19\d\d|20\d\d)" + date + _CLOCK.replace("{GAP}", gap), re.VERBOSE | re.IGNORECASE)
+    re.compile(date + _CLOCK.replace("{GAP}", gap), re.VERBOSE | re.IGNORECASE)
     for date, gap in (
-        (r"(?P<month>\d\d)(?P<day>\d\d)(?=\d{6}(?:\d{3})?(?!\d)|\D|$)", "*"),
-        (r"(?P<separator>[-_.]\ ?)(?P<month>\d{1,2})(?P=separator)(?P<day>\d{1,2})(?!\d)\.?", "+"),
-        (r"년\ ?(?P<month>\d{1,2})월\ ?(?P<day>\d{1,2})일", "+"),
+        (_YEAR + r"(?P<month>\d\d)(?P<day>\d\d)(?=\d{6}(?:\d{3})?(?!\d)|\D|$)", "*"),
+        (_YEAR + r"(?P<separator>[-_.]\ ?)(?P<month>\d{1,2})(?P=separator)(?P<day>\d{1,2})(?!\d)\.?", "+"),
+        (_YEAR + r"년\ ?(?P<month>\d{1,2})월\ ?(?P<day>\d{1,2})일", "+"),
+        (r"@(?P<day>\d\d)-(?P<month>\d\d)-(?P<year>20\d\d)", "+"),  # Telegram
     )
 )
 _EPOCH_MILLISECONDS = re.compile(r"(?<!\d)(1\d{12})(?!\d)")
@@ -84,8 +86,8 @@ def from_name(stem: str, zone: tzinfo) -> datetime | None:
 
     Recognized are ``IMG_20230420_231320``, ``PXL_…`` (UTC), ``KakaoTalk_20230420_231320123``,
     ``KakaoTalk_Photo_2023-04-20-23-13-20``, ``IMG-20230420-WA0001``, ``Screenshot_20230420-231320_…``,
-    ``스크린샷 2023-04-20 오후 11.13.20``, ``2023년 4월 20일``, ``2023-04-20_14-13-20_UTC``, ``1682000000123`` and
-    similar. A name with a date but no time gives midnight.
+    ``스크린샷 2023-04-20 오후 11.13.20``, ``2023년 4월 20일``, ``2023-04-20_14-13-20_UTC``, ``1682000000123``,
+    ``photo_1@20-04-2023_23-13-20`` and similar. A name with a date but no time gives midnight.
     """
     stem = unicodedata.normalize("NFC", stem)  # macOS decomposes 오후 and 년
     for found in (match for pattern in _NAMED for match in pattern.finditer(stem)):
@@ -111,7 +113,8 @@ _PARTS = ("year", "month", "day", "hour", "minute", "second")
 def _moment(parts: list[int], own: tzinfo, zone: tzinfo) -> datetime | None:
     year, month, day, hour, minute, second = parts
     try:
-        moment = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=own)
+        # Older Androids write the hour after midnight as 24, under the date of the day that begins.
+        moment = datetime(year, month, day, 0 if hour == 24 else hour, minute, min(second, 59), tzinfo=own)
         return moment.astimezone(zone) if _EARLIEST <= moment < _LATEST else None
     except (ValueError, OverflowError):
         return None

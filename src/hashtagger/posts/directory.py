@@ -97,7 +97,7 @@ class Directory:
             self.encrypted = filled and not readable
         except (struct.error, ValueError, OverflowError) as error:
             self._file.close()
-            raise BadZipFile(str(error)) from error
+            raise BadZipFile(_("its table of contents is damaged")) from error
         except BaseException:
             self._file.close()
             raise

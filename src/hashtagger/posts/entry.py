@@ -193,7 +193,7 @@ def _labels(nodes: list[tuple[dict[str, object], bool]]) -> Iterator[tuple[str, 
     """Yield each text of the nodes with its label and whether its node is in a ``dict``."""
     for node, inside in nodes:
         for value in dict.fromkeys((_text(node.get("value")), _text(node.get("href")))):
-            if value:
+            if value.strip():
                 yield _text(node.get("label")), value, inside
 
 

@@ -104,7 +104,7 @@ class ExportSource:
         listings = sorted((listing for listing in listings if listing.kind != _INSIGHTS), key=_rank)
         seen, shared, ambiguous, newest = self._survey(listings)
         # The newer export comes first, because where two have the same post, the first caption wins.
-        listings.sort(key=lambda listing: (_rank(listing), -newest.get(id(listing.tree), 0)))
+        listings.sort(key=lambda listing: (-newest.get(id(listing.tree), 0), _rank(listing)))
         captions = self._captions(insights, ambiguous)
         for draft in self._merged(listings, shared - ambiguous):
             if captions and not draft.caption:
@@ -185,13 +185,16 @@ class ExportSource:
                 shared |= draft.keys & seen
                 seen |= draft.keys
                 # Each text counts once: an owner's name may have a hashtag too, but is the same in every post.
-                fresh = [(label, inside) for label, text, inside in draft.tagged if hash((tree, text)) not in counted]
-                counted.update(hash((tree, text)) for _label, text, _inside in draft.tagged)
-                for part in (tree, None) if fresh else ():
-                    labels[part].update(fresh)
+                for part in (tree, None) if draft.tagged else ():
+                    fresh = [one for one in draft.tagged if hash((part, one[1])) not in counted]
+                    counted.update(hash((part, text)) for _label, text, _inside in fresh)
+                    labels[part].update((label, inside) for label, _text, inside in fresh)
         for part, counts in labels.items():
-            likely, _count = max(counts.items(), key=lambda one: (one[1], not one[0][1]))
-            self._caption_labels[part] = likely[0]
+            # A single text in a dict may be that name.
+            likely = {one: count for one, count in counts.items() if count > 1 or not one[1]}
+            if likely:
+                label, _inside = max(likely, key=lambda one: (likely[one], not one[1]))
+                self._caption_labels[part] = label
         return seen, shared, ambiguous, newest
 
     def _merged(self, listings: Sequence[_Listing], shared: set[int]) -> Iterator[Draft]:

@@ -5,10 +5,12 @@ import lzma
 import re
 import unicodedata
 from array import array
+from collections import defaultdict
 from collections.abc import Container, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_UTC")
 _DATED = re.compile(r"(?P<base>.*\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_UTC)(?:_\d+)?(?:_old_\d+|_location|_comments)?")
 _NUMBERED = re.compile(r"(?P<base>.+)_(?P<number>[1-9]\d?)")
 _EXTRA = re.compile(r"(?P<base>.+)_(?P<what>old_\d+|location|comments)")
-_NO_POST = re.compile(r"id|iterator_.+\.json(\.xz)?|.+\.temp|.+_profile_pic\.\w+|.+_cover\.jpg|resume_info_.+")
+_NO_POST = re.compile(r"(?:.+_)?id|iterator_.+\.json(\.xz)?|.+\.temp|.+_profile_pic\.\w+|.+_cover\.jpg|resume_info_.+")
 _SHORTCODE = re.compile(r"[\w-]{1,40}", re.ASCII)
 
 _LARGEST_SIDECAR = 64 << 20
@@ -121,16 +123,24 @@ class InstaloaderSource:
         """
         for batch in _batches(names):
             groups, left = _pair(batch)
-            rest += left
+            loose: defaultdict[str, list[str]] = defaultdict(list)
             for base, group in groups.items():
                 structure = _structure(folder / group.sidecar, self.problems) if group.sidecar else None
                 kind = _node_type(structure)
+                if structure and (items := _named_by_address(structure, base)):
+                    if left:
+                        for name in left:
+                            loose[sniff.stem(name)].append(name)
+                        left = []
+                    group.media += [(number, name) for stem, number in items.items() for name in loose.pop(stem, ())]
                 if kind not in self._kinds:
-                    # The sidecar of a profile or hashtag, or other JSON: media that share its name are plain photos.
-                    rest += [] if kind == "StoryItem" else [name for __, name in group.media]
-                    rest += [group.sidecar] if group.sidecar and kind == "" else []
+                    # The sidecar of a profile or hashtag, or other JSON: files that share its name are plain photos.
+                    others = [group.caption, group.place, group.sidecar if kind == "" else None]
+                    plain = [name for __, name in group.media] + [name for name in others if name]
+                    rest += [] if kind == "StoryItem" else plain
                 elif post := self._post(folder, base, group, _facts(structure, self._zone) if structure else _Facts()):
                     yield post, base
+            rest += chain(left, *loose.values())
 
     def _post(self, folder: Path, base: str, group: _Group, facts: _Facts) -> Post | None:
         media = self._media(folder, group, facts)
@@ -238,6 +248,34 @@ def _place_in_post(stem: str, groups: Container[str]) -> tuple[str | None, int, 
     if (match := _NUMBERED.fullmatch(stem)) and (match["base"] in groups or _DATED.fullmatch(match["base"])):
         return match["base"], int(match["number"]), None
     return (stem if _DATED.fullmatch(stem) else None), 0, None
+
+
+def _named_by_address(structure: dict[str, Any], base: str) -> dict[str, int]:
+    """Return the numbers of a carousel's items by the stems of their files if ``{filename}`` is in the name pattern.
+
+    instaloader then names each file after its own address, and the others of the post after that of its first picture.
+    """
+    node = structure.get("node")
+    own = _stem_of_address(_inside(node, "display_url"))
+    edges = _inside(node, "edge_sidecar_to_children", "edges")
+    if not own or own not in base or not isinstance(edges, list):
+        return {}
+    phone = _inside(node, "iphone_struct", "carousel_media")
+    stems: dict[str, int] = {}
+    for index, edge in enumerate(edges):
+        # Those who are logged in get the app's picture, which has another address.
+        picture = _item(_inside(_item(phone, index), "image_versions2", "candidates"), 0)
+        addresses = _inside(edge, "node", "display_url"), _inside(edge, "node", "video_url"), _inside(picture, "url")
+        stems |= {base.replace(own, stem): index + 1 for stem in map(_stem_of_address, addresses) if stem}
+    return stems
+
+
+def _item(items: Any, index: int) -> Any:
+    return items[index] if isinstance(items, list) and len(items) > index else None
+
+
+def _stem_of_address(address: Any) -> str:
+    return sniff.stem(address.split("?")[0].rsplit("/", 1)[-1]) if isinstance(address, str) else ""
 
 
 def _identities(post: Post) -> list[int]:

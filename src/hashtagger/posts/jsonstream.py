@@ -14,7 +14,8 @@ _LARGEST_ENTRY = 1 << 26
 _POST_KEYS = frozenset({"media", "uri", "label_values", "media_map_data"})
 """Keys that mark an object as a post, not a wrapper around posts."""
 
-_decoder = json.JSONDecoder()
+# Bare line breaks in captions, as scripts that repair the encoding of an export leave them, are read too.
+_decoder = json.JSONDecoder(strict=False)
 
 
 def entries(stream: BinaryIO) -> Iterator[tuple[str | None, object]]:
@@ -36,6 +37,8 @@ def entries(stream: BinaryIO) -> Iterator[tuple[str | None, object]]:
         yield from _object(text)
     else:
         raise ValueError(_("it is neither a JSON list nor a JSON object") if start else _("it is empty"))
+    if text.peek():
+        raise ValueError(_("it goes on after its end"))
 
 
 def _array(text: "_Text") -> Iterator[object]:
@@ -53,6 +56,7 @@ def _object(text: "_Text") -> Iterator[tuple[str | None, object]]:
     text.take("{")
     own: dict[str, object] = {}
     if text.peek() == "}":
+        text.take("}")
         return
     while True:
         key = text.value()

@@ -4,7 +4,7 @@ import io
 import mmap
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -18,11 +18,13 @@ from hashtagger.i18n import _
 from hashtagger.posts import sniff
 from hashtagger.posts.dates import from_text
 from hashtagger.posts.film import creation_time
+from hashtagger.posts.mojibake import decoded
 
 if TYPE_CHECKING:
-    from PIL.Image import Exif
+    from PIL.Image import Exif, Image
 
 _EXIF_IFD = 0x8769
+_DATE_TIME, _OFFSET = 0x0132, 0x9010
 _DATE_TIME_ORIGINAL, _OFFSET_ORIGINAL = 0x9003, 0x9011
 _DATE_TIME_DIGITIZED, _OFFSET_DIGITIZED = 0x9004, 0x9012
 _XP_KEYWORDS = 0x9C9E
@@ -38,6 +40,7 @@ _MOST_BLOCKS, _BLOCK = 8, 1 << 18
 _ODD_TIFF = {b"IIRO": b"II*\0", b"IIRS": b"II*\0", b"IIU\0": b"II*\0", b"MMOR": b"MM\0*"}
 """Signatures that Olympus and Panasonic write into otherwise regular TIFF files."""
 
+_UTF_16 = re.compile(rb"\xff\xfe|\xfe\xff|<\0|\0<\0")
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _DC = "{http://purl.org/dc/elements/1.1/}"
 _XMP_DATES = (
@@ -58,6 +61,7 @@ class Metadata:
     Attributes:
         exif_time: Time of capture from EXIF or from a video's header.
         xmp_time: Time of capture from XMP.
+        changed: Time of the last change from EXIF, which is all that scanners and some old phones write.
         keywords: Keywords, without ``#``.
         caption: Description.
         damage: Why the file could not be read, or not as its type; ``""`` for an intact file.
@@ -65,6 +69,7 @@ class Metadata:
 
     exif_time: datetime | None = None
     xmp_time: datetime | None = None
+    changed: datetime | None = None
     keywords: tuple[str, ...] = ()
     caption: str = ""
     damage: str = ""
@@ -75,7 +80,7 @@ def read_photo(path: Path, zone: tzinfo) -> Metadata:
     try:
         if sniff.extension(path.name) in _CONTAINERS:
             return _read_container(path, zone)
-        return _read_image(path, zone)
+        return _read_image(path, zone) or _read_container(path, zone)
     except Exception as error:
         # Pillow raises almost anything for damaged metadata; the photo is kept regardless.
         unknown = type(error).__name__ == "UnidentifiedImageError"  # its message repeats the path
@@ -116,38 +121,69 @@ class _WithoutDocumentType(ElementTree.TreeBuilder):
 
 
 def merged(parts: Iterable[Metadata]) -> Metadata:
-    """Merge the metadata of one post's files: the first times and caption, and all keywords, each once."""
+    """Merge the metadata of one post's files or of a file's parts: the first of each, and all keywords, each once."""
     known = list(parts)
     return Metadata(
         next((part.exif_time for part in known if part.exif_time), None),
         next((part.xmp_time for part in known if part.xmp_time), None),
+        next((part.changed for part in known if part.changed), None),
         tuple(dict.fromkeys(keyword for part in known for keyword in part.keywords)),
         next((part.caption for part in known if part.caption), ""),
+        next((part.damage for part in known if part.damage), ""),
     )
 
 
-def _read_image(path: Path, zone: tzinfo) -> Metadata:
-    from PIL import Image
+def _read_image(path: Path, zone: tzinfo) -> Metadata | None:
+    """Read a format that Pillow knows; ``None`` for one that it does not, and for what it considers too large."""
+    from PIL import Image, UnidentifiedImageError
     from PIL.IptcImagePlugin import getiptcinfo
 
-    with Image.open(path) as image:
-        # For a PNG, Pillow would decode the whole image to look for EXIF after it, where hardly any program writes it.
-        exif = image.getexif() if image.format != "PNG" or "exif" in image.info else Image.Exif()
-        iptc: dict[tuple[int, int], Any] = getiptcinfo(image) or {}
-        xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or exif.get(_XMP_TAG)
-        described = _from_xmp(xmp.encode() if isinstance(xmp, str) else xmp, zone) if xmp else Metadata()
-        own = Metadata(_exif_time(exif, zone), None, tuple(_plain(_exif_keywords(exif))))
-        return merged([own, described, _from_iptc(iptc)])
+    try:
+        opened = Image.open(path)
+    except Image.DecompressionBombError:  # photos of phones with 200 megapixels
+        return None
+    except UnidentifiedImageError:
+        with path.open("rb") as stream:
+            found = sniff.of_bytes(stream.read(sniff.HEAD))
+        if found and found[1] in _CONTAINERS:  # iPhones and messengers also name HEIC .jpg
+            return None
+        raise
+    with opened as image:
+        # Each part on its own: one that is damaged does not hide the others.
+        return merged([
+            _attempt(lambda: _from_exif(_exif_of(image), zone)),
+            _attempt(lambda: _from_xmp_block(_xmp_of(image), zone)),
+            _attempt(lambda: _from_iptc(getiptcinfo(image) or {})),
+        ])  # fmt: skip
+
+
+def _attempt(read: Callable[[], Metadata]) -> Metadata:
+    try:
+        return read()
+    except Exception as error:  # Pillow raises almost anything for damaged metadata
+        return Metadata(damage=damage_of(error))
+
+
+def _exif_of(image: "Image") -> "Exif":
+    from PIL import Image
+
+    # PNG's own method would decode the whole image to look for EXIF after it, where hardly any program writes it.
+    return Image.Image.getexif(image)
+
+
+def _xmp_of(image: "Image") -> bytes:
+    xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or _exif_of(image).get(_XMP_TAG) or b""
+    return xmp.encode() if isinstance(xmp, str) else xmp
 
 
 def _read_container(path: Path, zone: tzinfo) -> Metadata:
     """Read a format that Pillow may not know, by searching the file for EXIF and XMP blocks."""
-    xmp = Metadata()
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        start = data.find(b"<x:xmpmeta")
+        end = data.find(b"</x:xmpmeta>", start) if start >= 0 else -1
+        xmp = data[start : end + 12] if end >= 0 else b""
         taken = next((moment for exif in _exif_blocks(data, stream) if (moment := _exif_time(exif, zone))), None)
-        if (start := data.find(b"<x:xmpmeta")) >= 0 and (end := data.find(b"</x:xmpmeta>", start)) >= 0:
-            xmp = _from_xmp(data[start : end + 12], zone)
-        return merged([Metadata(taken), xmp])
+        return merged([Metadata(taken), _attempt(lambda: _from_xmp_block(xmp, zone))])
 
 
 def _exif_blocks(data: mmap.mmap, stream: BinaryIO) -> Iterator["Exif"]:
@@ -167,6 +203,11 @@ def _exif_blocks(data: mmap.mmap, stream: BinaryIO) -> Iterator["Exif"]:
         with suppress(*_UNREADABLE):
             exif.load(b"Exif\0\0" + data[found.end() : found.end() + _BLOCK])
             yield exif
+
+
+def _from_exif(exif: "Exif", zone: tzinfo) -> Metadata:
+    changed = from_text(_ascii(exif.get(_DATE_TIME)), zone, offset=_ascii(exif.get_ifd(_EXIF_IFD).get(_OFFSET)))
+    return Metadata(_exif_time(exif, zone), None, changed, tuple(_plain(_exif_keywords(exif))))
 
 
 def _exif_time(exif: "Exif", zone: tzinfo) -> datetime | None:
@@ -189,23 +230,17 @@ def _exif_keywords(exif: "Exif") -> list[str]:
 
 
 def _from_iptc(iptc: dict[tuple[int, int], Any]) -> Metadata:
+    # Its marker of the encoding is often wrong or absent.
     def texts(record: int) -> list[str]:
         value = iptc.get((2, record), [])
-        return [_decode(one) for one in (value if isinstance(value, list) else [value]) if isinstance(one, bytes)]
+        return [decoded(one) for one in (value if isinstance(value, list) else [value]) if isinstance(one, bytes)]
 
     return Metadata(keywords=tuple(_plain(texts(25))), caption="".join(texts(120)[:1]).strip("\0"))
 
 
-def _decode(raw: bytes) -> str:
-    """Decode IPTC text as UTF-8 or, from older Korean programs, CP949; its encoding marker is often wrong or absent."""
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return raw.decode("cp949", errors="replace")
-
-
 def _from_xmp(data: bytes, zone: tzinfo) -> Metadata:
-    root = parse_xmp(data.strip(b" \t\r\n\0"))
+    # In UTF-16, every other byte is zero, so zeros are not padding.
+    root = parse_xmp(data if _UTF_16.match(data) else data.strip(b" \t\r\n\0"))
     keywords = list(_listed(root, _DC + "subject"))
     for name, separator in _HIERARCHIES:
         keywords += [] if keywords else [path.rsplit(separator, 1)[-1] for path in _listed(root, name)]
@@ -217,11 +252,16 @@ def _from_xmp(data: bytes, zone: tzinfo) -> Metadata:
     )
 
 
+def _from_xmp_block(data: bytes, zone: tzinfo) -> Metadata:
+    return _from_xmp(data, zone) if data else Metadata()
+
+
 def _listed(root: ElementTree.Element, name: str) -> Iterator[str]:
-    for element in root.iter(name):
-        for item in element.iter(_RDF + "li"):
-            if item.text and item.text.strip():
-                yield item.text.strip()
+    """Yield a property's values, which should be in a list; some programs write a single one without."""
+    lists = [item.text for element in root.iter(name) for item in element.iter(_RDF + "li")]
+    for text in lists or _values(root, name):
+        if text and text.strip():
+            yield text.strip()
 
 
 def _values(root: ElementTree.Element, name: str) -> Iterator[str]:

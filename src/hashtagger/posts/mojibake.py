@@ -1,7 +1,9 @@
-"""Repair text decoded with the wrong encoding: captions of Instagram's export, names from Korean Windows."""
+"""Find the right encoding: of captions in Instagram's export, of names from Korean Windows, of text in old files."""
 
+import codecs
 import os
 import re
+from contextlib import suppress
 
 _HALF = re.compile(rb"[\xc2-\xf4][\x80-\xbf]{0,2}")
 _DOTS = ("…".encode(), b"...")
@@ -36,6 +38,21 @@ def repair(text: str) -> str:
         if not whole.isascii() and _HALF.fullmatch(half.removesuffix(tail)):
             return (whole + tail).decode("utf-8")
         return text
+
+
+def decoded(raw: bytes) -> str:
+    """Decode text as UTF-8 or as older programs wrote it: in UTF-16 with a mark, CP949 (Korean) or CP1252 (Western)."""
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return raw.decode("utf-16", errors="replace")
+    with suppress(UnicodeDecodeError):
+        # Programs cut text after a number of bytes, so half a character may end it; after ASCII alone, that may also
+        # be a whole one of CP1252.
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(raw)
+        if raw.isascii() or not text.isascii():
+            return text
+    with suppress(UnicodeDecodeError):
+        return raw.decode("cp949")
+    return raw.decode("cp1252", errors="replace")
 
 
 def readable(name: str) -> str:

@@ -1,5 +1,6 @@
-"""Read plain photo folders: files are grouped by name and dated by EXIF, XMP, file name or modification time."""
+"""Read plain photo folders: files are grouped by name and dated by EXIF, XMP, file name or time of change."""
 
+import io
 import os
 import stat
 import unicodedata
@@ -13,11 +14,12 @@ from hashtagger.i18n import _
 from hashtagger.posts import metadata, sniff
 from hashtagger.posts.dates import from_name
 from hashtagger.posts.film import FILMS
-from hashtagger.posts.mojibake import escaped, readable
+from hashtagger.posts.mojibake import decoded, escaped, readable
 from hashtagger.posts.post import Media, MediaKind, Post, Problem
 from hashtagger.tagtext import caption_tags
 
 _LONGEST_TEXT = 100_000
+"""Most bytes of a caption file; Instagram's captions have at most 2,200 characters."""
 _JUNK = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "__macosx", "$recycle.bin"})
 
 
@@ -110,7 +112,7 @@ def _post(folder: Path, names: list[str], zone: tzinfo, problems: list[Problem])
     guess = False
     moment = known.exif_time or known.xmp_time or from_name(Path(main[0].name).stem, zone)
     if moment is None:
-        guess, moment = True, _modified(main[0], zone, problems)
+        guess, moment = True, known.changed or _modified(main[0], zone, problems)
     if moment is None:
         return None
     caption = known.caption or next((text for name in texts if (text := read_text(folder / name, problems))), "")
@@ -120,11 +122,12 @@ def _post(folder: Path, names: list[str], zone: tzinfo, problems: list[Problem])
 def read_text(path: Path, problems: list[Problem]) -> str:
     """Read a caption file without its final line break; ``""`` if it cannot be read."""
     try:
-        with path.open(encoding="utf-8-sig", errors="replace") as stream:
-            return stream.read(_LONGEST_TEXT).removesuffix("\n")
+        with path.open("rb") as stream:
+            raw = stream.read(_LONGEST_TEXT)
     except OSError as error:
         problems.append(Problem(str(path), cause_of(error)))
         return ""
+    return io.IncrementalNewlineDecoder(None, translate=True).decode(decoded(raw)).removesuffix("\n")
 
 
 _ORDER: dict[MediaKind, int] = {"photo": 0, "video": 1, "other": 2}

@@ -184,23 +184,29 @@ class Archive:
 def folders_of_exports(path: Path) -> list[Folder]:
     """Find export roots at a folder or up to two levels below it.
 
-    Folders with only media count if one on the same level lists posts: an export may come in several parts.
+    An export may come in several parts, so folders with only media count if one on the same level lists posts, or if
+    none at all does, because the list may be in an archive. In the latter case, months of photos are not enough, which
+    anyone's folder may have.
     """
     level = [path]
+    parts: list[Folder] = []
     for __ in range(3):
         folders = [(Folder(folder), _has_media(folder)) for folder in level]
         listed = [folder for folder, media in folders if _lists_posts(folder, folder.listings(), media)]
         if listed:
             return [folder for folder, media in folders if media or folder in listed]
+        parts = parts or [folder for folder, media in folders if media and _has_kinds(folder.root)]
         level = [child for folder in level for child in _subfolders(folder)]
-    return []
+    return parts
 
 
 def _has_media(root: Path) -> bool:
     months = (month for name in _OF_MONTHS for month in _subfolders(root / name))
-    return any((root / "media" / kind).is_dir() for kind in _OF_KINDS) or any(
-        _MONTH.fullmatch(month.name) for month in months
-    )
+    return _has_kinds(root) or any(_MONTH.fullmatch(month.name) for month in months)
+
+
+def _has_kinds(root: Path) -> bool:
+    return any((root / "media" / kind).is_dir() for kind in _OF_KINDS)
 
 
 def _lists_posts(tree: Tree, listings: Iterable[str], has_media: bool) -> bool:
@@ -311,10 +317,15 @@ def _archives_within(path: Path, useless: list[Problem]) -> list[Archive]:
         opened, found = archive.open_archive(path), archives_of_exports(path)
         if opened.encrypted:
             cause = _("needs a password; unpack it and give its folder")
-        elif found or not any(map(_is_shown, opened.names())):
+        elif found:
             return found
-        else:
+        elif any(map(_is_archive, opened.names())):
+            # Cloud drives pack what is downloaded together, here the parts of an export, into one more archive.
+            cause = _("holds other archives; unpack it and give its folder")
+        elif any(map(_is_shown, opened.names())):
             cause = _("holds photos but no Instagram export; unpack it and give its folder")
+        else:
+            return []
     except (OSError, zipfile.BadZipFile) as error:
         if isinstance(error, SplitZipError) or _PIECE.search(path.name):
             cause = _("one piece of a split archive; unpack the pieces together and give the folder")
