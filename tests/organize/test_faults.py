@@ -14,6 +14,7 @@ import pytest
 
 from hashtagger.errors import OrganizeError
 from hashtagger.organize import files, organize, undo, verify
+from hashtagger.organize import run as run_module
 from hashtagger.organize.journal import State, connect, journal_path
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -374,3 +375,74 @@ def test_a_sidecar_that_a_power_cut_emptied_is_written_again(album, tmp_path, pi
     assert {name: value[0] for name, value in picture(destination).items()} == {
         name: value[0] for name, value in whole.items()
     }
+
+
+@pytest.mark.parametrize("mode", ["copy", "hardlink", "symlink", "move"])
+def test_a_photo_whose_first_source_is_gone_is_brought_again_from_another(tmp_path, photo, mode):
+    destination = tmp_path / "sorted"
+    for source in (tmp_path / "old", tmp_path / "new"):
+        source.mkdir()
+        (source / "2020-09-13 101112.jpg").write_bytes(photo(1))
+        run(source, destination, "copy")
+    shutil.rmtree(tmp_path / "old")
+    for path in destination.rglob("*.jpg"):
+        path.unlink()
+    run(tmp_path / "new", destination, mode)
+    assert {path.read_bytes() for path in destination.rglob("*.jpg")} == {photo(1)}
+    assert verify(destination).problems == []
+    assert undo(destination).problems == []
+    assert (tmp_path / "new/2020-09-13 101112.jpg").read_bytes() == photo(1)
+    assert not destination.exists()
+
+
+@pytest.mark.parametrize("mode", ["copy", "hardlink", "move"])
+@pytest.mark.parametrize("what", ["deleted", "edited"])
+def test_a_photo_whose_first_source_goes_after_planning_is_taken_from_another(tmp_path, photo, monkeypatch, mode, what):
+    source, destination, apply = tmp_path / "source", tmp_path / "sorted", run_module.apply
+    for folder in ("a", "b"):
+        (source / folder).mkdir(parents=True)
+        (source / folder / "2020-09-13 101112.jpg").write_bytes(photo(1))
+
+    def lose(*arguments, **options):
+        shutil.rmtree(source / "a")
+        if what == "edited":
+            (source / "a").mkdir()
+            (source / "a/2020-09-13 101112.jpg").write_bytes(photo(2))
+        return apply(*arguments, **options)
+
+    monkeypatch.setattr(run_module, "apply", lose)
+    problems = run(source, destination, mode).problems
+    assert [problem.location for problem in problems] == (
+        [str(source / "a/2020-09-13 101112.jpg")] if (what, mode) == ("edited", "move") else []
+    )
+    assert {path.read_bytes() for path in destination.rglob("*.jpg")} == {photo(1)}
+    assert verify(destination).problems == []
+    assert undo(destination).problems == []
+    assert (source / "b/2020-09-13 101112.jpg").read_bytes() == photo(1)
+
+
+@pytest.mark.parametrize("what", ["deleted", "renamed"])
+def test_no_sidecar_stays_in_a_folder_that_its_photo_has_left(album, tmp_path, what):
+    destination = tmp_path / "sorted"
+    run(album, destination, "copy")
+    photo = destination / "날짜/2021/05/IMG_0 (2).jpg"
+    photo.unlink() if what == "deleted" else photo.rename(destination / "mine.jpg")
+    organize(album, destination, by="tag", lang="ko", tag_untagged=False)
+    assert not (destination / "날짜").exists()
+    assert undo(destination).problems == []
+    assert [path.name for path in destination.rglob("*")] == ([] if what == "deleted" else ["mine.jpg"])
+
+
+def test_a_sidecar_that_undo_keeps_of_a_photo_that_was_there_twice_goes_to_other_folders(tmp_path, photo):
+    source, destination = tmp_path / "source", tmp_path / "sorted"
+    for folder in ("a", "b"):
+        (source / folder).mkdir(parents=True)
+        (source / folder / "2020-09-13 101112.jpg").write_bytes(photo(1))
+    theirs = source / "b/2020-09-13 101112.xmp"
+    theirs.write_bytes(b"<x>mine</x>")
+    organize(source, destination, by="date", tag_untagged=False)
+    theirs.unlink()
+    assert len(undo(destination).problems) == 1
+    organize(source, destination, by="tag", tag_untagged=False)
+    assert verify(destination).pending == 0
+    assert [path.read_bytes() for path in (destination / "해시태그").rglob(theirs.name)] == [b"<x>mine</x>"]

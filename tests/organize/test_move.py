@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -294,6 +295,33 @@ def test_a_source_that_is_a_link_is_not_deleted(two, tmp_path, picture):
     assert undo(tmp_path / "sorted").problems == []
     assert picture(two.root) == before
     assert not (tmp_path / "sorted").exists()
+
+
+def test_a_source_is_not_deleted_for_a_copy_with_embedded_tags(two, tmp_path, picture, monkeypatch):
+    """A copy that a killed undo left; after it, the next run's mode applies to all files."""
+    module = sys.modules["hashtagger.organize.undo"]
+    before = picture(two.root)
+    run(two, tmp_path / "sorted", mode="copy", embed=True)
+    monkeypatch.setattr(module, "_remove", stop)
+    with pytest.raises(KeyboardInterrupt):
+        undo(tmp_path / "sorted")
+    monkeypatch.undo()
+    run(two, tmp_path / "sorted", mode="move")
+    assert picture(two.root) == before
+    assert undo(tmp_path / "sorted").problems == []
+    assert picture(two.root) == before
+
+
+def test_undo_gives_a_source_the_permissions_that_it_had_when_it_was_moved(two, tmp_path, picture, monkeypatch):
+    monkeypatch.setattr(run_module, "apply", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(two, tmp_path / "sorted", mode="move")
+    monkeypatch.undo()
+    (two.root / "a.jpg").chmod(0o600)
+    before = picture(two.root)
+    run(two, tmp_path / "sorted", mode="move")
+    undo(tmp_path / "sorted")
+    assert picture(two.root) == before
 
 
 def test_undo_gives_each_duplicate_its_own_permissions(two, tmp_path, picture):

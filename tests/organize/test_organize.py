@@ -14,7 +14,7 @@ import pytest
 
 from hashtagger.errors import HashtaggerError, OrganizeError
 from hashtagger.history import History
-from hashtagger.organize import organize, undo, verify
+from hashtagger.organize import files, organize, undo, verify
 from hashtagger.posts.post import Media, Post
 
 
@@ -1073,6 +1073,46 @@ def test_a_linked_photo_that_was_edited_is_the_same_photo(album, tmp_path, mode)
         file.write(b"once more")
     assert undo(destination).problems == []
     assert not destination.exists()
+
+
+def test_a_linked_photo_that_was_edited_is_the_same_photo_where_its_month_was_deleted(album, tmp_path):
+    run(album, tmp_path / "sorted", mode="hardlink")
+    shutil.rmtree(tmp_path / "sorted/날짜")
+    with (album.root / "0/IMG_0.jpg").open("ab") as file:
+        file.write(b"edited")
+    report = run(album, tmp_path / "sorted", mode="hardlink")
+    assert (report.posts, report.files, report.problems) == (13, 12, [])
+    assert verify(tmp_path / "sorted").problems == []
+
+
+@pytest.mark.parametrize("mode", ["copy", "hardlink", "symlink", "move"])
+@pytest.mark.parametrize("deleted", [True, False])
+def test_a_photo_that_was_edited_before_it_came_into_the_tree_is_one_photo(album, tmp_path, monkeypatch, mode, deleted):
+    """After an interrupted run, or after somebody had deleted it from the tree."""
+    destination, edited = tmp_path / "sorted", album.root / "clip.mp4"
+    if deleted:
+        run(album, destination, mode="copy")
+        for path in destination.rglob("clip.mp4*"):
+            path.unlink()
+    else:
+        with monkeypatch.context() as patched:
+            patched.setattr(files, "remove_tree", refuse)
+            with pytest.raises(OrganizeError):
+                run(album, destination, mode=mode)
+    with edited.open("ab") as file:
+        file.write(b"edited")
+    content = edited.read_bytes()
+    report = run(album, destination, mode=mode)
+    assert (report.posts, report.files) == (13, 12)
+    assert [path.read_bytes() for path in destination.rglob("clip*.mp4")] == [content] * 2
+    assert not list(destination.rglob("clip (2)*"))
+    assert verify(destination).pending == 0
+    assert undo(destination).problems == []
+    assert edited.read_bytes() == content
+
+
+def refuse(*arguments, **options):
+    raise OSError(errno.EIO, "unplugged")
 
 
 def test_links_that_were_copied_to_another_drive_are_ours(album, tmp_path, picture):

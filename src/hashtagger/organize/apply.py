@@ -125,7 +125,7 @@ def _remove_surplus(db: sqlite3.Connection, destination: Path) -> None:
         (State.SURPLUS,),
     ).fetchall()
     for folder, key, place, number, sidecar, *known in rows:
-        final, ours = destination / place, Fingerprint(*known)
+        final, ours, other = destination / place, Fingerprint(*known), None
         if ours.is_at(final):
             wanted = db.execute(
                 f"""SELECT d.path || '/' || p.name FROM place p JOIN folder d ON d.id = p.folder
@@ -136,9 +136,11 @@ def _remove_surplus(db: sqlite3.Connection, destination: Path) -> None:
             other = next((path for path in others if files.is_one(path, final) or ours.is_at(path)), None)
             if other is None:
                 continue  # No other place has the file.
+        if other or not os.path.lexists(final):
             beside = _beside(final)  # Removed first: if the run is killed here, the next one still finds the photo.
             if sidecar and beside.is_file() and files.digest_at(beside) == sidecar:
                 beside.unlink()
+        if other:
             files.remove(final, other)
         db.execute("DELETE FROM place WHERE folder = ? AND key = ?", (folder, key))
 

@@ -83,6 +83,7 @@ def make_plan(
         intake = Intake(db, layout, zone, how, normalizer, history)
         for post in intake.take(source):
             seen(post)
+        _forget_edited(db, destination, new_file)
         _switch_mode(db, how)
         problems = _mend_links(db, dead, new_file)
         _replace_sidecars(db, destination, new_file)
@@ -140,23 +141,33 @@ def _follow_links(db: sqlite3.Connection, destination: Path) -> dict[int, Path]:
         The broken symbolic links in the tree, by file id.
     """
     rows = db.execute(
-        f"""SELECT f.id, f.path, f.size, f.mtime, d.path || '/' || p.name FROM file f
-            JOIN place p ON p.file = f.id AND p.{THERE} JOIN folder d ON d.id = p.folder
-            WHERE f.digest IS NULL GROUP BY f.id"""
+        f"""SELECT f.id, f.path, f.size, f.mtime FROM file f
+            WHERE f.digest IS NULL AND EXISTS (SELECT 1 FROM place p WHERE p.file = f.id AND p.{THERE})"""
     ).fetchall()
     dead = {}
-    for number, path, size, mtime, place in rows:
-        source, final = Path(path), destination / place
+    for number, path, size, mtime in rows:
+        source = Path(path)
         if files.is_unchanged(source, size, mtime):
             continue
-        if final.is_symlink() and not final.exists():
-            dead[number] = final
-        with suppress(OSError):
-            if final.samefile(source):
-                found = source.stat()
-                now = (found.st_size, found.st_mtime_ns, number)
-                db.execute("UPDATE file SET size = ?, mtime = ?, content = NULL WHERE id = ?", now)
+        for final in _places(db, destination, number, THERE):
+            if final.is_symlink() and not final.exists():
+                dead[number] = final
+            with suppress(OSError):
+                if final.samefile(source):
+                    found = source.stat()
+                    now = (found.st_size, found.st_mtime_ns, number)
+                    db.execute("UPDATE file SET size = ?, mtime = ?, content = NULL WHERE id = ?", now)
+                    break
     return dead
+
+
+def _places(db: sqlite3.Connection, destination: Path, file: int, where: str = "TRUE") -> list[Path]:
+    """Return the paths of a file's places that match an SQL condition."""
+    rows = db.execute(
+        f"SELECT d.path || '/' || p.name FROM place p JOIN folder d ON d.id = p.folder WHERE p.file = ? AND {where}",
+        (file,),
+    )
+    return [destination / place for (place,) in rows]
 
 
 def _mend_links(db: sqlite3.Connection, dead: dict[int, Path], first_new: int) -> list[Problem]:
@@ -177,6 +188,29 @@ def _mend_links(db: sqlite3.Connection, dead: dict[int, Path], first_new: int) -
     return problems
 
 
+def _forget_edited(db: sqlite3.Connection, destination: Path, first_new: int) -> None:
+    """Forget files that are not in the tree and whose edited source has now been found as a new file.
+
+    An interrupted run planned them, or somebody has removed them from the tree.
+    """
+    edited = db.execute(
+        f"""SELECT DISTINCT old.id, old.post, new.post FROM file new JOIN file old ON old.path = new.path
+            WHERE new.id >= ?1 AND old.id < ?1 AND new.member = '' AND old.member = '' AND old.same_as IS NULL
+            AND old.released = {Released.NO} AND NOT EXISTS (SELECT 1 FROM file WHERE same_as = old.id)""",
+        (first_new,),
+    ).fetchall()
+    for old, post, again in edited:
+        places = _places(db, destination, old)
+        if any(os.path.lexists(path) or os.path.lexists(f"{path}.xmp") for path in places):
+            continue
+        db.execute("DELETE FROM place WHERE file = ?", (old,))
+        db.execute("DELETE FROM file WHERE id = ?", (old,))
+        if not db.execute("SELECT 1 FROM file WHERE post = ?", (post,)).fetchone():
+            db.execute("UPDATE post SET same_as = ? WHERE same_as = ? AND id != ?", (again, post, again))
+            db.execute("DELETE FROM post WHERE id = ?", (post,))
+            db.execute("DELETE FROM post_tag WHERE post = ?", (post,))
+
+
 def _replace_sidecars(db: sqlite3.Connection, destination: Path, first_new: int) -> None:
     """Let the user's sidecars that were edited at their source replace our copies, unless those were edited too.
 
@@ -191,10 +225,7 @@ def _replace_sidecars(db: sqlite3.Connection, destination: Path, first_new: int)
         (first_new,),
     ).fetchall()
     for new, old, *known in edited:
-        places = db.execute(
-            "SELECT d.path || '/' || p.name FROM place p JOIN folder d ON d.id = p.folder WHERE p.file = ?", (old,)
-        )
-        there = [path for (place,) in places if os.path.lexists(path := destination / place)]
+        there = [path for path in _places(db, destination, old) if os.path.lexists(path)]
         ours = Fingerprint(*known)
         if not all(ours.is_at(path) for path in there):
             continue

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,8 +19,9 @@ def release(db: sqlite3.Connection, destination: Path) -> list[Problem]:
     Returns:
         The sources that were kept, with the reason, and those that could not be deleted.
     """
-    rows = db.execute(
-        f"""SELECT f.id, f.path, f.size, f.mtime, f.released, c.id, CASE WHEN c.id = f.id THEN c.digest END,
+    rows = db.execute(  # A copy that an earlier run embedded tags in is compared with its source, and so it stays.
+        f"""SELECT f.id, f.path, f.size, f.mtime, f.released, c.id,
+            CASE WHEN c.id = f.id AND c.content = c.digest THEN c.digest END,
             d.path || '/' || p.name FROM file f JOIN file c ON c.id = COALESCE(f.same_as, f.id)
             JOIN place p ON p.file = c.id AND p.state = {State.SAFE} JOIN folder d ON d.id = p.folder
             WHERE f.how = 'move' AND f.member = '' AND f.released != {Released.YES} GROUP BY f.id"""
@@ -27,6 +29,7 @@ def release(db: sqlite3.Connection, destination: Path) -> list[Problem]:
     problems: list[Problem] = []
     going: list[tuple[int, Path, Path]] = []
     digests: list[tuple[str, int]] = []
+    permissions: list[tuple[int, int]] = []
     gone: list[int] = []
     for number, path, size, mtime, released, stored, digest, place in rows:
         source, final = Path(path), destination / place
@@ -44,7 +47,10 @@ def release(db: sqlite3.Connection, destination: Path) -> list[Problem]:
         else:
             going.append((number, source, final))
             digests.append((found, stored))
+            if not in_doubt:  # A killed undo may have restored it without them.
+                permissions.append((stat.S_IMODE(source.stat().st_mode), number))
     db.execute("BEGIN")
+    db.executemany("UPDATE file SET permissions = ? WHERE id = ?", permissions)
     db.executemany(
         "UPDATE file SET content = COALESCE(content, ?1), digest = COALESCE(digest, ?1) WHERE id = ?2", digests
     )

@@ -7,8 +7,9 @@ import sqlite3
 import stat
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -70,6 +71,7 @@ class Job:
         stage: Path at which it may be staged.
         places: Places that it still has to reach.
         there: Paths at which an earlier run may already have put the file.
+        alike: Its other sources: path, member, size and modification time of the files with the same content.
         origin: What the places get a hard link to: the file at ``stage``, or the source itself.
         sidecar: Its XMP, or ``b""`` if it gets none.
         beside: Path at which the sidecar has already been written, for other places to link to; else ``""``.
@@ -92,6 +94,7 @@ class Job:
     stage: str
     places: list[Place]
     there: list[str]
+    alike: list[tuple[str, str, int | None, int]]
     origin: str = ""
     sidecar: bytes = b""
     beside: str = ""
@@ -174,6 +177,11 @@ def _jobs(db: sqlite3.Connection, numbers: list[int], folders: dict[int, str], s
     ):
         place = Place(folder, folders[folder], name, xmp == Sidecar.WANTED)
         (planned if state == State.PLANNED else reached)[number].append(place)
+    alike = defaultdict(list)
+    for number, *again in db.execute(
+        f"SELECT same_as, path, member, size, mtime FROM file WHERE same_as {wanted} ORDER BY id DESC", numbers
+    ):
+        alike[number].append(tuple(again))
     rows = db.execute(
         f"""SELECT f.id, f.name, f.kind, f.path, f.member, f.size, f.mtime, f.how, f.content, f.digest, f.sidecar,
             o.taken_at, o.guess, o.caption, o.permalink, o.place FROM file f JOIN post p ON p.id = f.post
@@ -191,7 +199,7 @@ def _jobs(db: sqlite3.Connection, numbers: list[int], folders: dict[int, str], s
         there = [place.path for place in maybe]
         yield Job(
             number, name, kind, path, member, size, mtime, how, content, digest, sidecar,
-            taken_at, description, staged, planned[number], there,
+            taken_at, description, staged, planned[number], there, alike[number],
         )  # fmt: skip
 
 
@@ -223,11 +231,13 @@ class _Stager:
     def _stage(self, job: Job) -> None:
         try:
             if not _stage_again(job) and not self._stage_link(job):
+                if job.alike and not job.member and not files.is_unchanged(Path(job.source), job.size, job.mtime):
+                    raise UnreadableError(_("changed since it was planned"))
                 stage_copy(job, self.with_xmp)
         except UnreadableError as error:
-            job.error = _why_gone(job) if job.there and not os.path.lexists(job.source) else str(error)
-            Path(job.stage).unlink(missing_ok=True)
-            return
+            if not self._stage_alike(job):
+                job.error = _why_gone(job) if job.there and not os.path.lexists(job.source) else str(error)
+                return
         # Of the files of kind "other", only RAW files get a sidecar; the rest are not opened on their own.
         described = job.kind != "other" or sniff.extension(job.name) in sniff.RAW
         if described and any(place.xmp for place in job.places):
@@ -266,6 +276,19 @@ class _Stager:
         job.content = job.digest = None
         return True
 
+    def _stage_alike(self, job: Job) -> bool:
+        """Copy the file from another of its sources, as its own cannot be read; return ``False`` if none can."""
+        for source, member, size, mtime in job.alike:
+            Path(job.stage).unlink(missing_ok=True)
+            again = replace(job, source=source, member=member, size=size, mtime=mtime)
+            with suppress(UnreadableError):
+                stage_copy(again, self.with_xmp)
+                if again.content == job.content or (job.content is None and _modified(source) == mtime):
+                    job.content, job.digest, job.origin = again.content, again.digest, again.origin
+                    return True
+        Path(job.stage).unlink(missing_ok=True)
+        return False
+
 
 def _stage_again(job: Job) -> bool:
     """Stage a file from where an earlier run put it, so that all its places stay hard links to one file."""
@@ -276,6 +299,13 @@ def _stage_again(job: Job) -> bool:
             job.origin = job.stage
             return True
     return False
+
+
+def _modified(path: str) -> int | None:
+    """Return the modification time of a file (ns), or ``None`` if it is gone."""
+    with suppress(OSError):
+        return os.stat(path).st_mtime_ns  # noqa: PTH116
+    return None
 
 
 def _why_gone(job: Job) -> str:

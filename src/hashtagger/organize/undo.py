@@ -282,7 +282,10 @@ def _forget_all_but(db: sqlite3.Connection, kept: list[int]) -> None:
     db.executemany("INSERT INTO kept VALUES(?)", [(number,) for number in kept])
     db.execute("DELETE FROM file WHERE COALESCE(same_as, id) NOT IN (SELECT id FROM kept)")
     db.execute("DELETE FROM place WHERE file NOT IN (SELECT id FROM kept)")
-    db.execute("DELETE FROM post WHERE id NOT IN (SELECT post FROM file)")
+    db.execute(  # A duplicate's file needs the words of the post that it duplicates.
+        """DELETE FROM post WHERE id NOT IN (SELECT COALESCE(p.same_as, p.id) FROM post p JOIN file f ON f.post = p.id)
+           AND id NOT IN (SELECT post FROM file)"""
+    )
     db.execute("DELETE FROM post_tag WHERE post NOT IN (SELECT id FROM post)")
     count_tags(db)
     db.execute("COMMIT")
