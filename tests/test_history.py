@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -95,6 +98,25 @@ def test_newer_habits_come_before_older_ones() -> None:
     user = History([["강아지", "옛날태그"]] * 3 + [["강아지", "요즘태그"]] * 3)
     found = user.companions(DOG, 10)
     assert found.index("요즘태그") < found.index("옛날태그")
+
+
+def test_companions_are_the_same_in_every_process() -> None:
+    """Python orders sets of strings differently in each process."""
+    program = (
+        "from hashtagger.history import History; from hashtagger.vocabulary import load_vocabulary as load\n"
+        "past = History([['daily', 'dailylook', 'ootd', 'selca', 'selstagram', 'jbl', '일상']])\n"
+        "print([past.companions(label, 20) for label in load()])"
+    )
+    ranked = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONUTF8": "1"},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in "123"
+    }
+    assert len(ranked) == 1
 
 
 def test_posts_without_the_label_do_not_age_a_habit() -> None:

@@ -23,6 +23,13 @@ def test_a_tag_beside_one_label_is_proposed() -> None:
     assert propose(POSTS, Normalizer()) == [Proposal("dog", (("콩이네", 4),))]
 
 
+def test_tags_used_equally_often_are_proposed_in_the_order_of_their_first_use() -> None:
+    names = ["뭉치군", "초롱군", "방울군", "토비군", "구름군", "별님군", "달님군", "해님군"]
+    assert propose([["강아지", *names]] * 3 + [["카페"]] * 6, Normalizer()) == [
+        Proposal("dog", tuple((name, 3) for name in names))
+    ]
+
+
 @pytest.mark.parametrize("dogs", [4, 6, 9, 10])
 def test_a_pet_account_gets_proposals_too(dogs: int) -> None:
     posts = [["강아지", "뭉치군", "일상"]] * dogs + [["카페", "일상"]] * (10 - dogs)

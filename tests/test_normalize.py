@@ -63,7 +63,13 @@ from hashtagger.normalize import Normalizer, extract_tags, normalize
         ("3개월아가비숑", ("dog",), "compound"),
         ("50일아가냥이", ("cat",), "compound"),
         ("부산런크루", ("exercise",), "compound"),
+        ("여름옷추천", ("fashion", "summer"), "compound"),
+        ("빈티지옷", ("fashion",), "compound"),
+        ("책읽어주는엄마", ("reading",), "compound"),
+        ("묘생역전", ("cat",), "variant"),
+        ("멍생일기", ("dog",), "compound"),
         ("제주도한달살기", ("travel",), "compound"),
+        ("제주한달살이", ("travel",), "compound"),
         ("눈바디일상", ("exercise",), "compound"),
         ("반려인소통", ("dog",), "compound"),
         ("아기시바일상", ("dog",), "compound"),
@@ -92,6 +98,8 @@ LOOKALIKES = """
     한아름 한아름스타그램 떡볶이코트 먼치킨도넛 생일도 완도생일도 생일면 재생일 교양이 강하지 뽐뽐 멕시칸 살리기 알리기
     부산구치소 민주운동 짐노페디 강지은
     연애남매 반려식물집사 오백냥 춥냥 배고프냥 인생후반전 그냥일상 고양시일상 책방일기
+    카투사랑 카투사랑해 소셜러닝 e러닝 습관트래킹 택배트래킹 트레킹화 pt면접 강아지상 고양이상스타그램 강아지상남자
+    정치운동 신부서품 달의연인 파리의연인 장미의전쟁 진달래아파트 해바라기반 플랭크톤 생생일상 인기가요가좋다
     5개월 12개월 100일 300일째 임신5개월 3개월다이어트 내일아가씨 3개월딸기 2024 100 007 20240501
 """
 
@@ -129,6 +137,13 @@ def test_a_common_word_leaves_the_labels_beside_it_alone() -> None:
         ("텐트설치", "camping"),
         ("오늘은생일도축하해", "birthday"),
         ("대구치소", "chicken"),
+        ("고양이상자", "cat"),
+        ("강아지상품", "dog"),
+        ("트레킹화보", "hiking"),
+        ("한강러닝", "exercise"),
+        ("학생생일", "birthday"),
+        ("여행가요", "travel"),
+        ("카투스타그램", "cafe"),
     ):
         assert normalize(tag).canonical == (key,), tag
 

@@ -162,3 +162,13 @@ def test_related_build(tmp_path: Path) -> None:
     card = (tmp_path / "out.md").read_text(encoding="utf-8")
     assert "made up (17 posts, 2021-05-01 to 2021-05-09)" in card
     assert "2016" not in card
+
+
+def test_posts_without_dates_have_none_on_the_card(tmp_path: Path) -> None:
+    from hashtagger.cli.related_build import command
+
+    posts = tmp_path / "posts.jsonl"
+    posts.write_text('{"tags": ["#카페"]}', encoding="utf-8")
+    result = CliRunner().invoke(command, [str(posts), "--output", str(tmp_path / "out.gz"), "--source", "made up"])
+    assert result.exit_code == 0, result.output
+    assert "made up (1 posts)" in (tmp_path / "out.md").read_text(encoding="utf-8")

@@ -62,6 +62,21 @@ def test_the_normalizer_knows_their_tags(name, tag, key):
     assert Normalizer(name).normalize(tag).canonical == (key,)
 
 
+@pytest.mark.parametrize(
+    ("name", "tag"),
+    [
+        ("landmarks_seoul", "서강대학교"),
+        ("landmarks_seoul", "영도대교"),
+        ("landmarks_seoul", "조계산"),
+        ("landmarks_seoul", "부산롯데월드"),
+        ("heroes", "캐나다로키산맥"),
+        ("heroes", "헐크호건"),
+    ],
+)
+def test_other_places_and_people_are_not_misspellings(name, tag):
+    assert Normalizer(name).normalize(tag).canonical == ()
+
+
 def test_photos_of_a_tag_are_collected_into_the_folder_of_its_key():
     assert _class_of("#에펠탑", "landmarks_world") == "eiffel_tower"
     assert _class_of("#강아지", "hashtags_ko") == "dog"

@@ -151,7 +151,8 @@ class History:
                 scores[fold(other)] += share * (1 - place / count)
                 shown.setdefault(fold(other), other)
 
-        for name, score in list(scores.items()):
+        # Sorted, because the order of sums changes their last digits, and that of a set differs between processes.
+        for name, score in sorted(scores.items()):
             pass_on(name, _ECHO * score, _ECHOED)
         pass_on(label.tag, _IMAGINED * _BESIDE, KEPT)
         for tag in (label.tag, self.spelling(label)):

@@ -47,16 +47,16 @@ def propose(posts: Iterable[Sequence[str]], normalizer: Normalizer) -> list[Prop
     total = 0
     for tags in posts:
         total += 1
-        unknown: set[str] = set()
+        unknown: dict[str, None] = {}  # in order, which decides between tags used equally often
         keys: set[str] = set()
         for part in parts(tags):
             found = normalizer.normalize(part)
             keys.update(found.canonical[:1])
             if found.rule == "unknown" and (name := fold(part)) and not is_spam(name):
-                unknown.add(name)
+                unknown[name] = None
                 shown.setdefault(name, part)
         posts_of.update(keys)
-        uses.update(unknown)
+        uses.update(unknown.keys())
         of_label.update((name, key) for name in unknown for key in keys)
     groups: dict[str, list[tuple[str, int]]] = {}
     for name, count in uses.most_common():

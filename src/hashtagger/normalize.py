@@ -276,9 +276,11 @@ class Normalizer:
         """Look up a known tag with a particle, an affectionate ending or an everyday word: 댕댕이들, 눈바디일상."""
         for length in (1, 2, 3, 4):
             if len(text) >= length + 2 and text[-length:] in self._lexicon.endings:
-                keys = self._lexicon.exact.get(text[:-length])
-                if keys:
-                    return keys
+                stem = text[:-length]
+                keys = self._lexicon.exact.get(stem)
+                # 카투사랑 is 카투사 with 랑, not 카투 with 사랑.
+                if keys or stem in self._lexicon.lookalikes:
+                    return keys or ()
         return ()
 
     def _by_parts(self, cleaned: str) -> Keys:

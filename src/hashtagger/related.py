@@ -182,10 +182,11 @@ def _excess(together: Mapping[str, float], uses: Mapping[str, float], name: str,
 def write_card(table: RelatedTable, path: Path) -> None:
     """Write a Markdown card beside a saved table that describes how it was built."""
     card = table.card
+    dates = f", {card['from']} to {card['to']}" if card["from"] else ""
     path.with_name(path.name.split(".")[0] + ".md").write_text(
         f"""# {path.name}: related tags
 
-- Learned from: {card["source"]} ({card["posts"]} posts, {card["from"]} to {card["to"]})
+- Learned from: {card["source"]} ({card["posts"]} posts{dates})
 - Built: {card["built"]}, by `hashtagger related-build`
 - Holds: {len(table.rows)} tags that {_LEAST:g} authors or more use, up to {KEPT} related tags each; no posts, no names
 - How: share among the authors who use a tag, less the share among the rest; see `hashtagger.related.learn`

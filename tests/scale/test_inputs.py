@@ -1,6 +1,7 @@
 import io
 import os
 import shutil
+import tarfile
 import zipfile
 from types import SimpleNamespace
 
@@ -100,6 +101,8 @@ def test_lists(tmp_path, monkeypatch):
     (tmp_path / "list.txt").write_bytes("\ufeff사진/꽃.jpg\r\n\n* .jpg\n".encode() + b"\xb2\xc9.jpg\ns3://bucket/a.jpg")
     expected = ["사진/꽃.jpg", "* .jpg", "\udcb2\udcc9.jpg", "s3://bucket/a.jpg"]
     assert list(list_photos([f"@{tmp_path / 'list.txt'}"])) == expected
+    (tmp_path / "list.txt").write_text("사진/꽃.jpg\r\n\nb.jpg", encoding="utf-16")  # as PowerShell's > writes it
+    assert list(list_photos([f"@{tmp_path / 'list.txt'}"])) == ["사진/꽃.jpg", "b.jpg"]
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"one.jpg\ntwo.jpg\n")))
     assert list(list_photos(["@-", "three.jpg"])) == ["one.jpg", "two.jpg", "three.jpg"]
     with pytest.raises(TaggingError, match=r"@.*absent\.txt: no such file"):
@@ -125,6 +128,11 @@ def test_urls(folder, tmp_path, sample_photos):
     assert load_image(open_photo(photos[0])).size == (640, 427)
     with pytest.raises(ImageError, match=r"zip://꽃/2\.jpg.*: not a photo"):
         load_image(open_photo(photos[1]))
+    with tarfile.open(tmp_path / "all.tar", "w") as archive:
+        archive.add(folder, ".")  # as tar -C does
+    assert list(list_photos([f"tar://::{tmp_path}/all.tar"])) == [f"tar://./{n}::{tmp_path}/all.tar" for n in BELOW]
+    with pytest.raises(TaggingError, match=r"zip://::no\.zip: no such file or folder$"):
+        list(list_photos(["zip://::no.zip"]))
     assert list(list_photos(["https://example.org/a.jpg?size=5"])) == ["https://example.org/a.jpg?size=5"]
     with pytest.raises(TaggingError, match=r"nothing://a: .*nothing"):
         list(list_photos(["nothing://a"]))

@@ -127,6 +127,31 @@ def test_only_the_same_run_is_resumed(pile, weights, tmp_path):
         tag_photos([str(pile)], output, batch=2, weights=weights)
 
 
+def test_a_damaged_part_is_named_and_done_again_once_removed(whole, pile, weights, tmp_path):
+    """After a power failure, files may be empty or lack their end."""
+    output = tmp_path / "tags.jsonl"
+    interrupted(pile, weights, output)
+    part = tmp_path / "tags.jsonl.parts" / "00000001.jsonl"
+    line = part.read_bytes().splitlines()[0]
+    for content in (b"", line + b"\n", line[:20], b"\xff" + line):
+        part.write_bytes(content)
+        with pytest.raises(TaggingError, match=r"00000001\.jsonl: damaged; remove it and add --resume"):
+            tag_photos([str(pile)], output, batch=2, weights=weights, resume=True)
+        assert not output.exists()
+    part.unlink()
+    assert tag_photos([str(pile)], output, batch=2, weights=weights, resume=True).resumed == 146
+    assert read(output) == whole
+
+
+@pytest.mark.parametrize("name", ["job.json", "photos.jsonl"])
+def test_a_run_whose_list_or_settings_are_damaged_is_named(pile, weights, tmp_path, name):
+    interrupted(pile, weights, tmp_path / "tags.csv")
+    damaged = tmp_path / "tags.csv.parts" / name
+    damaged.write_bytes(b"".join(damaged.read_bytes().splitlines(keepends=True)[:-1]))
+    with pytest.raises(TaggingError, match=r"tags\.csv\.parts: damaged; remove this folder and start again"):
+        tag_photos([str(pile)], tmp_path / "tags.csv", batch=2, weights=weights, resume=True)
+
+
 def test_relative_inputs_are_resumed_where_they_are_the_same(whole, pile, weights, tmp_path, monkeypatch):
     output = tmp_path / "tags.jsonl"
     monkeypatch.chdir(pile.parent)
@@ -244,12 +269,19 @@ def test_users_mistakes(pile, weights, tmp_path, monkeypatch):
     ):
         with pytest.raises(error, match=said):
             tag_photos(inputs, tmp_path / output, weights=weights)
+    for numbers in ({"batch": 0}, {"workers": -1}):
+        with pytest.raises(ValueError, match="must be 1 or more"):
+            tag_photos([str(pile)], tmp_path / "tags.csv", weights=weights, **numbers)
     with pytest.raises(WeightsError, match="no such weights file"):
         tag_photos([str(pile)], tmp_path / "tags.csv", weights=tmp_path / "no.safetensors")
     (tmp_path / "file").write_text("mine")
     with pytest.raises(TaggingError, match=r"file/tags\.csv\.parts/\S+: (Not a directory|File exists)"):
         tag_photos([str(pile)], tmp_path / "file" / "tags.csv", weights=weights)
     (tmp_path / "file").unlink()
+    (tmp_path / "tags.csv").mkdir()
+    with pytest.raises(TaggingError, match=r"tags\.csv: is a folder"):
+        tag_photos([str(pile)], tmp_path / "tags.csv", weights=weights, resume=True)
+    (tmp_path / "tags.csv").rmdir()
     (tmp_path / "tags.csv.parts").mkdir()
     (tmp_path / "tags.csv.parts" / "mine.txt").write_text("mine")
     with pytest.raises(TaggingError, match=r"tags\.csv\.parts: is in the way"):
@@ -285,3 +317,6 @@ def test_the_command(pile, weights, tmp_path):
     assert (result.exit_code, result.stdout) == (0, f"{tmp_path}/b.csv: complete already; nothing to do\n")
     assert (tmp_path / "b.csv").read_bytes() == table
     assert run(pile).exit_code == 2
+    result = run(pile, "--output", tmp_path / "c.csv", "--address", "auto")
+    assert result.exit_code == 2
+    assert "--address takes --engine ray" in result.stderr

@@ -62,6 +62,8 @@ def command(
     """Tag, show progress, print a summary; exit with 1 if a photo could not be read."""
     from hashtagger.scale.run import tag_photos
 
+    if address is not None and engine != "ray":
+        raise click.UsageError(_("--address takes --engine ray"))
     progress = _Progress()
     try:
         report = tag_photos(

@@ -1,5 +1,6 @@
 """Listing the photos that a command's inputs name."""
 
+import codecs
 import glob
 import os
 import sys
@@ -114,6 +115,10 @@ def _folders(fs: "AbstractFileSystem", folder: str) -> Iterator[tuple[str, list[
         name = path.rpartition("/")[2]
         if path == folder.rstrip("/"):
             continue  # some object stores list a folder as an entry of itself
+        if path == ".":
+            # tar -C names the files ./1.jpg, so everything is in a folder of that name, which is not a hidden one.
+            yield from _folders(fs, path)
+            continue
         if entry["type"] == "directory":
             below[name] = path
         else:
@@ -138,9 +143,12 @@ def _lines(file: str) -> Iterator[str]:
 
     try:
         with sys.stdin.buffer if file == "-" else fsspec.open(file, "rb") as lines:
-            for number, line in enumerate(lines):
-                text = os.fsdecode(line.removeprefix(b"\xef\xbb\xbf") if number == 0 else line).rstrip("\r\n")
-                if text:
+            first = lines.readline()
+            if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # PowerShell's > writes this
+                yield from filter(None, (first + lines.read()).decode("utf-16").splitlines())
+                return
+            for line in chain([first.removeprefix(codecs.BOM_UTF8)], lines):
+                if text := os.fsdecode(line).rstrip("\r\n"):
                     yield text
     except (OSError, ValueError, ImportError) as error:
         raise TaggingError(f"@{file}: {cause_of(error)}") from error

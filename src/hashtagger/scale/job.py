@@ -91,11 +91,25 @@ class Job:
         return [part for part in self.parts if _name(part) not in done]
 
     def rows(self) -> Iterator[Row]:
-        """Yield the rows of all parts, in order."""
+        """Yield the rows of all parts, in order.
+
+        Raises:
+            TaggingError: A part is damaged.
+        """
         for part in self.parts:
-            fs, path = storage.locate(f"{self.folder}/{_name(part)}")
-            with fs.open(path, "rb") as lines:
-                yield from from_lines(lines)
+            yield from self._rows_of(part)
+
+    def _rows_of(self, part: Part) -> list[Row]:
+        place = f"{self.folder}/{_name(part)}"
+        fs, path = storage.locate(place)
+        with fs.open(path, "rb") as lines:
+            try:
+                rows = list(from_lines(lines))
+            except ValueError:
+                rows = []
+        if len(rows) != part.count:  # after a power failure, a file may be empty or lack its end
+            raise TaggingError(_("{path}: damaged; remove it and add --resume").format(path=place))
+        return rows
 
     def remove(self) -> None:
         """Remove the folder, the settings file last, so that an interrupted removal can be completed."""
@@ -136,10 +150,13 @@ def resume(folder: str, settings: Settings) -> Job:
     """Open the folder of a run that was started with the same settings.
 
     Raises:
-        TaggingError: The run was started with other settings.
+        TaggingError: The run was started with other settings, or its folder is damaged.
     """
     fs, path = storage.locate(f"{folder}/{_SETTINGS}")
-    old = json.loads(fs.cat_file(path))
+    try:
+        old = json.loads(fs.cat_file(path))
+    except ValueError as error:
+        raise _damaged(folder) from error
     new = json.loads(json.dumps(asdict(settings)))
     others = [field.name for field in fields(Settings) if old.get(field.name) != new[field.name]]
     if others:
@@ -158,15 +175,22 @@ def _load(folder: str, settings: Settings, photos: int) -> Job:
     """
     batches = -(-photos // settings.batch)
     size = settings.batch * min(_MOST_BATCHES, -(-batches // _TARGET_PARTS))
-    offsets, position = [], 0
+    offsets, position, count = [], 0, 0
     fs, path = storage.locate(f"{folder}/{_PHOTOS}")
     with fs.open(path, "rb") as lines:
-        for number, line in enumerate(lines):
-            if number % size == 0:
+        for line in lines:
+            if count % size == 0:
                 offsets.append(position)
             position += len(line)
+            count += 1
+    if count != photos:
+        raise _damaged(folder)
     parts = (Part(i, offset, min(size, photos - i * size)) for i, offset in enumerate(offsets))
     return Job(folder, settings, tuple(parts))
+
+
+def _damaged(folder: str) -> TaggingError:
+    return TaggingError(_("{path}: damaged; remove this folder and start again").format(path=folder))
 
 
 def _name(part: Part) -> str:

@@ -81,11 +81,16 @@ def tag_photos(
         WeightsError: There are no such weights.
         VocabularyError: There is no such vocabulary.
         MissingExtraError: The table's format or the engine needs a package that is not installed.
+        ValueError: ``batch`` or ``workers`` is below 1.
     """
+    if batch < 1 or (workers is not None and workers < 1):
+        raise ValueError(f"batch and workers must be 1 or more, not {batch} and {workers}")
     start = time.monotonic()
     output = os.fspath(output)
     folder = output + ".parts"
     check_ending(output)
+    if storage.is_folder(output):
+        raise TaggingError(f"{output}: " + _("is a folder"))
     if resume and storage.exists(output):
         # The table is renamed into place once complete, so at most the removal of its parts was interrupted.
         if jobs.begun(folder):

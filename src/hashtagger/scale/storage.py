@@ -30,7 +30,7 @@ def locate(location: str) -> "tuple[AbstractFileSystem, str]":
     try:
         return url_to_fs(location)
     except (ValueError, ImportError, OSError) as error:
-        raise TaggingError(f"{location}: {error}") from error
+        raise TaggingError(f"{location}: {cause(error)}") from error
 
 
 def cause(error: Exception) -> str:
@@ -101,10 +101,23 @@ def exists(location: str) -> bool:
     Raises:
         TaggingError: The file system cannot be accessed.
     """
+    return _ask(location, "exists")
+
+
+def is_folder(location: str) -> bool:
+    """Return whether a location is a folder.
+
+    Raises:
+        TaggingError: The file system cannot be accessed.
+    """
+    return _ask(location, "isdir")
+
+
+def _ask(location: str, question: str) -> bool:
     fs, path = locate(location)
     try:
         fs.invalidate_cache()
-        return bool(fs.exists(path))
+        return bool(getattr(fs, question)(path))
     except Exception as error:
         raise TaggingError(f"{location}: {cause(error)}") from error
 
