@@ -60,6 +60,8 @@ def cause_of(error: BaseException) -> str:
     usual = {
         errno.ENOENT: _("no such file or folder"),
         errno.EISDIR: _("is a folder"),
+        errno.ENOTDIR: _("part of the path is a file, not a folder"),
+        errno.EEXIST: _("exists already"),
         errno.EACCES: _("permission denied"),
         errno.EPERM: _("permission denied"),
         errno.ENOSPC: _("no space left"),
