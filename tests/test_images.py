@@ -41,6 +41,8 @@ def test_every_kind_of_input_gives_the_same_pixels(flower, tmp_path):
         load_image(image)
         for image in (path, str(path), path.read_bytes(), bytearray(path.read_bytes()), io.BytesIO(path.read_bytes()))
     ]
+    every_second = np.repeat(np.frombuffer(path.read_bytes(), np.uint8), 2)[::2]
+    same += [load_image(memoryview(path.read_bytes())), load_image(memoryview(every_second))]
     same += [
         load_image(image) for image in (flower, array, tensor, tensor.float() / 255, array.astype("float64") / 255)
     ]
@@ -143,6 +145,18 @@ def test_a_dark_16_bit_photo_stays_dark():
     dark = Image.fromarray(np.full((8, 8), 200, np.uint16))
     for image in (dark, saved(dark, "PNG")):
         assert pixels(load_image(image)).max() == 1
+
+
+@pytest.mark.parametrize("nothing", [np.nan, np.inf, -np.inf])
+def test_pixels_without_a_value_do_not_darken_the_others(flower, nothing):
+    grey = np.asarray(flower.convert("L"))
+    samples = grey.astype(np.float32) / 255
+    samples[0, 0] = nothing
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = pixels(load_image(saved(Image.fromarray(samples), "TIFF")))[..., 0]
+    assert found[0, 0] == 0
+    assert np.array_equal(found.ravel()[1:], grey.ravel()[1:])
 
 
 def test_first_frame_of_an_animation_and_first_picture_of_an_mpo(flower):

@@ -104,6 +104,18 @@ def test_gps_of_a_heic_that_is_the_first_photo(tmp_path, sample_photos):
     assert said == "37.5665, 126.9780\n"
 
 
+def test_gps_of_a_phone_with_200_megapixels(tmp_path):
+    Image.new("L", (16320, 12240), 128).save(tmp_path / "large.jpg", quality=30)
+    # Written by hand, because Pillow does not open so large a photo.
+    whole = (tmp_path / "large.jpg").read_bytes()
+    exif = Image.Exif()
+    exif.get_ifd(0x8825).update({1: "N", 2: (37, 30, 0), 3: "E", 4: (127, 0, 0)})
+    block = exif.tobytes()
+    path = tmp_path / "phone.jpg"
+    path.write_bytes(whole[:2] + b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block + whole[2:])
+    assert taken_at(path) == (37.5, 127)
+
+
 def test_invalid_gps_is_ignored(tmp_path, sample_photos):
     assert taken_at(sample_photos["palace"]) is None
     assert taken_at(with_gps(tmp_path / "zero.jpg", sample_photos["palace"], 0, 0)) is None

@@ -70,7 +70,8 @@ def load_image(image: ImageLike, *, shorter_side: int | None = None) -> "Image":
             raise ImageError(_("the path of the photo is empty"))
         return _decode(Path(image), str(image), shorter_side)
     if isinstance(image, bytes | bytearray | memoryview):
-        return _decode(io.BytesIO(image), _("{n} bytes").format(n=len(image)), shorter_side)
+        content = bytes(image)  # a view may skip bytes, or have items of several
+        return _decode(io.BytesIO(content), _("{n} bytes").format(n=len(content)), shorter_side)
     if hasattr(image, "read"):
         name = str(getattr(image, "name", "") or _("file object"))
         if isinstance(image, io.TextIOBase) or inspect.iscoroutinefunction(image.read):
@@ -152,7 +153,7 @@ def _decode(file: Path | Any, name: str, shorter_side: int | None) -> "Image":
     try:
         if isinstance(file, Image.Image):
             return _to_rgb(file, name)
-        with _open(file, name) as opened:
+        with open_photo(file, name) as opened:
             if opened.format == "EPS":  # a program, not pixels: decoding it runs Ghostscript
                 raise UnidentifiedImageError
             if shorter_side is not None:
@@ -169,7 +170,17 @@ def _decode(file: Path | Any, name: str, shorter_side: int | None) -> "Image":
         raise ImageError(_("{name}: damaged photo ({cause})").format(name=name, cause=_one_line(error))) from error
 
 
-def _open(file: Path | Any, name: str) -> "Image":
+def open_photo(file: Path | Any, name: str) -> "Image":
+    """Open a photo without decoding it, as ``PIL.Image.open`` does, even a JPEG above Pillow's limit of pixels.
+
+    Args:
+        file: A path or a binary file object.
+        name: What the error message calls it.
+
+    Raises:
+        ImageError: It has more pixels than can be decoded, even at a fraction.
+        OSError: It cannot be read, or is not a photo.
+    """
     from PIL import Image
     from PIL.JpegImagePlugin import JpegImageFile
 
@@ -297,6 +308,8 @@ def _to_8_bit(image: "Image") -> "Image":
     from PIL import Image
 
     samples = np.asarray(image, dtype=np.float32)
+    # Pixels without a value (NaN, infinity) must not darken the others.
+    samples = np.where(np.isfinite(samples), samples, 0)
     top = float(samples.max(initial=0.0))
     ranges = (65535.0,) if image.mode.startswith("I;16") else (255.0, 65535.0)
     if image.mode == "F":

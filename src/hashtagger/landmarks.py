@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from hashtagger.errors import HashtaggerError, ImageError, MissingExtraError, cause_of
 from hashtagger.i18n import _
-from hashtagger.images import register_heic
+from hashtagger.images import open_photo, register_heic
 from hashtagger.vocabulary import Label, Vocabulary
 
 if TYPE_CHECKING:
@@ -94,13 +94,11 @@ def taken_at(photo: "str | os.PathLike[str]") -> Position | None:
     """Position at which a photo was taken, from its EXIF; None if it is missing or invalid.
 
     Raises:
-        ImageError: The file is not a photo.
+        ImageError: The file is not a photo, or a photo too large to be read at all.
     """
-    from PIL import Image
-
     register_heic()
     try:
-        with Image.open(photo) as image:
+        with open_photo(Path(photo), str(photo)) as image:
             return _gps(image)
     except OSError as error:
         raise ImageError(f"{photo}: {cause_of(error)}") from error

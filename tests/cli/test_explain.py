@@ -93,6 +93,16 @@ def test_features_draws_channels_and_filters(run, sample_photos, tmp_path):
             assert len(picture.convert("RGB").getcolors(1 << 24)) > 50
 
 
+@pytest.mark.parametrize("size", [(1, 20_000), (20_000, 1)])
+@pytest.mark.parametrize("command", ["explain", "features"])
+def test_photos_of_any_shape_are_drawn(run, tmp_path, command, size):
+    Image.new("RGB", size, "red").save(tmp_path / "strip.png")
+    result = run(command, tmp_path / "strip.png", "--out", tmp_path / "out.png")
+    assert (result.exit_code, result.stderr) == (0, ""), result.output
+    with Image.open(tmp_path / "out.png") as picture:
+        assert max(picture.size) < 20_000
+
+
 @pytest.mark.parametrize(
     ("command", "none"), [("explain", {"picture": None}), ("detect", {"picture": None}), ("features", {"pictures": []})]
 )
@@ -116,11 +126,13 @@ def test_json_draws_only_what_is_asked_for_and_takes_no_matplotlib(
         (("explain", "no such.jpg"), "no such.jpg: no such file"),
         (("explain", "PHOTO", "--out", "a.xyz"), "a.xyz: unsupported image format; there are: "),
         (("explain", "PHOTO", "--out", "no folder/a.png"), "a.png: no such file or folder"),
+        (("explain", "PHOTO", "--out", "a.pgf"), "a.pgf: 'xelatex' not found"),
         (("detect", "TINY"), "tiny.png: 20x90 pixels are too small to search; it takes 33 or more each way"),
     ],
 )
 def test_a_wrong_input_gets_one_clear_line(run, sample_photos, tmp_path, monkeypatch, arguments, line):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "")  # no TeX, which some picture formats take
     Image.new("RGB", (20, 90)).save("tiny.png")
     given = {"PHOTO": sample_photos["flower"], "TINY": "tiny.png"}
     result = run(*(given.get(argument, argument) for argument in arguments))

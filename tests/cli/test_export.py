@@ -158,6 +158,7 @@ def test_info_explains_the_choice(run):
     assert [one["weights"] for one in said["vocabularies"] if one["name"] == "landmarks_seoul"] == [None]
     assert said["runtimes"]["torch"]
     spoken = run("info").stdout
+    assert "its cost: none but rounding, cpu (float32)" in spoken  # the other one's, in onnxruntime
     for word in (said["version"], said["cpu"]["name"], hashtags["weights"], hashtags["why"]):
         assert word in spoken
 

@@ -75,6 +75,8 @@ def test_users_mistakes_are_one_line(run, tmp_path):
     for arguments, words in (
         (["recommend", tmp_path], "no photos in"),
         (["landmark", ""], "the path of the photo is empty"),
+        (["landmark", "--weights", "", "x.jpg"], "no such weights file"),
+        (["lookalike", "--weights", "", "x.jpg"], "no such weights file"),
         (["recommend", "--vocabulary", "nothing", "x.jpg"], "no vocabulary 'nothing'"),
         (["recommend", "--weights", tmp_path / "no.safetensors", "x.jpg"], "no such weights file"),
     ):
@@ -84,6 +86,7 @@ def test_users_mistakes_are_one_line(run, tmp_path):
         assert result.stderr.startswith("Error: ")
         assert result.stderr.count("\n") == 1
     assert run("recommend").exit_code == 2
+    assert "give either --models or --sweep" in run("compare", tmp_path, "--models", " ,", "--out", tmp_path).stderr
     assert run("recommend", "--top-k", 0, "x.jpg").exit_code == 2
     for command in ("recommend", "detect", "landmark"):
         result = run(command, "--threshold", "nan", "x.jpg")

@@ -4,6 +4,7 @@ import torch
 
 from hashtagger.errors import ModelError
 from hashtagger.explain.features import first_filters, levels, strongest_channels
+from hashtagger.explain.heatmap import heat_map
 from hashtagger.images import load_image
 from hashtagger.models import create_model
 
@@ -65,6 +66,32 @@ def test_a_network_without_levels_says_so(config, sample_photos):
     network = create_model("sequential_cnn", num_classes=3, depth=1, width=4).eval()
     with pytest.raises(ModelError, match="no layer to look at"):
         strongest_channels(network, config, load_image(sample_photos["flower"]), 1)
+
+
+class Odd(torch.nn.Module):
+    """A network with levels of which none has a feature map, as a few of timm's."""
+
+    feature_info = tuple({"module": name, "num_chs": 3} for name in ("several", "tokens", "absent", "unused"))
+
+    def __init__(self):
+        super().__init__()
+        self.several, self.tokens = torch.nn.MaxPool2d(2, return_indices=True), torch.nn.Flatten(2)
+        self.unused, self.fc = torch.nn.Identity(), torch.nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.fc(self.tokens(self.several(x)[0]).mean(2))
+
+
+def test_a_level_without_a_feature_map_says_so(config, sample_photos):
+    network, photo = Odd().eval(), load_image(sample_photos["flower"])
+    for level in range(1, 5):
+        with pytest.raises(ModelError, match=f"level {level} has no feature map to draw"):
+            strongest_channels(network, config, photo, level)
+    pytest.importorskip("pytorch_grad_cam")
+    for last in range(1, 5):
+        network.feature_info = Odd.feature_info[:last]
+        with pytest.raises(ModelError, match="Odd: no layer to look at"):
+            heat_map(network, config, photo, 0)
 
 
 def test_hooks_are_removed(narrow, config, sample_photos):

@@ -8,7 +8,8 @@ from hashtagger.errors import WeightsError
 from hashtagger.models import create_model
 from hashtagger.models.convert import convert, recognize
 from hashtagger.models.dilated import VARIANTS
-from hashtagger.models.weights import load_weights
+from hashtagger.models.find import find_weights
+from hashtagger.models.weights import load_weights, replacing
 from hashtagger.recommend import Recommender
 
 
@@ -55,6 +56,17 @@ def test_every_drn_is_recognized(name):
     assert recognize(state, "x") == name
 
 
+def test_a_weights_file_is_not_converted_again_into_one_without_labels(tmp_path):
+    with pytest.raises(WeightsError, match="already a weights file"):
+        convert(find_weights("heroes"), tmp_path / "new.safetensors")
+    (tmp_path / "new.safetensors").mkdir()
+    with (
+        pytest.raises(IsADirectoryError, match=r"new\.safetensors'"),
+        replacing(tmp_path / "new.safetensors"),
+    ):
+        raise AssertionError("a folder in the place of the file")
+
+
 def test_code_in_a_checkpoint_is_refused(tmp_path):
     class Malice:
         def __reduce__(self):
@@ -69,6 +81,7 @@ def test_code_in_a_checkpoint_is_refused(tmp_path):
     assert not (tmp_path / "new.safetensors").exists()
 
 
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor")
 def test_unusable_files(official, tmp_path):
     # The right shapes, but each tensor is a single number on disk, expanded with strides of 0.
     whole = {key: torch.zeros(()).expand(tensor.shape) for key, tensor in official.state_dict().items()}
@@ -83,6 +96,9 @@ def test_unusable_files(official, tmp_path):
     fails(torch.nn.Linear(2, 2).state_dict(), "not a DRN checkpoint: nearest is drn_")
     few = {f"module.{k}": v[:5] if k.startswith("fc.") else v for k, v in whole.items()}
     fails(few, "5 outputs, expected at least 20")
+    for bias in (torch.zeros(1000).to_sparse(), torch.zeros(1000, device="meta")):
+        fails({**whole, "fc.bias": bias}, "holds no state dict")
+    fails({**whole, "fc.bias": torch.zeros(())}, r"fc\..* has shape")
     cut = {key: tensor for key, tensor in whole.items() if key != "layer5.0.conv1.weight"}
     fails(cut, r"nearest is drn_c_26, from which 1 tensors differ, first layer5\.0\.conv1\.weight")
 

@@ -58,7 +58,8 @@ def test_agrees_with_the_public_network(name):
     if golden["map_shape"]:
         assert list(features.shape[2:]) == golden["map_shape"][2:]
     torch.testing.assert_close(logits[0, :10], torch.tensor(golden["first10"]), rtol=rtol, atol=0)
-    assert logits.argmax().item() == golden["argmax"]
+    # Not argmax itself: drn_a_50's two largest logits differ by less than rounding does from one CPU to another.
+    torch.testing.assert_close(logits[0, golden["argmax"]], logits.max(), rtol=rtol, atol=0)
     assert logits.mean().item() == pytest.approx(golden["mean"], rel=rtol)
     assert logits.std().item() == pytest.approx(golden["std"], rel=rtol)
 

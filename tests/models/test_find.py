@@ -42,6 +42,10 @@ def test_a_network_is_chosen_by_name(kept, monkeypatch):
         assert locate_weights("resnet18", "abc") == other
     assert locate_weights("resnet18", "abc") == other
     assert locate_weights(other, "abc") == other
+    tagged = kept.with_name("resnet18.a1_in1k-abc.safetensors")
+    tagged.touch()
+    assert locate_weights("resnet18.a1_in1k", "abc") == tagged
+    assert locate_weights("mine.safetensors", "abc") == Path("mine.safetensors")
     assert locate_weights("absent/resnet18", "abc") == Path("absent/resnet18")
     with pytest.raises(WeightsError, match=r"network 'resnet50' for vocabulary 'abc'; there are: .*, resnet18"):
         locate_weights("resnet50", "abc")

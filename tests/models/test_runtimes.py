@@ -308,6 +308,11 @@ def test_wrong_runtimes_are_one_line(files, tmp_path):
         choose(alone, "cpu", "onnx")
     exact = shutil.copy(files[0] / "x.onnx", tmp_path / "y.onnx")
     assert choose(alone, "cpu", "onnx") == Choice("onnx", exact, "as asked")
+    export_onnx(files[1], replace(CONFIG, figures={"onnx": {"made_from": "another"}}), exact)
+    with pytest.raises(WeightsError, match=r"y\.safetensors: y\.onnx was made from other weights"):
+        choose(alone, "cpu", "onnx")
+    with pytest.raises(WeightsError, match=r"absent\.safetensors: no such weights file"):
+        choose(tmp_path / "absent.safetensors", "cpu", "onnx")
 
 
 @pytest.mark.parametrize("keep", [0, 1, 10, -10])

@@ -65,7 +65,9 @@ def command(
     if sweep is not None:
         tries = sweeps.load_sweep(sweep)
     else:
-        names = [name.strip() for name in str(models).split(",")]
+        names = [name for part in str(models).split(",") if (name := part.strip())]
+        if not names:
+            raise click.UsageError(_("give either --models or --sweep"))
         if len(set(names)) < len(names):
             raise click.UsageError(_("--models names a network twice"))
         tries = {name: recipes.load_recipe(recipe) for name in names}

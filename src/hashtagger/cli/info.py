@@ -31,7 +31,7 @@ def command(as_json: bool) -> None:
     for one in said["vocabularies"]:
         click.echo()
         click.echo(click.style(one["name"], bold=True) + f"  {one['title']}")
-        for line in _lines(one, _device(said)):
+        for line in _lines(one, _device(said) if one.get("runtime") == "torch" else "cpu (float32)"):
             click.echo(f"  {line}")
 
 

@@ -50,7 +50,7 @@ def command(
     from hashtagger.models.find import locate_weights
     from hashtagger.recommend import Recommender
 
-    file = locate_weights(weights, vocabulary or "landmarks_world") if weights else None
+    file = None if weights is None else locate_weights(weights, vocabulary or "landmarks_world")
     recommender = Recommender(vocabulary if vocabulary or weights else "landmarks_world", file)
     found = recommender.recommend(photo, top_k=top_k, threshold=threshold)
     taken = taken_at(photo)

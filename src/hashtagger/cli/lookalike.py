@@ -21,7 +21,7 @@ def command(photo: str, vocabulary: str | None, weights: str | None, as_json: bo
     from hashtagger.models.find import locate_weights
     from hashtagger.recommend import Recommender
 
-    file = locate_weights(weights, vocabulary or "heroes") if weights else None
+    file = None if weights is None else locate_weights(weights, vocabulary or "heroes")
     recommender = Recommender(vocabulary if vocabulary or weights else "heroes", file)
     found = recommender.recommend(photo, top_k=len(recommender.vocabulary), threshold=0)
     unknown = unlearned(whole_vocabulary(vocabulary, recommender.vocabulary), recommender.vocabulary)

@@ -1,5 +1,6 @@
 """Classify each location of a whole photo, in one pass and without gradients."""
 
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from hashtagger.models.config import ModelConfig
@@ -17,6 +18,11 @@ LEAST_SIDE = 33
 """Minimum side in pixels of a network's input (8 k + 1) and of a photo to search in."""
 _LONGEST = 8
 """Maximum aspect ratio of the input; longer photos are squeezed, which bounds the work."""
+_COARSEST = 32
+"""Largest stride of the usual networks."""
+
+HOOKED = Lock()
+"""Held while a network has hooks: those of one thread would also see what the network computes for another."""
 
 
 def class_map(model: "DRN", config: ModelConfig, image: "Image", scale: float = 1.0) -> "Tensor":
@@ -53,20 +59,34 @@ def grid_size(size: tuple[int, int], shorter: float) -> tuple[int, int]:
 
 
 def whole_photo(model: "nn.Module", config: ModelConfig, image: "Image") -> "Tensor":
-    """Prepare a whole photo for any network: in its aspect ratio, or squeezed to a square for a transformer."""
-    side = config.image_size
-    size = (side, side) if hasattr(model, "patch_embed") else grid_size(image.size, side)
-    return network_input(config, image, *size)
+    """Prepare a whole photo for any network: in its aspect ratio, or squeezed to a square if it takes only these."""
+    from hashtagger.models.dilated import DRN
+
+    side, settings = config.image_size, getattr(model, "pretrained_cfg", {})
+    if hasattr(model, "patch_embed") or settings.get("fixed_input_size"):
+        return network_input(config, image, side, side)
+    width, height = grid_size(image.size, side)
+    if not isinstance(model, DRN):
+        # Some networks add up maps of several strides, which must all divide the input's sides.
+        width, height = (-(-(length - 1) // _COARSEST) * _COARSEST for length in (width, height))
+    return network_input(config, image, width, height)
 
 
-def as_map(model: Any, features: "Tensor", channels: int) -> "Tensor":
-    """Convert tokens or channels-last output to (batch, channels, rows, columns); leave other shapes unchanged."""
-    if features.ndim == 3 and hasattr(model, "patch_embed"):
-        patches = features[:, getattr(model, "num_prefix_tokens", 0) :]
-        return patches.unflatten(1, model.patch_embed.grid_size).permute(0, 3, 1, 2)
+def as_map(model: Any, features: Any, channels: int) -> "Tensor | None":
+    """Convert tokens or channels-last output to (batch, channels, rows, columns); None if it is no map of features."""
+    import torch
+
+    if not isinstance(features, torch.Tensor):
+        return None
+    if features.ndim == 3:
+        rows, columns = getattr(getattr(model, "patch_embed", None), "grid_size", None) or (0, 0)
+        # The class token may be in front, or added in later layers only.
+        if features.shape[1] - rows * columns not in (0, getattr(model, "num_prefix_tokens", 0)):
+            return None
+        return features[:, -rows * columns :].unflatten(1, (rows, columns)).permute(0, 3, 1, 2)
     if features.ndim == 4 and features.shape[1] != channels == features.shape[3]:
         return features.permute(0, 3, 1, 2)
-    return features
+    return features if features.ndim == 4 else None
 
 
 def network_input(config: ModelConfig, image: "Image", width: int, height: int, box: Any = None) -> "Tensor":

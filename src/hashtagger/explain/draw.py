@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _PANEL = 3.4
 """Longer side in inches of a panel that shows a photo."""
+_LONGEST = 8
+"""Maximum aspect ratio of a panel; a longer photo does not fill it."""
 _SHOWN = 1200
 """Maximum side in pixels of a drawn photo."""
 
@@ -105,7 +107,7 @@ def draw_channels(image: "Image", channels: Sequence[Channel], title: str, path:
     """Draw a photo and a level's channels as a grid; each channel has its own scale, from 0 to its maximum."""
     columns = _columns(len(channels) + 1)
     width = 1.3
-    height = width * image.height / image.width
+    height = width * min(max(image.height / image.width, 1 / _LONGEST), _LONGEST)
     figure, axes = _bare_panels(columns, -(-(len(channels) + 1) // columns), width, height + 0.2)
     axes[0].imshow(_shown(image))
     for cell, channel in zip(axes[1:], channels, strict=False):
@@ -117,8 +119,9 @@ def draw_channels(image: "Image", channels: Sequence[Channel], title: str, path:
 
 
 def _photo_panels(image: "Image", columns: int, scale: float = 1.0) -> "tuple[Figure, list[Axes]]":
-    shrink = scale * _PANEL / max(image.size)
-    return _bare_panels(columns, 1, image.width * shrink + 0.1, image.height * shrink + 0.3)
+    longer = max(image.size)
+    width, height = (scale * _PANEL * max(side / longer, 1 / _LONGEST) for side in image.size)
+    return _bare_panels(columns, 1, width + 0.1, height + 0.3)
 
 
 def _bare_panels(columns: int, rows: int, width: float, height: float) -> "tuple[Figure, list[Axes]]":
@@ -136,7 +139,7 @@ def _save(figure: "Figure", path: Path) -> None:
         )
     try:
         figure.savefig(path)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # a RuntimeError where the format takes a TeX that is not installed
         raise HashtaggerError(f"{path}: {cause_of(error)}") from error
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from hashtagger.arrays import Array
 from hashtagger.errors import ModelError
-from hashtagger.explain.classmap import as_map, whole_photo
+from hashtagger.explain.classmap import HOOKED, as_map, whole_photo
 from hashtagger.i18n import _
 from hashtagger.models.config import ModelConfig
 
@@ -92,22 +92,29 @@ def strongest_channels(
                 known=", ".join(f"{number} ({module})" for number, module in enumerate(names, start=1)),
             )
         )
-    seen: list[Tensor] = []
-    hook = model.get_submodule(names[level - 1]).register_forward_hook(
+    channels: int = model.feature_info[level - 1]["num_chs"]  # type: ignore[index,assignment]
+    seen: list[Tensor | None] = []
+
+    def keep(_module: "nn.Module", _inputs: object, output: object) -> None:
+        found = as_map(model, output, channels)
         # A copy, because the next layer may modify it in place.
-        lambda _module, _inputs, output: seen.append(output.detach().float().cpu().clone())
-    )
+        seen.append(None if found is None else found.detach().float().cpu().clone())
+
+    mapless = _("{name}: level {level} has no feature map to draw").format(name=config.architecture, level=level)
     pixels = whole_photo(model, config, image)
     try:
-        with torch.inference_mode():
-            model(pixels.to(next(model.parameters()).device))
-    finally:
-        hook.remove()
-    features = as_map(model, seen[0], model.feature_info[level - 1]["num_chs"])  # type: ignore[index,arg-type]
-    if features.ndim != 4:
-        raise ModelError(
-            _("{name}: level {level} has no feature map to draw").format(name=config.architecture, level=level)
-        )
+        module = model.get_submodule(names[level - 1])
+    except AttributeError as error:  # timm lists levels of some networks that are no modules
+        raise ModelError(mapless) from error
+    with HOOKED:
+        hook = module.register_forward_hook(keep)
+        try:
+            with torch.inference_mode():
+                model(pixels.to(next(model.parameters()).device))
+        finally:
+            hook.remove()
+    if not seen or (features := seen[0]) is None:
+        raise ModelError(mapless)
     strength = features[0].mean((1, 2))
     order = strength.argsort(descending=True, stable=True)[:count].tolist()
     return [Channel(i, float(strength[i]), features[0, i].numpy()) for i in order]

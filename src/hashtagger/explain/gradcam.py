@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from hashtagger.arrays import Array
 from hashtagger.errors import MissingExtraError, ModelError
-from hashtagger.explain.classmap import as_map, whole_photo
+from hashtagger.explain.classmap import HOOKED, as_map, whole_photo
 from hashtagger.i18n import _
 from hashtagger.models.config import ModelConfig
 
@@ -37,18 +37,24 @@ def grad_cam(model: "nn.Module", config: ModelConfig, image: "Image", index: int
                 "pip install '.[explain]' in a clone of hashtagger"
             )
         ) from error
-    layer = target_layer(model)
+    layer, channels = target_layer(model), getattr(model, "num_features", 0)
     pixels = whole_photo(model, config, image).to(next(model.parameters()).device)
 
     def transform(features: "Tensor") -> "Tensor":
-        return as_map(model, features, model.num_features)  # type: ignore[arg-type]
+        if (found := as_map(model, features, channels)) is None:
+            raise _no_layer(model)
+        return found
 
-    with GradCAM(model, [layer], reshape_transform=transform) as cam, torch.enable_grad():
-        heat = cam(pixels, [ClassifierOutputTarget(index)])
+    with HOOKED, GradCAM(model, [layer], reshape_transform=transform) as cam, torch.enable_grad():
+        try:
+            heat = cam(pixels, [ClassifierOutputTarget(index)])
+        except AttributeError as error:  # no gradient, because the layer's output does not lead to the label
+            raise _no_layer(model) from error
     resized = torch.nn.functional.interpolate(
         torch.from_numpy(heat)[:, None], (image.height, image.width), mode="bilinear", align_corners=False
     )
-    return resized[0, 0].clamp(0, 1).numpy()
+    # Between the cells' centres, the maximum is a little lower.
+    return (resized / resized.amax().clamp_min(1e-7))[0, 0].clamp(0, 1).numpy()
 
 
 def target_layer(model: Any) -> "nn.Module":
@@ -66,8 +72,10 @@ def target_layer(model: Any) -> "nn.Module":
     try:
         return model.get_submodule(model.feature_info[-1]["module"])
     except (AttributeError, IndexError, KeyError, TypeError) as error:
-        raise ModelError(
-            _("{name}: no layer to look at; networks of timm with feature_info have one").format(
-                name=type(model).__name__
-            )
-        ) from error
+        raise _no_layer(model) from error
+
+
+def _no_layer(model: Any) -> ModelError:
+    return ModelError(
+        _("{name}: no layer to look at; networks of timm with feature_info have one").format(name=type(model).__name__)
+    )

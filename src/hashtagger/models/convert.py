@@ -11,7 +11,7 @@ from hashtagger.errors import WeightsError
 from hashtagger.i18n import _
 from hashtagger.models import create_model
 from hashtagger.models.config import ModelConfig
-from hashtagger.models.weights import load_state, save_weights
+from hashtagger.models.weights import load_state, read_config, save_weights
 from hashtagger.vocabulary import load_vocabulary
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def convert(old: "str | os.PathLike[str]", new: "str | os.PathLike[str]") -> Mod
         The config stored in the new file.
 
     Raises:
-        WeightsError: The file is missing, damaged, contains code, or belongs to a network that is not a DRN.
+        WeightsError: The file is missing, damaged, contains code, belongs to a network that is not a DRN, or is a
+            weights file already, whose labels and calibration would be lost.
     """
     import torch
 
@@ -46,6 +47,8 @@ def convert(old: "str | os.PathLike[str]", new: "str | os.PathLike[str]") -> Mod
         raise WeightsError(_("{path}: the new file's name must end in .safetensors").format(path=new))
     if not new.parent.is_dir():
         raise WeightsError(_("{path}: no such folder").format(path=new.parent))
+    if _is_converted(old):
+        raise WeightsError(_("{path}: already a weights file of hashtagger").format(path=old))
     state = read_state(old)
     of_the_study = all(key.startswith(_PARALLEL_PREFIX) for key in state)
     state = {key.removeprefix(_PARALLEL_PREFIX): tensor for key, tensor in state.items()}
@@ -56,10 +59,10 @@ def convert(old: "str | os.PathLike[str]", new: "str | os.PathLike[str]") -> Mod
     if of_the_study:
         vocabulary = load_vocabulary("hashtags_ko")
         keys = tuple(vocabulary.keys)
-        if len(state["fc.bias"]) < len(keys):
+        if state["fc.bias"].numel() < len(keys):
             raise WeightsError(
                 _("{path}: {found} outputs, expected at least {expected}").format(
-                    path=old, found=len(state["fc.bias"]), expected=len(keys)
+                    path=old, found=state["fc.bias"].numel(), expected=len(keys)
                 )
             )
         state |= {name: state[name][: len(keys)] for name in ("fc.weight", "fc.bias")}
@@ -68,7 +71,7 @@ def convert(old: "str | os.PathLike[str]", new: "str | os.PathLike[str]") -> Mod
         )
         model = create_model(architecture, num_classes=len(keys))
     else:
-        outputs = len(state["fc.bias"])
+        outputs = state["fc.bias"].numel()
         model = create_model(architecture, num_classes=outputs)
         preprocessing: Mapping[str, Any] = model.pretrained_cfg  # type: ignore[assignment]
         config = ModelConfig(
@@ -82,6 +85,14 @@ def convert(old: "str | os.PathLike[str]", new: "str | os.PathLike[str]") -> Mod
     load_state(model, state, str(old))
     save_weights(new, model, config, dtype=torch.float32)
     return config
+
+
+def _is_converted(path: Path) -> bool:
+    try:
+        read_config(path)
+    except WeightsError:
+        return False
+    return True
 
 
 def read_state(path: Path) -> "dict[str, Tensor]":
@@ -114,10 +125,17 @@ def read_state(path: Path) -> "dict[str, Tensor]":
     if not (
         isinstance(content, dict)
         and content
-        and all(isinstance(key, str) and torch.is_tensor(tensor) for key, tensor in content.items())
+        and all(isinstance(key, str) and _has_values(tensor) for key, tensor in content.items())
     ):
         raise WeightsError(_("{path}: holds no state dict of named tensors").format(path=path))
     return dict(content)
+
+
+def _has_values(value: object) -> bool:
+    """Whether it is a tensor that holds all its values: neither sparse nor without data (meta)."""
+    import torch
+
+    return isinstance(value, torch.Tensor) and value.layout == torch.strided and not value.is_meta
 
 
 def recognize(state: "Mapping[str, Tensor]", name: str) -> str:

@@ -95,7 +95,7 @@ def locate_weights(
     """Resolve what a user gives as weights: a file, the name of a network with weights, or nothing.
 
     Args:
-        weights: A path; or a network's name without folder and extension, as :func:`find_weights` takes it; or None.
+        weights: A path; or a network's name without folder, as :func:`find_weights` takes it; or None.
         vocabulary: Name or file of the vocabulary, for weights that are not a file.
 
     Returns:
@@ -107,5 +107,7 @@ def locate_weights(
     if weights is None:
         return find_weights(vocabulary)
     path = Path(weights)
-    is_name = len(path.parts) == 1 and not path.suffix and not path.exists()
+    networks = {_of(file)[0] for file in _all_weights()}
+    # Names of timm may have a suffix too: resnet18.a1_in1k.
+    is_name = len(path.parts) == 1 and (not path.suffix or path.name in networks) and not path.exists()
     return find_weights(vocabulary, path.name) if is_name else path

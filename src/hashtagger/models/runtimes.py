@@ -78,6 +78,7 @@ def choose(weights: Path, device: str, runtime: str = "auto", *, bundled: bool =
         raise HashtaggerError(_("the onnx runtime computes on the CPU only, not on {device}").format(device=device))
     if own:
         return Choice("onnx", weights, _("as asked"))
+    read_config(weights)  # reports weights that are missing as such, not as lacking an ONNX file
     int8, exact = _twins(weights)
     file = int8 if int8.is_file() and _cost(int8).get("made_from") == fingerprint(weights) else exact
     if not file.is_file():
@@ -86,6 +87,8 @@ def choose(weights: Path, device: str, runtime: str = "auto", *, bundled: bool =
                 path=weights, name=exact.name
             )
         )
+    if file == exact and _origin(exact) not in (None, fingerprint(weights)):
+        raise WeightsError(f"{weights}: " + _("{name} was made from other weights").format(name=exact.name))
     return Choice("onnx", file, _("as asked"))
 
 
@@ -173,6 +176,12 @@ def _cost(int8: Path) -> Mapping[str, Any]:
     return cost
 
 
+def _origin(exact: Path) -> str | None:
+    """The fingerprint of the weights that a float file was made from, if it says so."""
+    origin: str | None = read_config(exact).figures.get("onnx", {}).get("made_from")
+    return origin
+
+
 def _faster(weights: Path, device: str) -> tuple[Path | None, str]:
     """The ONNX file that can replace the weights, or None, and the reason in either case."""
     int8, exact = _twins(weights)
@@ -186,7 +195,7 @@ def _faster(weights: Path, device: str) -> tuple[Path | None, str]:
     if int8.is_file() and not why_not:
         said = _("int8 is the fastest here and agrees on {agreement:.1%} of photos")
         return int8, said.format(agreement=_cost(int8)["agreement"])
-    if exact.is_file() and read_config(exact).figures.get("onnx", {}).get("made_from") == fingerprint(weights):
+    if exact.is_file() and _origin(exact) == fingerprint(weights):
         return exact, _("onnxruntime is faster here than torch")
     return None, why_not or _("{name} was made from other weights").format(name=exact.name)
 

@@ -6,6 +6,7 @@ A weights file is a safetensors file, or an ONNX file for onnxruntime. Its metad
 checkpoints.
 """
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -214,6 +215,8 @@ def save_weights(
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write to, which atomically replaces ``path`` on success and is removed on failure."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     partial = path.with_name(path.name + ".partial")
     try:
         yield partial
