@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hashtagger.organize import files
 from hashtagger.organize.files import Fingerprint
-from hashtagger.organize.journal import FOLDER, THERE, Sidecar, State
+from hashtagger.organize.journal import FOLDER, THERE, Sidecar, State, places_of
 from hashtagger.organize.land import Lander
 from hashtagger.organize.release import release
 from hashtagger.organize.stage import SIDECAR, STAGE_FOLDERS, WORKERS, staged_batches
@@ -127,12 +127,7 @@ def _remove_surplus(db: sqlite3.Connection, destination: Path) -> None:
     for folder, key, place, number, sidecar, *known in rows:
         final, ours, other = destination / place, Fingerprint(*known), None
         if ours.is_at(final):
-            wanted = db.execute(
-                f"""SELECT d.path || '/' || p.name FROM place p JOIN folder d ON d.id = p.folder
-                    WHERE p.file = ? AND p.{THERE}""",
-                (number,),
-            )
-            others = (destination / other for (other,) in wanted)
+            others = places_of(db, destination, number, THERE)
             other = next((path for path in others if files.is_one(path, final) or ours.is_at(path)), None)
             if other is None:
                 continue  # No other place has the file.

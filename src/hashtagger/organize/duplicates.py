@@ -15,7 +15,7 @@ from zipfile import BadZipFile
 from hashtagger.errors import cause_of
 from hashtagger.organize import files
 from hashtagger.organize.intake import drop_tags, media_of, renew_sidecars
-from hashtagger.organize.journal import State
+from hashtagger.organize.journal import State, places_of
 from hashtagger.posts import archive, sniff
 from hashtagger.posts.post import Media, Problem
 
@@ -98,12 +98,7 @@ def _readable(db: sqlite3.Connection, destination: Path, file: _File, mtime: int
     """Return a stored file with a readable path (its unchanged source, else a place in the tree), or ``None``."""
     if file.content or file.member:
         return file
-    places = db.execute(
-        f"""SELECT d.path || '/' || p.name FROM place p JOIN folder d ON d.id = p.folder
-            WHERE p.file = ? AND p.state != {State.PLANNED}""",
-        (file.number,),
-    )
-    paths = chain([Path(file.path)], (destination / place for (place,) in places))
+    paths = chain([Path(file.path)], places_of(db, destination, file.number, f"state != {State.PLANNED}"))
     return next((file._replace(path=str(path)) for path in paths if files.is_unchanged(path, file.size, mtime)), None)
 
 

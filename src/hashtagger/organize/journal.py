@@ -165,6 +165,16 @@ def get_meta(db: sqlite3.Connection, name: str) -> str | None:
     return row[0] if row else None
 
 
+def places_of(db: sqlite3.Connection, destination: Path, file: int, where: str = "TRUE") -> Iterator[Path]:
+    """Yield the paths of a file's places that match an SQL condition on ``place``."""
+    rows = db.execute(
+        f"SELECT d.path || '/' || p.name FROM place p JOIN folder d ON d.id = p.folder WHERE p.file = ? AND {where}",
+        (file,),
+    )
+    for (place,) in rows:
+        yield destination / place
+
+
 @contextmanager
 def only_one(destination: Path) -> Iterator[None]:
     """Lock a destination against other processes; the lock of a killed process is released automatically.

@@ -14,7 +14,18 @@ from hashtagger.organize import files
 from hashtagger.organize.duplicates import mark_duplicates
 from hashtagger.organize.files import Fingerprint
 from hashtagger.organize.intake import Intake, folder_id
-from hashtagger.organize.journal import DRAFT, THERE, Released, Sidecar, State, draft, get_meta, open_database, set_meta
+from hashtagger.organize.journal import (
+    DRAFT,
+    THERE,
+    Released,
+    Sidecar,
+    State,
+    draft,
+    get_meta,
+    open_database,
+    places_of,
+    set_meta,
+)
 from hashtagger.organize.layout import KINDS, Layout
 from hashtagger.organize.places import assign_places
 from hashtagger.organize.tagging import drop_guesses, tag_untagged
@@ -149,7 +160,7 @@ def _follow_links(db: sqlite3.Connection, destination: Path) -> dict[int, Path]:
         source = Path(path)
         if files.is_unchanged(source, size, mtime):
             continue
-        for final in _places(db, destination, number, THERE):
+        for final in places_of(db, destination, number, THERE):
             if final.is_symlink() and not final.exists():
                 dead[number] = final
             with suppress(OSError):
@@ -159,15 +170,6 @@ def _follow_links(db: sqlite3.Connection, destination: Path) -> dict[int, Path]:
                     db.execute("UPDATE file SET size = ?, mtime = ?, content = NULL WHERE id = ?", now)
                     break
     return dead
-
-
-def _places(db: sqlite3.Connection, destination: Path, file: int, where: str = "TRUE") -> list[Path]:
-    """Return the paths of a file's places that match an SQL condition."""
-    rows = db.execute(
-        f"SELECT d.path || '/' || p.name FROM place p JOIN folder d ON d.id = p.folder WHERE p.file = ? AND {where}",
-        (file,),
-    )
-    return [destination / place for (place,) in rows]
 
 
 def _mend_links(db: sqlite3.Connection, dead: dict[int, Path], first_new: int) -> list[Problem]:
@@ -200,7 +202,7 @@ def _forget_edited(db: sqlite3.Connection, destination: Path, first_new: int) ->
         (first_new,),
     ).fetchall()
     for old, post, again in edited:
-        places = _places(db, destination, old)
+        places = places_of(db, destination, old)
         if any(os.path.lexists(path) or os.path.lexists(f"{path}.xmp") for path in places):
             continue
         db.execute("DELETE FROM place WHERE file = ?", (old,))
@@ -225,7 +227,7 @@ def _replace_sidecars(db: sqlite3.Connection, destination: Path, first_new: int)
         (first_new,),
     ).fetchall()
     for new, old, *known in edited:
-        there = [path for path in _places(db, destination, old) if os.path.lexists(path)]
+        there = [path for path in places_of(db, destination, old) if os.path.lexists(path)]
         ours = Fingerprint(*known)
         if not all(ours.is_at(path) for path in there):
             continue
