@@ -60,8 +60,8 @@ def cause_of(error: BaseException) -> str:
     usual = {
         errno.ENOENT: _("no such file or folder"),
         errno.EISDIR: _("is a folder"),
-        errno.ENOTDIR: _("part of the path is a file, not a folder"),
-        errno.EEXIST: _("exists already"),
+        errno.ENOTDIR: _("Not a directory"),
+        errno.EEXIST: _("File exists"),
         errno.EACCES: _("permission denied"),
         errno.EPERM: _("permission denied"),
         errno.ENOSPC: _("no space left"),

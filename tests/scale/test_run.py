@@ -275,8 +275,7 @@ def test_users_mistakes(pile, weights, tmp_path, monkeypatch):
     with pytest.raises(WeightsError, match="no such weights file"):
         tag_photos([str(pile)], tmp_path / "tags.csv", weights=tmp_path / "no.safetensors")
     (tmp_path / "file").write_text("mine")
-    cause = "(part of the path is a file, not a folder|exists already)"
-    with pytest.raises(TaggingError, match=rf"file/tags\.csv\.parts/\S+: {cause}"):
+    with pytest.raises(TaggingError, match=r"file/tags\.csv\.parts/\S+: (Not a directory|File exists)"):
         tag_photos([str(pile)], tmp_path / "file" / "tags.csv", weights=weights)
     (tmp_path / "file").unlink()
     (tmp_path / "tags.csv").mkdir()
